@@ -1,0 +1,1 @@
+"""Creativity-inspired zero-shot learning of birds from Wikipedia text."""

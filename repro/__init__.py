@@ -1,0 +1,1 @@
+"""What both halves share: configuration, run folders, seeds, checkpoints, command lines."""

@@ -1,0 +1,1 @@
+"""Score-based generative modelling through stochastic differential equations."""

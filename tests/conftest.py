@@ -1,0 +1,31 @@
+"""Fixtures that every test folder shares."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(autouse=True)
+def one_thread_per_worker():
+    """Two pytest workers on two cores: more threads than one each only fight."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def shared():
+    """The folder of real files and golden vectors beside a developer's checkout."""
+    if not SHARED.is_dir():
+        pytest.skip(f"needs the development files in {SHARED}, which are not here")
+    return SHARED
+
+
+def pytest_collection_modifyitems(items):
+    """Tests marked ``gpu`` skip themselves where there is no CUDA device."""
+    if torch.cuda.is_available():
+        return
+    for item in items:
+        if "gpu" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))

@@ -1,0 +1,40 @@
+"""Plumbing of the command lines: one place turns bad input into one line and exit code 2."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+
+from repro.errors import InputError
+from repro.interrupt import Interrupted
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with one-line errors: the usage text stays behind ``--help``."""
+
+    def error(self, message: str) -> None:
+        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def run(parser: argparse.ArgumentParser, arguments: list[str] | None = None) -> int:
+    """Parse, call the chosen command's ``run(options)`` and return its exit code.
+
+    0 done; 2 bad input, with one line on stderr; 130 interrupted, state saved. A bug is a
+    traceback: it is ours to mend, not the user's.
+    """
+    options = parser.parse_args(arguments)
+    command: Callable[[argparse.Namespace], int | None] = options.run
+    try:
+        return command(options) or 0
+    except InputError as error:
+        print(f"{parser.prog}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except Interrupted as stop:
+        print(f"{parser.prog}: stopped: {stop}", file=sys.stderr)
+        return 130
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output went away, as in `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

@@ -1,0 +1,168 @@
+"""Typed configuration: a YAML file over the defaults of a frozen pydantic model.
+
+An experiment is a short YAML file. It may name one other file under ``base:`` (a path relative to
+itself), whose values it overrides; that file may not have a base of its own, so a reader looks in
+at most two places. Values given on the command line as ``key=value`` (dots descend) come last:
+
+    defaults in the model  <  base file  <  the file  <  key=value
+
+Whatever is wrong is one line: the file, the key, what was expected, the nearest valid key.
+"""
+
+import difflib
+import json
+import re
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from repro.errors import InputError
+
+
+class Settings(BaseModel):
+    """Parent of every configuration model: immutable, and unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Model = TypeVar("Model", bound=Settings)
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which 1e-4 is a number (YAML 1.1 asks for 1.0e-4) and keys may not repeat."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key}' stands here twice", node.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+    list("-+0123456789."),
+)
+
+
+def load(path: str | Path, model: type[Model], overrides: list[str] | None = None) -> Model:
+    """Read ``path``, apply its base and the ``key=value`` overrides, and validate.
+
+    Raises :class:`InputError` for a missing or malformed file, a nested base, an unknown key, a
+    wrong type or a value out of range.
+    """
+    path = Path(path)
+    values = _read(path)
+    base = values.pop("base", None)
+    if base is not None:
+        base_values = _read(path.parent / str(base), named_by=path)
+        if "base" in base_values:
+            raise InputError(f"{path}: base {base} has a base of its own; one level is allowed")
+        values = _merge(base_values, values)
+    source = {}
+    for override in overrides or []:
+        keys, value = _parse_override(override)
+        source[".".join(keys)] = f"override '{override}'"
+        values = _merge(values, _nest(keys, value))
+    return validate(values, model, str(path), source)
+
+
+def validate(values: dict, model: type[Model], where: str, source: dict | None = None) -> Model:
+    """Build ``model`` from ``values``; an error is one line that begins with ``where``."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        lines = [_explain(item, model, where, source or {}) for item in error.errors()]
+        raise InputError("; ".join(dict.fromkeys(lines))) from None
+
+
+def dump(config: Settings) -> str:
+    """The resolved configuration as YAML, every value written out."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def schema(model: type[Settings]) -> str:
+    """JSON schema for editors; ``base`` is admitted at the top."""
+    content = model.model_json_schema()
+    content["properties"]["base"] = {
+        "type": "string",
+        "description": "another file of this kind, relative to this one, that this one overrides",
+    }
+    return json.dumps(content, indent=2) + "\n"
+
+
+def _read(path: Path, named_by: Path | None = None) -> dict:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except OSError as error:
+        origin = f" (the base of {named_by})" if named_by else ""
+        raise InputError(f"{path}{origin}: cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise InputError(f"{path}: expected 'key: value' lines at the top level")
+    return content
+
+
+def _parse_override(text: str) -> tuple[list[str], Any]:
+    key, separator, value = text.partition("=")
+    if not separator or not all(key.split(".")):
+        raise InputError(f"override '{text}': expected key=value, for instance seed=1")
+    try:
+        return key.split("."), yaml.load(value, Loader=_Loader)
+    except yaml.YAMLError:
+        raise InputError(f"override '{text}': the value is not valid YAML") from None
+
+
+def _nest(keys: list[str], value: Any) -> dict:
+    for key in reversed(keys):
+        value = {key: value}
+    return value
+
+
+def _merge(below: dict, above: dict) -> dict:
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(below.get(key), dict)
+        merged[key] = _merge(below[key], value) if both else value
+    return merged
+
+
+def _explain(item: dict, model: type[Settings], where: str, source: dict) -> str:
+    """One line for one pydantic error."""
+    parts = [str(part) for part in item["loc"]]
+    key = ".".join(parts)
+    where = next((text for name, text in source.items() if key.startswith(name)), where)
+    if item["type"] == "extra_forbidden":
+        known = known_keys(model)
+        return f"{where}: unknown key '{key}'{_nearest(key, known)}"
+    if not key:
+        return f"{where}: {item['msg'].removeprefix('Value error, ')}"
+    given = "" if item["type"] == "missing" else f", got {item['input']!r}"
+    message = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"{where}: {key}: {message}{given}"
+
+
+def _nearest(key: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    if not close:  # right word, wrong section: compare the last parts
+        last = {name.split(".")[-1]: name for name in known}
+        close = [last[m] for m in difflib.get_close_matches(key.split(".")[-1], last, n=1)]
+    return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(known)}"
+
+
+def known_keys(model: type[Settings], prefix: str = "") -> list[str]:
+    """Every key of ``model``, dotted, sections before their keys."""
+    names = []
+    for name, field in model.model_fields.items():
+        names.append(prefix + name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            names += known_keys(field.annotation, f"{prefix}{name}.")
+    return names

@@ -1,0 +1,35 @@
+"""Where and how precisely to compute."""
+
+import contextlib
+
+import torch
+
+from repro.errors import InputError
+
+
+def resolve(name: str | None) -> torch.device:
+    """``cpu``, ``cuda``, ``cuda:1``; None takes the GPU if there is one."""
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise InputError(f"--device {name}: expected cpu or cuda") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"--device {name}: this machine (or this torch build) has no CUDA GPU")
+    if device.type not in ("cpu", "cuda"):
+        raise InputError(f"--device {name}: expected cpu or cuda")
+    return device
+
+
+@contextlib.contextmanager
+def precision(name: str, device: torch.device):
+    """``float32``; ``tf32``: float32 storage, matrix products on TensorFloat-32 units (CUDA);
+    ``bf16``: autocast, matrix products in bfloat16 with float32 parameters."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if name == "tf32" else "highest")
+    try:
+        with torch.autocast(device.type, torch.bfloat16, enabled=name == "bf16"):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)

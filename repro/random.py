@@ -1,0 +1,49 @@
+"""Seeds and random states: one call seeds everything, one object is saved and restored."""
+
+import random
+
+import numpy as np
+import torch
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and torch (every device). Our own code draws from explicit
+    ``torch.Generator`` objects; this covers libraries that draw from the global ones."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def generator(seed: int, device: str | torch.device = "cpu", *stream: int) -> torch.Generator:
+    """A generator on ``device`` for one stream of numbers of the run.
+
+    Streams (say ``2, iteration``) are mixed into the seed by NumPy's ``SeedSequence``, so that
+    neighbouring seeds and streams are independent.
+    """
+    word = np.random.SeedSequence([seed, *stream]).generate_state(1, np.uint64)[0]
+    return torch.Generator(device).manual_seed(int(word >> np.uint64(1)))
+
+
+def global_states() -> dict:
+    """The states of the global generators, as types that ``weights_only`` loading admits."""
+    version, words, gauss = random.getstate()
+    name, keys, position, has_gauss, cached = np.random.get_state()
+    state = {
+        "python": (version, list(words), gauss),
+        "numpy": (name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached),
+        "torch": torch.get_rng_state(),
+    }
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state_all()
+    return state
+
+
+def set_global_states(state: dict) -> None:
+    """Restore what :func:`global_states` returned."""
+    version, words, gauss = state["python"]
+    random.setstate((version, tuple(words), gauss))
+    name, keys, *rest = state["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+    torch.set_rng_state(state["torch"])
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])

@@ -1,0 +1,146 @@
+"""The run folder: everything that is needed to trust, repeat and go on with a run.
+
+    config.yaml        the resolved configuration
+    environment.json   versions, git commit, device, checksums of the data files
+    metrics.jsonl      one line per record, written as it happens
+    results.json       the end result; it exists only when the run is complete
+    *.png              figures
+    checkpoints/       the newest two
+
+One process at a time owns a folder (an advisory lock), and a folder that holds a run is refused
+unless the run is to be resumed.
+"""
+
+import fcntl
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+from repro import config as configuration
+from repro.checkpoint import write_atomically
+from repro.errors import InputError
+
+PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "pydantic")
+
+
+class RunFolder:
+    """A run folder that this process owns; use as a context manager.
+
+    Args: ``path``; ``settings``, the resolved configuration; ``resume``, whether an existing run
+    may be continued (its configuration must then be the same).
+    Raises :class:`InputError` if the folder is in use, holds another run, or cannot be written.
+    """
+
+    def __init__(self, path: Path, settings: configuration.Settings, resume: bool = False):
+        self.path = Path(path)
+        self.settings = settings
+        self.resume = resume
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def complete(self) -> bool:
+        return (self.path / "results.json").exists()
+
+    def __enter__(self) -> "RunFolder":
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = open(self.path / ".lock", "w")
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be written: {error.strerror}") from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{self.path}: another process is writing this run") from None
+        self._claim()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._lock.close()
+
+    def _claim(self) -> None:
+        """Write the configuration into a new folder, or compare it with the one there."""
+        file, content = self.path / "config.yaml", configuration.dump(self.settings)
+        if not file.exists():
+            self.write("config.yaml", content)
+        elif not self.resume:
+            raise InputError(
+                f"{self.path}: holds a run already; add --resume to go on with it, or give another "
+                "folder with --out"
+            )
+        elif file.read_text() != content:
+            raise InputError(f"{file}: differs from the configuration given; cannot resume")
+
+    def write(self, name: str, content: str | dict) -> Path:
+        """Write a text file, or a dict as JSON, whole or not at all."""
+        text = content if isinstance(content, str) else json.dumps(content, indent=2) + "\n"
+        write_atomically(self.path / name, lambda file: file.write(text), mode="w")
+        return self.path / name
+
+    def log(self, name: str, record: dict) -> None:
+        """Append one JSON line to ``<name>.jsonl``."""
+        with open(self.path / f"{name}.jsonl", "a") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def read_log(self, name: str) -> list[dict]:
+        """The whole lines of ``<name>.jsonl``; a line cut off by a crash is left out."""
+        file = self.path / f"{name}.jsonl"
+        lines = file.read_text().splitlines() if file.exists() else []
+        records = []
+        for line in lines:
+            try:
+                records.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+        return records
+
+    def rewind_log(self, name: str, key: str, last: int) -> None:
+        """Drop the records with ``record[key] > last``: the resumed run writes them again."""
+        kept = [record for record in self.read_log(name) if record[key] <= last]
+        self.write(f"{name}.jsonl", "".join(json.dumps(record) + "\n" for record in kept))
+
+
+def environment(device: torch.device | str, data_files: dict[str, str]) -> dict:
+    """What the result depends on besides the configuration: JSON-ready.
+
+    ``data_files`` maps the name of each data file to its SHA-256.
+    """
+    device = torch.device(device)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    return {
+        "python": platform.python_version(),
+        "packages": {package: metadata.version(package) for package in PACKAGES},
+        "git_commit": _git_commit(),
+        "command": sys.argv,
+        "device": f"{device.type}: {name}",
+        "threads": torch.get_num_threads(),
+        "data_files": data_files,
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        name = platform.processor() or platform.machine()
+    return f"{name}, {os.cpu_count()} cores"
+
+
+def _git_commit() -> str | None:
+    """The commit of the source tree, with ``+changes`` if the tree differs from it."""
+    here = Path(__file__).parent
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty=+changes", "--abbrev=40"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

@@ -10,7 +10,7 @@ def seed_everything(seed: int) -> None:
     """Seed Python, NumPy and torch (every device). Our own code draws from explicit
     ``torch.Generator`` objects; this covers libraries that draw from the global ones."""
     random.seed(seed)
-    np.random.seed(seed % 2**32)
+    np.random.seed(seed % 2**32)  # noqa: NPY002
     torch.manual_seed(seed)
 
 
@@ -27,7 +27,7 @@ def generator(seed: int, device: str | torch.device = "cpu", *stream: int) -> to
 def global_states() -> dict:
     """The states of the global generators, as types that ``weights_only`` loading admits."""
     version, words, gauss = random.getstate()
-    name, keys, position, has_gauss, cached = np.random.get_state()
+    name, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002
     state = {
         "python": (version, list(words), gauss),
         "numpy": (name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached),
@@ -43,7 +43,7 @@ def set_global_states(state: dict) -> None:
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))
     name, keys, *rest = state["numpy"]
-    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))  # noqa: NPY002
     torch.set_rng_state(state["torch"])
     if "cuda" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["cuda"])

@@ -1,0 +1,158 @@
+r"""The two networks of GAZSL and CIZSL.
+
+    Generator      G(z, t) = tanh(W_o l(W_z z + W_t (W_r t + b_r) + b_h) + b_o),   l = LeakyReLU(0.01)
+    Discriminator  a = W_1 x + b_1,  h = max(a, 0),  critic = w . h + b,  class logits = W_c h + b_c
+
+Three facts make training fast, and each is a method here. The text enters G linearly, so
+``project`` maps the C class texts once and ``decode`` takes mapped rows. The discriminator's first
+layer is linear, so the pre-activations of a mixture of two inputs are the mixture of theirs. And
+the critic's gradient at x has a closed form in the pre-activation,
+
+    grad_x critic = W_1^T (w * 1[a > 0]) ,
+
+which ``input_gradient`` evaluates as one matrix product.
+
+Source: Zhu et al., CVPR 2018 (GAZSL, arXiv:1712.01381), section 3.2; models.py of CIZSL.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from repro.errors import InputError
+
+
+class Generator(nn.Module):
+    """Visual features from noise and class text.
+
+    Args: widths of the text (V), the features (D), the noise (Z), the reduced text (R) and the
+    hidden layer (H). Weights are Xavier-normal, biases zero.
+    """
+
+    def __init__(
+        self,
+        text_dim: int,
+        feature_dim: int,
+        noise_dim: int = 100,
+        text_embed_dim: int = 1000,
+        hidden_dim: int = 4096,
+    ):
+        super().__init__()
+        self.noise_dim = noise_dim
+        self.text_projection = nn.Linear(text_dim, text_embed_dim)
+        self.hidden = nn.Linear(noise_dim + text_embed_dim, hidden_dim)
+        self.output = nn.Linear(hidden_dim, feature_dim)
+        self.apply(_xavier_normal)
+
+    def project(self, text_BV: Tensor) -> Tensor:
+        """W_t W_r t, the linear part of the text's way to the hidden layer: (B, V) -> (B, H)."""
+        embedded = F.linear(text_BV, self.text_projection.weight)
+        return F.linear(embedded, self.hidden.weight[:, self.noise_dim :])
+
+    def decode(self, z_BZ: Tensor, projected_BH: Tensor) -> Tensor:
+        """Features from noise (B, Z) and projected text (B, H): (B, D) in (-1, 1)."""
+        noise_weight, text_weight = self.hidden.weight.split(
+            [self.noise_dim, self.text_projection.out_features], dim=1
+        )
+        bias = F.linear(self.text_projection.bias, text_weight, self.hidden.bias)
+        hidden = F.leaky_relu(F.linear(z_BZ, noise_weight, bias) + projected_BH)
+        return self.output(hidden).tanh()
+
+    def forward(self, z_BZ: Tensor, text_BV: Tensor) -> Tensor:
+        """G(z, t): (B, Z), (B, V) -> (B, D)."""
+        return self.decode(z_BZ, self.project(text_BV))
+
+
+class Discriminator(nn.Module):
+    """A Wasserstein critic and a classifier of the seen classes on one hidden layer.
+
+    Args: feature width (D), number of class logits (C; one more for the "new class" variant),
+    hidden width (H).
+    """
+
+    def __init__(self, feature_dim: int, num_classes: int, hidden_dim: int = 4096):
+        super().__init__()
+        self.shared = nn.Linear(feature_dim, hidden_dim)
+        self.critic = nn.Linear(hidden_dim, 1)
+        self.classifier = nn.Linear(hidden_dim, num_classes)
+        self.apply(_xavier_normal)
+
+    def preactivation(self, x_BD: Tensor) -> Tensor:
+        """a = W_1 x + b_1: (B, D) -> (B, H)."""
+        return self.shared(x_BD)
+
+    def heads(self, preactivation_BH: Tensor) -> tuple[Tensor, Tensor]:
+        """Critic values (B,) and class logits (B, C)."""
+        hidden = preactivation_BH.relu()
+        return self.critic(hidden).squeeze(-1), self.classifier(hidden)
+
+    def input_gradient(self, preactivation_BH: Tensor) -> Tensor:
+        """Gradient of the critic with respect to its input where the pre-activation is given:
+        W_1^T (w * 1[a > 0]), (B, H) -> (B, D); differentiable in W_1 and w."""
+        active = preactivation_BH > 0
+        return _MaskedProduct.apply(active, self.critic.weight[0], self.shared.weight)
+
+    def forward(self, x_BD: Tensor) -> tuple[Tensor, Tensor]:
+        """(critic (B,), class logits (B, C)) of features (B, D)."""
+        return self.heads(self.preactivation(x_BD))
+
+
+class _MaskedProduct(torch.autograd.Function):
+    """g = (M * w) W for a constant 0/1 matrix M (B, H), w (H,), W (H, D).
+
+    Its backward is one product, P = M^T g': grad W = w P, grad w = sum_D W P. Autograd on the
+    same expression needs two, and double backward through the critic three.
+    """
+
+    @staticmethod
+    def forward(ctx, mask, w, W):
+        product = torch.where(mask, w, 0.0) @ W
+        ctx.save_for_backward(mask, w, W)
+        return product
+
+    @staticmethod
+    def backward(ctx, grad):
+        mask, w, W = ctx.saved_tensors
+        P = (mask.to(grad.dtype).T @ grad).to(W.dtype)
+        return None, (P * W).sum(1), w[:, None] * P
+
+
+PUBLISHED_NAMES = {
+    "rdc_text": "text_projection",
+    "main.0": "hidden",
+    "main.2": "output",
+    "D_shared.0": "shared",
+    "D_gan": "critic",
+    "D_aux": "classifier",
+}
+
+
+def load_published(module: nn.Module, state_dict: dict[str, Tensor]) -> None:
+    """Load a state dict of the published CIZSL or GAZSL code into a Generator or Discriminator.
+
+    Args: ``state_dict`` with the published key names (``rdc_text.weight``, ``D_gan.bias``, ...),
+    with or without the prefix ``module.``. Raises :class:`InputError` that names every missing,
+    unknown or wrongly shaped entry; the module is then unchanged.
+    """
+    renamed = {}
+    for key, value in state_dict.items():
+        layer, _, kind = key.removeprefix("module.").rpartition(".")
+        renamed[f"{PUBLISHED_NAMES.get(layer, layer)}.{kind}"] = value
+    own = module.state_dict()
+    problems = [f"missing {key}" for key in own.keys() - renamed.keys()]
+    problems += [f"unknown {key}" for key in renamed.keys() - own.keys()]
+    problems += [
+        f"{key} is {tuple(renamed[key].shape)}, expected {tuple(own[key].shape)}"
+        for key in own.keys() & renamed.keys()
+        if renamed[key].shape != own[key].shape
+    ]
+    if problems:
+        name = type(module).__name__
+        raise InputError(f"state dict does not fit this {name}: {'; '.join(sorted(problems))}")
+    module.load_state_dict(renamed)
+
+
+def _xavier_normal(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_normal_(module.weight)
+        nn.init.zeros_(module.bias)

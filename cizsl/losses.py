@@ -9,9 +9,9 @@ Generator, on its samples x~ = G(z, t_y) and on hallucinated ones x_h = G(z, t_h
     -E[D(x~)] + CE(x~, y)/2                        realness, classification
     + lambda_p mean_c |mean x~_c - mu_c|           visual pivot: class means meet class centroids
     + lambda_2 sum |W|^2 + lambda_21 sum_v |W_r e_v|      L2, and L21 on the text projection
-    - lambda_h E[D(x_h)] + lambda_c E[S(p(. | x_h), uniform)]     CIZSL: look real, resemble no class
+    - lambda_h E[D(x_h)] + lambda_c E[S(p(.|x_h), uniform)]       CIZSL: real, yet like no class
 
-The published code adds CE(x, y)/2 to the generator's loss; it has no gradient there and is left out.
+The published code adds CE(x, y)/2 to the generator's loss: no gradient there, so left out here.
 
 Source: Zhu et al., CVPR 2018 (arXiv:1712.01381), eqs. 3 to 7; Elhoseiny and Elfeki, ICCV 2019
 (arXiv:1904.01109), eqs. 1 to 5; Gulrajani et al., NeurIPS 2017 (arXiv:1704.00028), eq. 3.
@@ -64,7 +64,7 @@ def critic_terms(
     """
     preactivation = discriminator.preactivation(torch.cat([real_BD, fake_BD]))
     critic, logits = discriminator.heads(preactivation)
-    critic_real, critic_fake = critic.chunk(2)
+    critic_real, critic_fake = critic.to(real_BD.dtype).chunk(2)
     logits_real, logits_fake = logits.chunk(2)
     at_real, at_fake = preactivation.detach().chunk(2)
     mixed = torch.lerp(at_fake, at_real, weight_B[:, None].to(at_fake.dtype))

@@ -1,7 +1,7 @@
 r"""The two networks of GAZSL and CIZSL.
 
-    Generator      G(z, t) = tanh(W_o l(W_z z + W_t (W_r t + b_r) + b_h) + b_o),   l = LeakyReLU(0.01)
-    Discriminator  a = W_1 x + b_1,  h = max(a, 0),  critic = w . h + b,  class logits = W_c h + b_c
+    Generator      G(z, t) = tanh(W_o l(W_z z + W_t (W_r t + b_r) + b_h) + b_o),  l = LeakyReLU
+    Discriminator  a = W_1 x + b_1,  h = max(a, 0),  critic = w . h + b,  logits = W_c h + b_c
 
 Three facts make training fast, and each is a method here. The text enters G linearly, so
 ``project`` maps the C class texts once and ``decode`` takes mapped rows. The discriminator's first

@@ -77,7 +77,8 @@ class DataOrder:
         return {"permutation": self.permutation, "position": self.position}
 
     def load_state_dict(self, state: dict) -> None:
-        self.permutation, self.position = state["permutation"], state["position"]
+        permutation = state["permutation"].to(self.permutation.device)
+        self.permutation, self.position = permutation, state["position"]
 
 
 class Draws:

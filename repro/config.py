@@ -77,8 +77,16 @@ def validate(values: dict, model: type[Model], where: str, source: dict | None =
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        lines = [_explain(item, model, where, source or {}) for item in error.errors()]
-        raise InputError("; ".join(dict.fromkeys(lines))) from None
+        known = known_keys(model)
+        wrong: dict[str, list[str]] = {}
+        for item in error.errors():
+            key = _key(item["loc"], known)
+            wrong.setdefault(key, []).append(_explain(item, key, known))
+        lines = []
+        for key, messages in wrong.items():  # a choice of types gives one message for each
+            place = next((s for name, s in (source or {}).items() if key.startswith(name)), where)
+            lines.append(f"{place}: {key + ': ' if key else ''}{' or '.join(messages)}")
+        raise InputError("; ".join(lines)) from None
 
 
 def dump(config: Settings) -> str:
@@ -135,19 +143,21 @@ def _merge(below: dict, above: dict) -> dict:
     return merged
 
 
-def _explain(item: dict, model: type[Settings], where: str, source: dict) -> str:
-    """One line for one pydantic error."""
-    parts = [str(part) for part in item["loc"]]
-    key = ".".join(parts)
-    where = next((text for name, text in source.items() if key.startswith(name)), where)
+def _key(location: tuple, known: list[str]) -> str:
+    """The dotted key of an error; what pydantic appends to it for a choice of types is cut."""
+    parts = [str(part) for part in location]
+    for end in range(len(parts), 0, -1):
+        if ".".join(parts[:end]) in known:
+            return ".".join(parts[:end])
+    return ".".join(parts)
+
+
+def _explain(item: dict, key: str, known: list[str]) -> str:
     if item["type"] == "extra_forbidden":
-        known = known_keys(model)
-        return f"{where}: unknown key '{key}'{_nearest(key, known)}"
-    if not key:
-        return f"{where}: {item['msg'].removeprefix('Value error, ')}"
-    given = "" if item["type"] == "missing" else f", got {item['input']!r}"
-    message = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"{where}: {key}: {message}{given}"
+        return f"unknown key{_nearest(key, known)}"
+    message = item["msg"].removeprefix("Value error, ").replace("Input should", "should")
+    given = "" if item["type"] in ("missing", "value_error") else f", got {item['input']!r}"
+    return message + given
 
 
 def _nearest(key: str, known: list[str]) -> str:

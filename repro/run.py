@@ -102,10 +102,9 @@ class RunFolder:
                 break
         return records
 
-    def rewind_log(self, name: str, key: str, last: int) -> None:
-        """Drop the records with ``record[key] > last``: the resumed run writes them again."""
-        kept = [record for record in self.read_log(name) if record[key] <= last]
-        self.write(f"{name}.jsonl", "".join(json.dumps(record) + "\n" for record in kept))
+    def write_log(self, name: str, records: list[dict]) -> None:
+        """Replace ``<name>.jsonl``: a resumed run writes what came after its checkpoint again."""
+        self.write(f"{name}.jsonl", "".join(json.dumps(record) + "\n" for record in records))
 
 
 def environment(device: torch.device | str, data_files: dict[str, str]) -> dict:

@@ -1,0 +1,150 @@
+"""The command line: ``cizsl`` or ``python -m cizsl``."""
+
+import re
+import sys
+from pathlib import Path
+
+from repro import cli
+from repro import config as configuration
+from repro.errors import InputError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    return cli.run(parser(), arguments)
+
+
+def parser() -> cli.Parser:
+    """Every command and option; what a command does is the function below with its name."""
+    top = cli.Parser(prog="cizsl", description="Zero-shot recognition of birds from text.")
+    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    command = commands.add_parser("train", help="train and evaluate one configuration")
+    command.add_argument("config", help="a YAML file, see configs/cizsl")
+    command.add_argument("overrides", nargs="*", metavar="key=value", help="such as seed=1")
+    command.add_argument("--out", type=Path, help="run folder (default: runs/NAME/seedN)")
+    command.add_argument("--resume", action="store_true", help="go on with the run in the folder")
+    command.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
+    command.set_defaults(run=train)
+
+    command = commands.add_parser("evaluate", help="evaluate a finished run again")
+    command.add_argument("folder", type=Path, metavar="RUN", help="its folder")
+    command.add_argument("--split", choices=("val", "test"), default="test")
+    command.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
+    command.set_defaults(run=evaluate)
+
+    command = commands.add_parser("table", help="finished runs beside the published numbers")
+    command.add_argument("paths", nargs="+", type=Path, metavar="RUN_OR_DIR")
+    command.add_argument("--html", type=Path, metavar="FILE", help="also write a page")
+    command.set_defaults(run=table)
+
+    data = commands.add_parser("data", help="check, look at, or make data")
+    _data_parser(data.add_subparsers(title="commands", required=True, metavar="COMMAND"))
+
+    config = commands.add_parser("config", help="what may stand in a configuration file")
+    config = config.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    command = config.add_parser("schema", help="print the JSON schema, for editors")
+    command.set_defaults(run=lambda options: print(_schema(), end=""))
+    command = config.add_parser("show", help="print the resolved configuration")
+    command.add_argument("config", help="a YAML file")
+    command.add_argument("overrides", nargs="*", metavar="key=value")
+    command.set_defaults(run=lambda options: print(configuration.dump(_load(options)), end=""))
+    return top
+
+
+def _data_parser(commands) -> None:
+    command = commands.add_parser("verify", help="list everything wrong with data files")
+    command.add_argument("folder", type=Path, metavar="DIR", nargs="?", default=Path("data"))
+    command.set_defaults(run=verify)
+    command = commands.add_parser("inspect", help="print shapes, dtypes and class counts")
+    command.add_argument("folder", type=Path, metavar="DIR", nargs="?", default=Path("data"))
+    command.set_defaults(run=inspect)
+    command = commands.add_parser("toy", help="write a small invented bird world")
+    command.add_argument("folder", type=Path, metavar="DIR", nargs="?", default=Path("data/toy"))
+    command.add_argument("--seed", type=int, default=0)
+    command.set_defaults(run=toy)
+
+
+def train(options) -> int:
+    from cizsl.train import train
+    from repro.device import resolve
+    from repro.interrupt import StopRequest
+    from repro.run import RunFolder
+
+    config = _load(options)
+    out = options.out or default_folder(options.config, options.overrides, config.seed)
+    with RunFolder(out, config, options.resume) as folder, StopRequest() as stop:
+        if folder.complete:
+            print(f"{folder.path}: complete already")
+            return 0
+        summary = train(config, folder, resolve(options.device), stop)
+    scores = summary["metrics"].get("selected") or summary["metrics"]["best_on_test"]
+    print(
+        f"{folder.path}: {summary['method']} on {summary['dataset']} {summary['split']}"
+        f"{' (toy)' if summary['toy'] else ''}, {summary['protocol']} protocol: "
+        f"top-1 {100 * scores['top1']:.2f} %, AUSUC {100 * scores['ausuc']:.2f} %, "
+        f"H {100 * scores['harmonic']:.2f} % in {summary['seconds']:.0f} s"
+    )
+    return 0
+
+
+def evaluate(options) -> int:
+    from cizsl.measure import evaluate_again
+    from repro.device import resolve
+
+    phase, scores = evaluate_again(options.folder, options.split, resolve(options.device))
+    print(f"{options.folder}: {phase}")
+    for name, value in scores.items():
+        print(f"  {name:<15} {100 * value:7.3f} %")
+    return 0
+
+
+def table(options) -> int:
+    from cizsl.report import run_table
+
+    return run_table(options.paths, options.html)
+
+
+def verify(options) -> int:
+    from cizsl.verify import run_verify
+
+    return run_verify(options.folder)
+
+
+def inspect(options) -> int:
+    from cizsl.verify import run_inspect
+
+    return run_inspect(options.folder)
+
+
+def toy(options) -> int:
+    from cizsl.toy import make_toy
+
+    for folder in make_toy(options.folder, options.seed):
+        print(f"wrote {folder}")
+    return 0
+
+
+def default_folder(config: str, overrides: list[str], seed: int) -> Path:
+    """``runs/<file name>[<overrides>]/seed<seed>``: another setting is another folder."""
+    others = [text for text in overrides if not text.startswith("seed=")]
+    suffix = f"[{','.join(others)}]" if others else ""
+    name = re.sub(r"[^\w\[\],.=+-]", "_", Path(config).stem + suffix)
+    return Path("runs") / name / f"seed{seed}"
+
+
+def _load(options):
+    from cizsl.config import CIZSL
+
+    if Path(options.config).is_dir():
+        raise InputError(f"{options.config}: expected a YAML file, got a folder")
+    return configuration.load(options.config, CIZSL, options.overrides)
+
+
+def _schema() -> str:
+    from cizsl.config import CIZSL
+
+    return configuration.schema(CIZSL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

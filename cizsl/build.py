@@ -1,0 +1,92 @@
+"""From configuration to objects: the only file that knows both."""
+
+import torch
+
+from cizsl import protocols
+from cizsl.config import CIZSL
+from cizsl.data import ZSLData, load_birds
+from cizsl.divergences import Exponents
+from cizsl.draws import Draws
+from cizsl.gan import GAN, Weights
+from cizsl.networks import Discriminator, Generator
+from cizsl.protocols import Problem
+from repro.random import generator, seed_everything
+
+# one stream of random numbers for each purpose
+TRAINING, EVALUATION = 0, 1
+
+
+def data(config: CIZSL) -> ZSLData:
+    return load_birds(config.data.root, config.data.dataset, config.data.split)
+
+
+def problem(config: CIZSL, data: ZSLData, phase: str, device: torch.device) -> Problem:
+    """The problem of a phase: ``test``, or ``selection`` (strict protocol, validation classes)."""
+    settings, normalisation = config.evaluation, config.data.normalisation
+    if settings.protocol == "reference":
+        return protocols.reference_problem(data, normalisation, device)
+    carve = (data, normalisation, device, settings.heldout_share, settings.validation_seed)
+    if phase == "selection":
+        return protocols.validation_problem(*carve, settings.validation_share)
+    return protocols.strict_test_problem(*carve)
+
+
+def blank_generator(config: CIZSL, problem: Problem) -> Generator:
+    """A generator of the configured widths, on the problem's device."""
+    text, features = problem.seen_text, problem.train_features
+    model = config.model
+    widths = (model.noise_dim, model.text_embed_dim, model.hidden_dim)
+    return Generator(text.shape[1], features.shape[1], *widths).to(text.device)
+
+
+def gan(config: CIZSL, problem: Problem) -> GAN:
+    """Networks with seeded weights, and their optimisers."""
+    seed_everything(config.seed)
+    features, text, creativity = problem.train_features, problem.seen_text, config.creativity
+    num_logits = len(text) + (creativity.divergence == "new_class")
+    loss = config.loss
+    return GAN(
+        blank_generator(config, problem),
+        Discriminator(features.shape[1], num_logits, config.model.hidden_dim).to(text.device),
+        Exponents(creativity.alpha, creativity.beta).to(text.device),
+        features=features,
+        labels=problem.train_labels,
+        text=text,
+        centroids=problem.centroids,
+        divergence=None if creativity.divergence == "none" else creativity.divergence,
+        form=creativity.form,
+        weights=Weights(
+            gradient_penalty=loss.gradient_penalty,
+            classification=loss.classification,
+            pivot=loss.pivot,
+            l2=loss.l2,
+            l21=loss.l21,
+            hallucinated_realness=creativity.realness,
+            creativity=creativity.weight,
+        ),
+        learning_rate=config.optimiser.learning_rate,
+        betas=config.optimiser.betas,
+        exponent_betas=config.optimiser.exponent_betas,
+        published_pivot=loss.published_pivot,
+        compile=config.compute.compile,
+    )
+
+
+def draws(config: CIZSL, problem: Problem) -> Draws:
+    """The random stream of training."""
+    device = problem.seen_text.device
+    return Draws(
+        problem.train_labels,
+        torch.nonzero(problem.seen_text.any(1)).ravel(),
+        config.optimiser.batch_size,
+        config.model.noise_dim,
+        config.creativity.mixing,
+        generator(config.seed, device, TRAINING),
+        config.creativity.published_pairs,
+        config.optimiser.published_order,
+    )
+
+
+def evaluation_stream(config: CIZSL, iteration: int, device: torch.device) -> torch.Generator:
+    """Evaluations have their own numbers, so that looking does not change training."""
+    return generator(config.seed, device, EVALUATION, iteration)

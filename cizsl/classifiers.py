@@ -1,0 +1,56 @@
+r"""Classifiers made from synthetic features: k nearest neighbours, and class pivots.
+
+Similarity is the cosine. Both work in blocks of images, so memory does not grow with their number.
+
+Source: GAZSL (arXiv:1712.01381), section 4; train_CIZSL.py, lines 414 to 484.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+BLOCK_ENTRIES = 2**24
+
+
+def knn(
+    synthetic_MD: Tensor, synthetic_labels_M: Tensor, features_ND: Tensor, k: int = 20
+) -> Tensor:
+    """Labels (N,) by majority among the k most similar synthetic features.
+
+    Equal votes go to the smallest label, as published; which of several equally similar
+    neighbours at rank k counts is not defined, as there.
+
+    Args: synthetic features (M, D) with labels (M,) in [0, C), features (N, D); k is cut to M.
+    """
+    bank = normalize(synthetic_MD, dim=1)
+    num_classes = int(synthetic_labels_M.max()) + 1
+    predictions = []
+    for block in features_ND.split(max(1, BLOCK_ENTRIES // len(bank))):
+        # the length of an image's own features does not change the order of its neighbours
+        nearest = (block.to(bank.dtype) @ bank.T).topk(min(k, len(bank)), dim=1).indices
+        votes = torch.zeros(len(block), num_classes, device=block.device)
+        voters = synthetic_labels_M[nearest]
+        votes.scatter_add_(1, voters, torch.ones_like(voters, dtype=votes.dtype))
+        predictions.append(votes.argmax(1))
+    return torch.cat(predictions)
+
+
+def class_means(features_MD: Tensor, labels_M: Tensor, num_classes: int) -> Tensor:
+    """Mean feature of each class (C, D); a class without features gets zeros."""
+    sums = features_MD.new_zeros(num_classes, features_MD.shape[1])
+    counts = torch.bincount(labels_M, minlength=num_classes)[:, None]
+    return sums.index_add_(0, labels_M, features_MD) / counts.clamp_min(1)
+
+
+def pivot_scores(
+    synthetic_MD: Tensor, synthetic_labels_M: Tensor, features_ND: Tensor, num_classes: int
+) -> Tensor:
+    """Cosine of each feature with each class's visual pivot, its mean synthetic feature: (N, C)."""
+    return cosine(features_ND, class_means(synthetic_MD, synthetic_labels_M, num_classes))
+
+
+def cosine(features_ND: Tensor, pivots_CD: Tensor) -> Tensor:
+    """cos(x, pivot) for every pair: (N, C). Zero vectors have cosine 0."""
+    length = torch.linalg.vector_norm(features_ND, dim=1, keepdim=True)
+    pivots = normalize(pivots_CD, dim=1).to(features_ND.dtype)
+    return (features_ND @ pivots.T).div_(torch.where(length > 0, length, 1))

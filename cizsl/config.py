@@ -1,0 +1,136 @@
+"""Every setting of a cizsl run: names, types, ranges, and defaults.
+
+The defaults are what we recommend: exact divergences, two different classes in every hallucinated
+text, the strict protocol. ``configs/cizsl/published.yaml`` turns each switch to what the published
+code does. A YAML file states only what it changes.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from repro.config import Settings
+
+NonNegative = Annotated[float, Field(ge=0)]
+Unit = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
+Exponent = PositiveFloat | Literal["learned"]
+
+
+class Data(Settings):
+    """Which birds, and how their features are normalised."""
+
+    root: str = Field("data", description="the folder that holds CUB2011 and NABird")
+    dataset: Literal["CUB", "NAB"] = "CUB"
+    split: Literal["easy", "hard"] = "easy"
+    normalisation: Literal["published", "standardise", "l2", "none"] = Field(
+        "published", description="published: (x - mean) / variance, both scalars"
+    )
+
+
+class Model(Settings):
+    """Widths of the networks."""
+
+    noise_dim: PositiveInt = 100
+    text_embed_dim: PositiveInt = 1000
+    hidden_dim: PositiveInt = Field(4096, description="4086 in the published CIZSL code")
+
+
+class Creativity(Settings):
+    """What hallucinated samples are asked to be."""
+
+    divergence: Literal[
+        "sharma_mittal", "renyi", "tsallis", "bhattacharyya", "kl", "new_class", "none"
+    ] = Field("sharma_mittal", description="none: GAZSL, no hallucinated text at all")
+    form: Literal["exact", "published"] = "exact"
+    alpha: Exponent = 0.5
+    beta: Exponent = 0.5
+    weight: NonNegative = 0.1
+    realness: NonNegative = Field(1.0, description="weight of -E[D(x_h)] on hallucinated samples")
+    mixing: tuple[Unit, Unit] = (0.2, 0.8)
+    published_pairs: bool = Field(False, description="pair classes by shuffling a batch")
+
+    @model_validator(mode="after")
+    def _check(self):
+        if self.mixing[0] >= self.mixing[1]:
+            raise ValueError(f"mixing: expected low < high, got {list(self.mixing)}")
+        divides = self.divergence in ("sharma_mittal", "renyi")
+        if self.form == "published" and divides and self.beta == 1:
+            raise ValueError("beta: the published form divides by beta - 1; 0.9999 was used")
+        return self
+
+
+class Loss(Settings):
+    """Weights of the terms that GAZSL has."""
+
+    gradient_penalty: NonNegative = 10.0
+    classification: NonNegative = 1.0
+    pivot: NonNegative = 1.0
+    l2: NonNegative = 1e-3
+    l21: NonNegative = 1e-4
+    published_pivot: bool = Field(False, description="repeat the single-image quirk")
+
+
+class Optimiser(Settings):
+    """Adam, and how long."""
+
+    learning_rate: PositiveFloat = 1e-4
+    betas: tuple[Beta, Beta] = (0.5, 0.9)
+    exponent_betas: tuple[Beta, Beta] = (0.5, 0.999)
+    batch_size: PositiveInt = 1000
+    critic_steps: PositiveInt = 5
+    iterations: PositiveInt = Field(3001, description="each has critic_steps + 1 steps")
+    published_order: bool = Field(False, description="drop a last batch that is exactly full")
+
+
+class Evaluation(Settings):
+    """The protocol and its numbers."""
+
+    protocol: Literal["reference", "strict"] = "strict"
+    samples: PositiveInt = Field(60, description="synthetic features for each class")
+    neighbours: PositiveInt = Field(20, description="k of the k-NN")
+    every: PositiveInt = Field(10, description="iterations between evaluations")
+    start: Annotated[int, Field(ge=0)] = Field(30, description="first iteration evaluated")
+    validation_share: Share = Field(0.2, description="of the seen classes (strict)")
+    heldout_share: Share = Field(0.1, description="of every seen class's images (strict)")
+    validation_seed: Annotated[int, Field(ge=0)] = Field(0, description="committed (strict)")
+    select_by: Literal["ausuc", "top1", "harmonic"] = "ausuc"
+    patience: Annotated[int, Field(ge=0)] = Field(
+        50, description="evaluations without a better one before selection stops; 0: never"
+    )
+
+
+class Compute(Settings):
+    """How to compute; nothing here changes what is computed beyond rounding."""
+
+    precision: Literal["float32", "tf32", "bf16"] = "float32"
+    compile: bool = Field(False, description="torch.compile the loss terms")
+    checkpoint_seconds: NonNegative = Field(300.0, description="0: after every iteration")
+
+
+class CIZSL(Settings):
+    """One experiment."""
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    data: Data = Data()
+    model: Model = Model()
+    loss: Loss = Loss()
+    creativity: Creativity = Creativity()
+    optimiser: Optimiser = Optimiser()
+    evaluation: Evaluation = Evaluation()
+    compute: Compute = Compute()
+
+    @property
+    def method(self) -> str:
+        return "GAZSL" if self.creativity.divergence == "none" else "CIZSL"
+
+    @model_validator(mode="after")
+    def _evaluates(self):
+        first = -(-self.evaluation.start // self.evaluation.every) * self.evaluation.every
+        if first >= self.optimiser.iterations:
+            raise ValueError(
+                f"evaluation.start: the first evaluation would be after iteration {first}, but "
+                f"optimiser.iterations is {self.optimiser.iterations}"
+            )
+        return self

@@ -1,0 +1,63 @@
+"""The evaluation a configuration asks for: during training, and of a finished run."""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from cizsl import build
+from cizsl.config import CIZSL
+from cizsl.evaluate import Evaluation, evaluate
+from cizsl.networks import Generator
+from cizsl.protocols import Problem
+from repro import config as configuration
+from repro.device import precision
+from repro.errors import InputError
+
+
+def measure(
+    config: CIZSL, generator: Generator, problem: Problem, iteration: int
+) -> Evaluation:
+    """Evaluate ``generator`` as ``config`` says; ``iteration`` chooses the random numbers."""
+    settings = config.evaluation
+    return evaluate(
+        generator,
+        problem,
+        build.evaluation_stream(config, iteration, problem.seen_text.device),
+        samples=settings.samples,
+        neighbours=settings.neighbours,
+        curve="grid" if settings.protocol == "reference" else "exact",
+    )
+
+
+def evaluate_again(path: Path, split: str, device: torch.device) -> tuple[str, dict[str, float]]:
+    """Evaluate the saved generator of a finished run.
+
+    ``split="test"``: the final generator on the test classes, with the numbers of the run's own
+    last evaluation, so it gives the same result. ``split="val"``: the generator that selection
+    found best, on the validation classes (strict protocol only). Returns a description and the
+    scores. Raises :class:`InputError` if the folder holds no finished run or no such split.
+    """
+    try:
+        summary = json.loads((path / "results.json").read_text())
+    except (OSError, json.JSONDecodeError):
+        raise InputError(f"{path}: holds no finished run (no readable results.json)") from None
+    config = configuration.load(path / "config.yaml", CIZSL)
+    protocol = config.evaluation.protocol
+    if split == "val" and protocol != "strict":
+        raise InputError(f"{path}: the reference protocol has no validation classes")
+    phase, name = ("test", "generator") if split == "test" else ("selection", "best")
+    problem = build.problem(config, build.data(config), phase, device)
+    generator = build.blank_generator(config, problem)
+    try:
+        generator.load_state_dict(load_file(path / f"{name}.safetensors", str(device)))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path / name}.safetensors: cannot be loaded: {reason}") from None
+    iteration = summary["iterations"] - 1
+    with precision(config.compute.precision, device):
+        evaluation = measure(config, generator, problem, iteration)
+    classes = "test classes" if split == "test" else "validation classes"
+    return f"{protocol} protocol, {classes}, iteration {iteration}", evaluation.scores()

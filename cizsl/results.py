@@ -1,0 +1,77 @@
+"""What a finished run says: ``results.json``, the curves and the figures."""
+
+import numpy as np
+import torch
+
+from cizsl.config import CIZSL
+from cizsl.data import ZSLData
+from repro.run import RunFolder
+
+SCORES = ("top1", "per_class_top1", "ausuc", "seen", "unseen", "harmonic")
+
+
+def best(records: list[dict], criterion: str) -> dict:
+    """The first record with the highest ``criterion``."""
+    return max(records, key=lambda record: record[criterion])
+
+
+def best_on_test(records: list[dict]) -> dict:
+    """The published way to report: the best accuracy and the best AUSUC, each on its own.
+
+    ``per_class_top1`` belongs to the first of the two evaluations, ``seen``, ``unseen`` and
+    ``harmonic`` to the second; both iterations are named.
+    """
+    accuracy, area = best(records, "top1"), best(records, "ausuc")
+    return {
+        **{name: accuracy[name] for name in ("top1", "per_class_top1")},
+        **{name: area[name] for name in ("ausuc", "seen", "unseen", "harmonic")},
+        "top1_iteration": accuracy["iteration"],
+        "ausuc_iteration": area["iteration"],
+        "evaluations": len(records),
+    }
+
+
+def summarise(
+    config: CIZSL,
+    data: ZSLData,
+    records: list[dict],
+    iterations: int,
+    seconds: float,
+    device: torch.device,
+) -> dict:
+    """The content of ``results.json``; every metric is a fraction in [0, 1].
+
+    ``metrics.final`` is the last evaluation. The reference protocol adds ``best_on_test``; the
+    strict one ``selected``: the one evaluation after training as long as validation chose.
+    """
+    final = {name: records[-1][name] for name in SCORES}
+    reference = config.evaluation.protocol == "reference"
+    chosen = {"best_on_test": best_on_test(records)} if reference else {"selected": final}
+    creativity = config.creativity.model_dump(mode="json")
+    return {
+        "dataset": data.dataset,
+        "split": data.split,
+        "toy": data.toy,
+        "protocol": config.evaluation.protocol,
+        "method": config.method,
+        "creativity": None if config.method == "GAZSL" else creativity,
+        "seed": config.seed,
+        "iterations": iterations,
+        "seconds": round(seconds, 3),
+        "device": device.type,
+        "feature_dim": data.feature_dim,
+        "model": config.model.model_dump(),
+        "metrics": {"final": final, **chosen},
+    }
+
+
+def write(folder: RunFolder, summary: dict, curves: dict[str, torch.Tensor]) -> dict:
+    """Write figures and curves, and ``results.json`` last: it marks the run as complete."""
+    from cizsl import figures  # matplotlib takes a second to import
+
+    arrays = {name: curve.cpu().numpy() for name, curve in curves.items()}
+    np.savez_compressed(folder.path / "curves.npz", **arrays)
+    figures.seen_unseen(folder.path / "seen_unseen.png", arrays, summary)
+    figures.training(folder.path / "training.png", folder.read_log("metrics"))
+    folder.write("results.json", summary)
+    return summary

@@ -1,0 +1,138 @@
+"""What is in a folder of bird files, and everything that is wrong with it, listed at once.
+
+Training refuses bad data at the first error. Whoever has just unpacked, converted or copied files
+wants the whole list instead, one line each: `verify`. `inspect` shows what is there, whatever it
+is. All reading and checking is `cizsl.data.read_split`; added here are the checksums of the
+published files, whose absence is no error: toy and rebuilt data share the published names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from cizsl.data import (
+    LAYOUTS,
+    SOURCES,
+    Finding,
+    dataset_folder,
+    mat_variables,
+    read_labels,
+    read_split,
+    sha256,
+)
+from repro.errors import InputError
+
+SHA256 = {  # published files that we hold; no copy of the features and the text was to be had
+    "CUB terms": "924d6273e4c1e6efd151401fadd316041ba5c802a3aafbb7a8e437d28a643acf",
+    "CUB easy ids": "0a59e32fa2911d39fb64eed6ca9c15d6edc0f94103502f63aabb343ff63075e4",
+    "CUB easy train_labels": "27a9d36e76a49bbdd5ff80748fe17fae3012aac0e52b97800dee9f4e8f562150",
+    "CUB easy test_labels": "10be0b86ec3166bd8f07feb494a9d49dc1cbe20621e72eae65708a8956a8dbb5",
+    "CUB hard ids": "a1d19625b0a4e46b49763a640e94d076852359df3a56d3e846c0ec433ad546d6",
+    "CUB hard train_labels": "548ac75467f662542c72f90f17fcf42e8ed3a91f16acf2be0e5feed57853783c",
+    "CUB hard test_labels": "8416d46f65ec5644d5121fe71b9efb82b0d82e1a92101fffc3565d62f6a8122a",
+    "NAB terms": "1022fd35af58683243155bded42caeb0eab71030b7abbd1684f3a6db067eaf22",
+    "NAB easy ids": "4c5eecffa15ac887949b6f7bc6cd2fac65168f4692766cc730042025617daf92",
+    "NAB easy train_labels": "2ee8556afe85396b884fc5680cd59070b7ef80e14d7c2e3e10a40065a38a3a20",
+    "NAB easy test_labels": "f9a9d1464ee391da8bad9fdc88693bf1381efe8b98b11474b6c13fbb4c4bceb2",
+    "NAB hard ids": "493f79280a10af21c7e03b1b0c1e372e559c747720288710ffacbf8a5d053ac9",
+    "NAB hard train_labels": "8b7afa0c0b80ae9567a644fd74fc9791ee360d6de9dcc2a0e978ce18f49a68bb",
+    "NAB hard test_labels": "6c10d50d51dcbd09fa7d179dcd39428f69f9139c86b90d0e5b51c578df59209c",
+}
+
+
+OTHER = "its SHA-256 is not the published file's, hence toy or rebuilt data"
+
+
+def verify(root: str | Path) -> list[Finding]:
+    """Every finding on every dataset folder under `root`; none if the files are as published.
+
+    An error is what `load_birds` refuses. A note is what it lets pass: a checksum other than the
+    published one, classes without images, a term list that is missing or does not fit the text.
+    """
+    folders = {dataset: dataset_folder(root, dataset) for dataset in LAYOUTS}
+    if not any(folders.values()):
+        names = " or ".join(layout["folder"] for layout in LAYOUTS.values())
+        return [Finding("error", str(root), f"no folder {names} here; {SOURCES}")]
+    present = [(folder, dataset) for dataset, folder in folders.items() if folder]
+    findings = [finding for args in present for finding in _verify_dataset(*args)]
+    return list(dict.fromkeys(findings))  # both splits found the same faults in the text
+
+
+def _verify_dataset(folder: Path, dataset: str) -> Iterator[Finding]:
+    for split in ("easy", "hard"):
+        read = read_split(folder, dataset, split)
+        yield from read.findings
+        for role, name in LAYOUTS[dataset][split].items():
+            known = SHA256.get(f"{dataset} {split} {role}")
+            if known and read.sha256.get(name, known) != known:
+                yield Finding("note", str(folder / name), OTHER)
+        text = read.arrays.get("text")
+    yield from _verify_terms(folder / LAYOUTS[dataset]["terms"], SHA256[f"{dataset} terms"], text)
+
+
+def _verify_terms(path: Path, known: str, text: np.ndarray | None) -> Iterator[Finding]:
+    try:
+        if sha256(path) != known:
+            yield Finding("note", str(path), OTHER)
+        shapes = {found.name: found.shape for found in mat_variables(path)}
+    except InputError as error:
+        yield Finding("note", str(path), f"{error} (no training needs it)")
+        return
+    if "TFIDF_Term" not in shapes:
+        yield Finding("note", str(path), "no variable TFIDF_Term (no training needs it)")
+    elif text is not None and (count := shapes["TFIDF_Term"][0]) != text.shape[1]:
+        yield Finding("note", str(path), f"{count} terms, but the text has {text.shape[1]}")
+
+
+def inspect(root: str | Path) -> str:
+    """A table of every variable in every .mat and .pkl file of the dataset folders under `root`.
+
+    Shape and type are those on disk, before `load_birds` converts them; labels show their classes.
+    """
+    folders = [dataset_folder(root, dataset) for dataset in LAYOUTS]
+    rows = [("file", "variable", "shape", "type", "values")]
+    for folder in filter(None, folders):
+        for path in sorted([*folder.glob("*.mat"), *folder.glob("*.pkl")]):
+            rows += [(f"{folder.name}/{path.name}", *row) for row in _describe(path)]
+    if len(rows) == 1:
+        raise InputError(f"{root}: no files of birds here; {SOURCES}")
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    return "\n".join(lines)
+
+
+def _describe(path: Path) -> Iterator[tuple[str, str, str, str]]:
+    try:
+        if path.suffix == ".pkl":
+            labels = read_labels(path)
+            values = f"{labels.min()} to {labels.max()}, {len(np.unique(labels))} classes"
+            yield "(labels)", str(labels.shape), str(labels.dtype), values
+            return
+        for found in mat_variables(path):
+            row = found.name, str(found.shape), str(found.dtype or "not numbers")
+            if found.dtype is None:
+                yield *row, ""
+            else:
+                matrix = found.read()
+                yield *row, f"{matrix.min():.6g} to {matrix.max():.6g}"
+    except InputError as error:
+        yield "unreadable", "", "", str(error)
+
+
+def run_verify(root: str | Path) -> int:
+    """Print the findings (`cizsl data verify`); the exit code is 2 if one is an error, else 0."""
+    findings = verify(root)
+    for finding in findings:
+        print(finding)
+    errors = sum(finding.level == "error" for finding in findings)
+    print(f"{root}: {errors} errors, {len(findings) - errors} notes")
+    return 2 if errors else 0
+
+
+def run_inspect(root: str | Path) -> int:
+    """Print the table (`cizsl data inspect`); raises `InputError` where there is nothing."""
+    print(inspect(root))
+    return 0

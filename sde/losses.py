@@ -1,0 +1,139 @@
+"""Training a score: match the score of the noise that was added.
+
+With x_t = scale x_0 + std z, the score of x_t given x_0 is -z / std, and
+
+    loss = E w(t) || score(x_t, t) + z / std ||^2          (Song et al. 2021, eq. 7; Vincent 2011)
+
+is least at the score of p_t. The weightings: "variance", w = std^2, every time alike; "likelihood",
+w = g^2, an upper bound of the negative log likelihood (arXiv:2101.09258); "importance", the same
+expectation when t is drawn in proportion to g^2 / std^2. For a linear process that density is the
+derivative of 2 log(std / scale), so log noise_ratio is uniform under it (``importance_times``).
+
+Nothing here draws: t and z are arguments. Each loss returns ``Loss``, its mean and its samples.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from repro.errors import InputError
+from sde.discrete import DDPMTable, SMLDTable
+from sde.processes import SDE, per_sample
+from sde.reverse import ScoreFn
+
+WEIGHTINGS = ("variance", "likelihood", "importance")
+TRAINING_EPS = 1e-5
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss by name, as it is logged."""
+
+    loss: Tensor  # () the mean over the batch, to be differentiated
+    per_sample: Tensor  # (B,)
+
+
+def uniform_times(u: Tensor, eps: float = TRAINING_EPS) -> Tensor:
+    """Times uniform on [eps, 1] from u (B,) uniform on [0, 1)."""
+    return u * (1 - eps) + eps
+
+
+def importance_times(sde: SDE, u: Tensor, eps: float = TRAINING_EPS) -> Tensor:
+    """Times (B,) with density proportional to g^2 / std^2 on [eps, 1], from u (B,) uniform."""
+    low, high = _log_noise_range(sde, u, eps)
+    return sde.time_at(torch.exp(low + u.double() * (high - low))).to(u.dtype).clamp(eps, 1)
+
+
+def denoising_score_matching(
+    sde: SDE,
+    score_fn: ScoreFn,
+    x0: Tensor,
+    t: Tensor,
+    z: Tensor,
+    *,
+    weighting: str = "variance",
+    reduce: str = "mean",
+    eps: float = TRAINING_EPS,
+) -> Loss:
+    """The continuous loss at x0 (B, ...), times t (B,) in (0, 1], noise z of x0's shape.
+
+    ``reduce`` is over the event: "mean", or "half_sum" (half the sum, as published). ``eps`` is
+    read by "importance" alone, whose t must come from ``importance_times`` with the same eps.
+    Raises InputError for an unknown weighting or reduction, times out of range, z of a wrong shape
+    or data that is not finite.
+    """
+    check_data(x0, z)
+    mean, std = sde.marginal(x0, t)
+    residual = per_sample(std, x0) * score_fn(mean + per_sample(std, x0) * z, t) + z
+    per_item = _reduce(residual**2, reduce)
+    if weighting == "likelihood":
+        per_item = per_item * ((sde.diffusion(t) / std) ** 2).to(x0.dtype)
+    elif weighting == "importance":
+        low, high = _log_noise_range(sde, t, eps)
+        per_item = per_item * (2 * (high - low) / (1 - eps)).to(x0.dtype)
+    elif weighting != "variance":
+        raise InputError(f"unknown weighting {weighting!r}: choose from {', '.join(WEIGHTINGS)}")
+    return Loss(per_item.mean(), per_item)
+
+
+def smld(
+    table: SMLDTable,
+    network: Callable[[Tensor, Tensor], Tensor],
+    x0: Tensor,
+    label: Tensor,
+    z: Tensor,
+    *,
+    reduce: str = "mean",
+) -> Loss:
+    """The discrete SMLD loss, sigma^2 || network(x_0 + sigma z, label) + z / sigma ||^2.
+
+    label (B,) long, counted from the largest sigma (arXiv:1907.05600, eq. 5); the network
+    predicts the score.
+    """
+    check_data(x0, z)
+    sigma = per_sample(table.sigma_at(label, x0), x0)
+    residual = sigma * network(x0 + sigma * z, label) + z
+    per_item = _reduce(residual**2, reduce)
+    return Loss(per_item.mean(), per_item)
+
+
+def ddpm(
+    table: DDPMTable,
+    network: Callable[[Tensor, Tensor], Tensor],
+    x0: Tensor,
+    label: Tensor,
+    z: Tensor,
+    *,
+    reduce: str = "mean",
+) -> Loss:
+    """The discrete DDPM loss, || network(x_k, k) - z ||^2, label k (B,) long from the smallest
+    noise (arXiv:2006.11239, eq. 14); the network predicts the noise."""
+    check_data(x0, z)
+    scale, std = table.scale_and_std(label, x0)
+    x = per_sample(scale, x0) * x0 + per_sample(std, x0) * z
+    per_item = _reduce((network(x, label) - z) ** 2, reduce)
+    return Loss(per_item.mean(), per_item)
+
+
+def check_data(x0: Tensor, z: Tensor) -> None:
+    """Raise InputError unless z has x0's shape and, on the CPU, x0 is finite."""
+    if z.shape != x0.shape:
+        raise InputError(f"noise of shape {tuple(z.shape)} for data of shape {tuple(x0.shape)}")
+    if x0.device.type == "cpu" and not bool(torch.isfinite(x0).all()):
+        raise InputError("the data holds values that are not finite")
+
+
+def _reduce(squares: Tensor, reduce: str) -> Tensor:
+    if reduce == "mean":
+        return squares.flatten(1).mean(1)
+    if reduce == "half_sum":
+        return 0.5 * squares.flatten(1).sum(1)
+    raise InputError(f"unknown reduction {reduce!r}: choose from mean, half_sum")
+
+
+def _log_noise_range(sde: SDE, like: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    ends = torch.tensor([eps, 1.0], dtype=torch.float64, device=like.device)
+    low, high = sde.noise_ratio(ends).log()
+    return low, high

@@ -1,0 +1,31 @@
+"""Ancestral sampling: a draw from the Gaussian nearest to p(x_s | x_t).
+
+    mean      (x_t + std_ts^2 score) / scale_ts      = E[x_s | x_t], exactly (Tweedie)
+    variance  std_ts^2 std_s^2 / std_t^2             that of x_s given x_t and x_0
+
+(Song et al. 2021, eq. 4 and 47-48; arXiv:2006.11239). It reads the transition alone, so it holds
+for all three processes. On the published grid of DDPM the noise is sqrt(beta), the larger choice.
+"""
+
+from repro.errors import InputError
+from sde.processes import per_sample
+from sde.samplers.base import Predictor
+
+
+class Ancestral(Predictor):
+    """Weak order 1. Raises InputError with ``probability_flow``, which it has no form of. Final."""
+
+    name = "ancestral"
+
+    def __init__(self, sde, score_fn, *, probability_flow=False):
+        if probability_flow:
+            raise InputError(
+                f"ancestral cannot follow the probability flow of {type(sde).__name__}: it draws "
+                "noise at every step; take euler_maruyama or reverse_diffusion, or a solver"
+            )
+        super().__init__(sde, score_fn)
+
+    def step(self, x, interval, z):
+        score = self.score_fn(x, interval.t)
+        x_mean = (x + per_sample(interval.std**2, x) * score) / per_sample(interval.scale, x)
+        return x_mean + per_sample(interval.ancestral_std, x) * z, x_mean

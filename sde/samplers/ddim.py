@@ -1,0 +1,38 @@
+"""DDIM: the probability flow in the variables where it is nearly straight, by Euler's method.
+
+With y = x / scale and noise level r = std / scale, every linear process has dy/dr = noise(x, t),
+noise = -std score. One Euler step, written in x,
+
+    x_s = x_t / scale_ts + (std_s - std_t / scale_ts) noise         order 1
+
+(Song, Meng and Ermon 2021, arXiv:2010.02502, eq. 12; exact where the data is one point).
+"""
+
+from torch import Tensor
+
+from sde.discrete import Interval
+from sde.processes import per_sample
+from sde.samplers.base import Predictor
+
+
+class DDIM(Predictor):
+    """One evaluation per step; deterministic. Final."""
+
+    name = "ddim"
+    stochastic = False
+
+    def step(self, x, interval, z):
+        noise = predicted_noise(self.score_fn, x, interval.t, interval.std_t)
+        x = move_along(noise, x, interval)
+        return x, x
+
+
+def predicted_noise(score_fn, x: Tensor, t: Tensor, std: Tensor) -> Tensor:
+    """-std score(x, t), the shape of x."""
+    return -per_sample(std, x) * score_fn(x, t)
+
+
+def move_along(noise: Tensor, x: Tensor, interval: Interval) -> Tensor:
+    """x at s from x at t, along a noise held constant over the interval."""
+    change = interval.std_s - interval.std_t / interval.scale
+    return x / per_sample(interval.scale, x) + per_sample(change, x) * noise

@@ -1,0 +1,23 @@
+"""Euler-Maruyama: the reverse SDE with its coefficients frozen over a step.
+
+x_s = x_t - (f x_t - g^2 score) dt + g sqrt(dt) z,   dt = t - s        weak order 1
+"""
+
+from sde.processes import per_sample
+from sde.reverse import ReverseSDE
+from sde.samplers.base import Predictor
+
+
+class EulerMaruyama(Predictor):
+    """Kloeden and Platen 1992, chapter 9, on eq. 6 of Song et al. 2021; Euler's method for the
+    ODE (eq. 13) with ``probability_flow``. Final."""
+
+    name = "euler_maruyama"
+
+    def step(self, x, interval, z):
+        t, dt = interval.t, per_sample(interval.dt, x)
+        reverse = ReverseSDE(self.sde, self.score_fn, self.score_weight)
+        x_mean = x - reverse.drift(x, t) * dt
+        if not self.stochastic:
+            return x_mean, x_mean
+        return x_mean + per_sample(reverse.diffusion(t), x) * dt.sqrt() * z, x_mean

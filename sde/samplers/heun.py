@@ -1,0 +1,24 @@
+"""Heun's method on the probability flow in the variables of ``ddim``.
+
+    x'  = x_s along noise(x_t, t)
+    x_s = x_s along (noise(x_t, t) + noise(x', s)) / 2                order 2
+
+(Karras et al. 2022, arXiv:2206.00364, algorithm 1, without churn, for all linear processes.)
+"""
+
+from sde.samplers.base import Predictor
+from sde.samplers.ddim import move_along, predicted_noise
+
+
+class Heun(Predictor):
+    """Two evaluations per step; deterministic. Final."""
+
+    name = "heun"
+    stochastic = False
+
+    def step(self, x, interval, z):
+        noise = predicted_noise(self.score_fn, x, interval.t, interval.std_t)
+        guess = move_along(noise, x, interval)
+        noise_there = predicted_noise(self.score_fn, guess, interval.s, interval.std_s)
+        x = move_along(0.5 * (noise + noise_there), x, interval)
+        return x, x

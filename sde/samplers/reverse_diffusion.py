@@ -1,0 +1,25 @@
+"""Reverse diffusion: discretise the reverse process as the forward one is discretised.
+
+Where the forward step is x_t = x_s + F(x_s) + std_ts z with F(x) = (scale_ts - 1) x, the reverse is
+
+    x_s = x_t - F(x_t) + std_ts^2 score + std_ts z           (Song et al. 2021, eq. 46)
+
+with half the score and no noise for the probability flow (eq. 47).
+"""
+
+from sde.processes import per_sample
+from sde.samplers.base import Predictor
+
+
+class ReverseDiffusion(Predictor):
+    """Song et al. 2021, appendix E; weak order 1. Final."""
+
+    name = "reverse_diffusion"
+
+    def step(self, x, interval, z):
+        variance = per_sample(self.score_weight * interval.std**2, x)
+        x_mean = per_sample(2 - interval.scale, x) * x
+        x_mean = x_mean + variance * self.score_fn(x, interval.t)
+        if not self.stochastic:
+            return x_mean, x_mean
+        return x_mean + per_sample(interval.std, x) * z, x_mean

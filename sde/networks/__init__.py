@@ -1,0 +1,6 @@
+"""Networks: each maps (x (B, ...), condition (B,)) to the shape of x."""
+
+from sde.networks.energy import EnergyNetwork
+from sde.networks.mlp import MLP
+
+__all__ = ["MLP", "EnergyNetwork"]

@@ -1,0 +1,49 @@
+"""An energy-based model of the score: score = -grad_x E(x, c), for any network inside.
+
+    "square"  E = |x - net(x, c)|^2 / 2        "inner"  E = -<x, net(x, c)>
+
+(Salimans and Ho 2021, "Should EBMs model the energy or the score?"; Du et al. 2023,
+arXiv:2302.11552, section 3.)
+
+Its field is conservative by construction, as a true score is, and log p_t is known up to a
+constant; an evaluation costs a backward pass more. It stands where a network stands: the same
+parametrisations and losses of ``sde.score`` and ``sde.losses`` train it.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from repro.errors import InputError
+
+FORMS = ("inner", "square")
+
+
+class EnergyNetwork(nn.Module):
+    """(x (B, *event), condition (B,)) -> grad_x E, the shape of x. Final.
+
+    With prediction "noise", score = -grad E / std, so log p_t = -E / std up to a constant; with any
+    other the score is a gradient too, the parametrisations being linear. Raises InputError for an
+    unknown form.
+    """
+
+    def __init__(self, network: nn.Module, *, form: str = "square"):
+        super().__init__()
+        if form not in FORMS:
+            raise InputError(f"unknown energy form {form!r}: choose from {', '.join(FORMS)}")
+        self.network, self.form = network, form
+
+    def energy(self, x: Tensor, condition: Tensor) -> Tensor:
+        """E(x, c), (B,)."""
+        output = self.network(x, condition)
+        if self.form == "inner":
+            return -(x * output).flatten(1).sum(1)
+        return 0.5 * ((x - output) ** 2).flatten(1).sum(1)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """grad_x E; differentiable again wherever gradients are being recorded outside."""
+        recording = torch.is_grad_enabled()
+        with torch.enable_grad():
+            x = x if x.requires_grad else x.detach().requires_grad_()
+            total = self.energy(x, condition).sum()
+            (gradient,) = torch.autograd.grad(total, x, create_graph=recording)
+        return gradient if recording else gradient.detach()

@@ -1,0 +1,79 @@
+"""A multilayer perceptron with a condition embedding: the network for vectors and small images."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from repro.errors import InputError
+
+
+class FourierFeatures(nn.Module):
+    """c (B,) -> [cos(w c), sin(w c), c] (B, 2 F + 1) at frequencies w from 1 to ``highest``. Final.
+
+    The frequencies are fixed and geometric, so that nothing random is hidden in a checkpoint.
+    """
+
+    def __init__(self, count: int = 16, highest: float = 64.0):
+        super().__init__()
+        frequencies = torch.exp(torch.linspace(0, math.log(highest), count))
+        self.register_buffer("frequencies", frequencies, persistent=False)
+
+    def forward(self, condition: Tensor) -> Tensor:
+        angle = condition[:, None] * self.frequencies.to(condition.dtype)
+        return torch.cat([angle.cos(), angle.sin(), condition[:, None]], 1)
+
+
+class MLP(nn.Module):
+    """Residual perceptron: (x (B, *event), condition (B,)) -> the shape of x. Final.
+
+    Any event shape, flattened inside. The condition should be of order one: ``time`` or
+    ``log_noise`` of ``sde.score``. ``outputs`` sets the width of the last layer, by default that
+    of the event. Raises InputError for another event shape.
+    """
+
+    def __init__(
+        self,
+        event_shape: tuple[int, ...] | int,
+        *,
+        hidden_dim: int = 128,
+        depth: int = 3,
+        features: int = 16,
+        outputs: int | None = None,
+    ):
+        super().__init__()
+        shape = (event_shape,) if isinstance(event_shape, int) else tuple(event_shape)
+        self.event_shape, self.outputs = shape, outputs
+        dims = math.prod(shape)
+        self.embed = nn.Sequential(
+            FourierFeatures(features), nn.Linear(2 * features + 1, hidden_dim)
+        )
+        self.enter = nn.Linear(dims, hidden_dim)
+        self.blocks = nn.ModuleList(_Block(hidden_dim) for _ in range(depth))
+        self.leave = nn.Linear(hidden_dim, outputs or dims)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        if tuple(x.shape[1:]) != self.event_shape:
+            raise InputError(
+                f"the network is for events {self.event_shape}; got x of shape {tuple(x.shape)}"
+            )
+        embedded = self.embed(condition.to(x.dtype))
+        h = self.enter(x.flatten(1))
+        for block in self.blocks:
+            h = block(h, embedded)
+        out = self.leave(nn.functional.silu(h))
+        return out if self.outputs else out.reshape(x.shape)
+
+
+class _Block(nn.Module):
+    def __init__(self, dim: int):
+        super().__init__()
+        self.norm, self.shift = nn.LayerNorm(dim), nn.Linear(dim, dim)
+        self.first, self.second = nn.Linear(dim, dim), nn.Linear(dim, dim)
+
+    def forward(self, h: Tensor, embedded: Tensor) -> Tensor:
+        silu = nn.functional.silu
+        inner = self.first(silu(self.norm(h))) + self.shift(silu(embedded))
+        return h + self.second(silu(inner))

@@ -1,0 +1,325 @@
+"""The loop and its parts: every combination runs, replays, counts and refuses as it says."""
+
+import math
+
+import pytest
+import torch
+
+from repro.errors import InputError
+from sde import samplers
+from sde.processes import VESDE, VPSDE, SubVPSDE
+from sde.samplers import CORRECTORS, PREDICTORS, SCHEDULES, SOLVERS, loop, sample, solve
+from tests.oracles_sde import (
+    GOLDEN_SDES,
+    SMALL_SDES,
+    affine_part,
+    generator,
+    golden_distribution,
+    image_mixture,
+    plane_gaussian,
+    plane_mixture,
+    published_loop,
+)
+
+NAMES = list(GOLDEN_SDES)
+PAIRS = [(p, c) for p in PREDICTORS for c in CORRECTORS if (p, c) != ("none", "none")]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("grid", ["exact", "published"])
+@pytest.mark.parametrize("predictor, corrector", PAIRS)
+def test_every_pair_on_vectors_and_images(predictor, corrector, grid, name):
+    sde = GOLDEN_SDES[name]
+    for data, dtype in ((plane_mixture(), torch.float32), (image_mixture(), torch.float64)):
+        run = sample(
+            sde, data.to(dtype).score_fn(sde), (3, *data.event_shape), predictor=predictor,
+            corrector=corrector, steps=24, grid=grid, generator=generator(), dtype=dtype,
+            trajectory=True, corrector_steps=2,
+        )  # fmt: skip
+        assert run.x.shape == run.x_mean.shape == (3, *data.event_shape)
+        assert run.x.dtype == dtype and torch.isfinite(run.x).all()
+        assert run.trajectory.shape == (25, *run.x.shape)
+        per_step = (predictor != "none") + 2 * (corrector != "none")
+        assert run.nfe == 24 * per_step + (grid == "exact")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_every_solver_on_every_schedule(solver, schedule, name):
+    sde = GOLDEN_SDES[name]
+    for data, dtype in ((plane_mixture(), torch.float32), (image_mixture(), torch.float64)):
+        run = solve(
+            sde, data.to(dtype).score_fn(sde), (3, *data.event_shape), solver=solver, steps=6,
+            generator=generator(), schedule=schedule, dtype=dtype,
+        )  # fmt: skip
+        assert run.x.shape == (3, *data.event_shape) and run.x.dtype == dtype
+        assert run.nfe == 6 * (2 if solver == "heun" else 1) + 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_schedules_run_from_one_to_eps(schedule, name):
+    times = SCHEDULES[schedule](GOLDEN_SDES[name], 10, 1e-3, None)
+    assert times[0] == 1 and times[-1] == 1e-3 and (times.diff() < 0).all() and len(times) == 11
+
+
+def replay(monkeypatch, noises):
+    """Hand these noises to the loop, in order, in place of draws."""
+    queue = iter(noises)
+    monkeypatch.setattr(loop, "draw_noise", lambda x, g: next(queue).to(x))
+
+
+def tables(sde, name, t, steps):
+    """(f, G) of the published chain at time t, written out from its description."""
+    k = (t[0] * (steps - 1) + 1e-9).long()
+    if name == "ve":
+        sigmas = torch.linspace(math.log(0.01), math.log(50), steps, dtype=t.dtype).exp()
+        below = sigmas[k - 1] if k > 0 else 0.0
+        return 0.0, (sigmas[k] ** 2 - below**2).sqrt(), sigmas[k], below
+    if name == "vp":
+        beta = torch.linspace(0.1 / steps, 20 / steps, steps, dtype=t.dtype)[k]
+        return (1 - beta).sqrt() - 1, beta.sqrt(), None, None
+    beta = 0.1 + 19.9 * t[0]
+    g2 = beta * (1 - torch.exp(-2 * 0.1 * t[0] - 19.9 * t[0] ** 2))
+    return -0.5 * beta / steps, (g2 / steps).sqrt(), None, None
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("predictor", ["reverse_diffusion", "ancestral", "euler_maruyama"])
+@pytest.mark.parametrize("corrector", ["langevin", "annealed_langevin", "none"])
+def test_whole_published_runs_are_replayed(monkeypatch, corrector, predictor, name):
+    """Against a plain loop written from the description of the recorded runs, 24 steps."""
+    if name == "subvp" and (predictor == "ancestral" or corrector != "none"):
+        pytest.skip("the published code raises here")
+    sde, steps, eps, snr = GOLDEN_SDES[name], 24, GOLDEN_SDES[name].sampling_eps, 0.16
+    score_fn = golden_distribution("chan").score_fn(sde)
+    noises = torch.randn(80, 4, 3, 4, 4, generator=generator(9), dtype=torch.float64)
+
+    def update(x, t, z):
+        f, G, sigma, below = tables(sde, name, t, steps)
+        score = score_fn(x, t)
+        if predictor == "reverse_diffusion":
+            x_mean = x - f * x + G**2 * score
+            return x_mean + G * z, x_mean
+        if predictor == "euler_maruyama":
+            drift = sde.drift(x, t) - sde.diffusion(t)[0] ** 2 * score
+            x_mean = x - drift / steps
+            return x_mean + sde.diffusion(t)[0] / math.sqrt(steps) * z, x_mean
+        if name == "ve":
+            x_mean = x + G**2 * score
+            return x_mean + (below**2 * G**2 / sigma**2) ** 0.5 * z, x_mean
+        x_mean = (x + G**2 * score) / (1 - G**2).sqrt()
+        return x_mean + G * z, x_mean
+
+    def correct(x, t, z):
+        f, _, _, _ = tables(sde, name, t, steps)
+        score, alpha = score_fn(x, t), (1 + f) ** 2
+        ratio = z.flatten(1).norm(dim=1).mean() / score.flatten(1).norm(dim=1).mean()
+        ratio = ratio if corrector == "langevin" else sde.std(t)[0]
+        step = 2 * alpha * (snr * ratio) ** 2
+        x_mean = x + step * score
+        return x_mean + (2 * step) ** 0.5 * z, x_mean
+
+    expected = published_loop(
+        sde, update, noises, steps, eps, correct if corrector != "none" else None
+    )
+    replay(monkeypatch, noises[1:])
+    for denoise in (True, False):
+        replay(monkeypatch, noises[1:])
+        run = sample(
+            sde, score_fn, (4, 3, 4, 4), predictor=predictor, corrector=corrector, steps=steps,
+            snr=snr, grid="published", generator=None, init=sde.prior_std * noises[0],
+            denoise=denoise,
+        )  # fmt: skip
+        wanted = expected[1] if denoise else expected[0]
+        assert (run.x - wanted).abs().max() < 1e-9 * wanted.abs().max()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_langevin_steps_balance_drift_and_noise(name):
+    """On N(0, s^2) a step is x - (h / s^2) x + sqrt(2 h) z: noise^2 = 2 s^2 (1 - slope)."""
+    sde, data = SMALL_SDES[name], golden_distribution("diag", 1, 1)
+    t = torch.tensor([0.4], dtype=torch.float64)
+    variance = (sde.scale(t) ** 2 * 0.25 + sde.std(t) ** 2).item()
+
+    def score(x, t):
+        return data.score(x[..., None, None].expand(-1, 3, 1, 1), sde, t)[:, :1, 0, 0]
+
+    part = CORRECTORS["annealed_langevin"](sde, score, snr=0.2)
+    a, _, b = affine_part(part.step, sde.interval(t - 0.01, t))
+    assert b**2 == pytest.approx(2 * variance * (1 - a), rel=1e-9)
+    assert 1 - a < 0.2
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("corrector", ["langevin", "langevin_per_sample", "annealed_langevin"])
+def test_correctors_leave_the_marginal_alone(corrector, name):
+    """200 small corrections at one time of exact samples keep mean and covariance; a step size
+    that depends on x adds 2 / D to the variance, no less and no more."""
+    own_step = corrector == "langevin_per_sample"
+    sde, data = SMALL_SDES[name], golden_distribution("diag" if own_step else "chan", 2, 2)
+    t = torch.full((1,), 0.4, dtype=torch.float64)
+    x = data.sample_at(sde, t.expand(4000), generator(1))
+    part = CORRECTORS[corrector](sde, data.score_fn(sde), snr=0.1)
+    before, g = x.flatten(1), generator(2)
+    for _ in range(200):
+        z = torch.randn(x.shape, generator=g, dtype=x.dtype)
+        x, _ = part.step(x, sde.interval(t - 0.01, t), z)
+    after = x.flatten(1)
+    expected = 1 + 2 / 12 if own_step else 1.0
+    assert ((after.mean(0) - before.mean(0)).abs() / before.std(0)).max() < 0.09
+    assert (after.var(0) / before.var(0)).mean().item() == pytest.approx(expected, abs=0.04)
+    assert (after.var(0) / before.var(0) - expected).abs().max() < 0.13
+    correlation = torch.corrcoef(after.T) - torch.corrcoef(before.T)
+    assert correlation.abs().max() < 0.09
+
+
+def test_per_sample_langevin_ignores_companions():
+    sde, data = VPSDE(), golden_distribution("diag")
+    x = data.sample(4, generator())
+    z = torch.randn(x.shape, generator=generator(1), dtype=x.dtype)
+    t = torch.full((1,), 0.5, dtype=torch.float64)
+    part = CORRECTORS["langevin_per_sample"](sde, data.score_fn(sde))
+    interval = sde.interval(t - 0.01, t)
+    together, alone = part.step(x, interval, z)[0], part.step(x[:1], interval, z[:1])[0]
+    assert torch.allclose(together[:1], alone)
+    published = CORRECTORS["langevin"](sde, data.score_fn(sde))
+    other = published.step(x, interval, z)[0][:1] - published.step(x[:1], interval, z[:1])[0]
+    assert other.abs().max() > 1e-6
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_samples_of_a_gaussian_have_its_moments(name):
+    """The whole of it, from the prior, by three kinds of sampler."""
+    sde, data, shape = GOLDEN_SDES[name], plane_gaussian(), (4000, 2)
+    mean, covariance = data.moments()
+    how = dict(generator=generator(4), dtype=torch.float64)
+    score_fn = data.score_fn(sde)
+    runs = {
+        "pc": sample(
+            sde, score_fn, shape, predictor="ancestral", corrector="langevin", steps=300, **how
+        ),
+        "heun": solve(sde, score_fn, shape, solver="heun", steps=25, **how),
+        "2m": solve(sde, score_fn, shape, solver="dpm_solver_pp_2m", steps=50, **how),
+        "ode": samplers.probability_flow_sample(sde, score_fn, shape, denoise=True, **how),
+    }  # fmt: skip
+    for kind, run in runs.items():
+        assert (run.x.mean(0) - mean).abs().max() < 0.06, kind
+        assert (torch.cov(run.x.T) - covariance).abs().max() < 0.06, kind
+
+
+def test_batches_bound_the_work_and_the_generator_fixes_the_result():
+    sde, data, sizes = VPSDE(), plane_mixture().to(torch.float32), []
+
+    def score_fn(x, t):
+        sizes.append(len(x))
+        assert t.shape == (len(x),) and t.dtype == x.dtype
+        return data.score(x, sde, t)
+
+    how = dict(predictor="ancestral", steps=5, batch_size=4)
+    run = sample(sde, score_fn, (10, 2), generator=generator(), trajectory=True, **how)
+    assert max(sizes) == 4 and run.x.shape == (10, 2) and run.trajectory.shape == (6, 10, 2)
+    assert run.nfe == 6, "evaluations per sample, whatever the number of batches"
+    again = sample(sde, score_fn, (10, 2), generator=generator(), **how)
+    assert torch.equal(run.x, again.x) and again.trajectory is None
+    assert not torch.equal(run.x, sample(sde, score_fn, (10, 2), generator=generator(1), **how).x)
+    how = dict(steps=3, generator=None, init=run.trajectory[0])
+    parts, alone = (solve(sde, score_fn, (10, 2), batch_size=n, **how) for n in (3, None))
+    assert torch.allclose(alone.x, parts.x, atol=1e-5), "a multistep solver forgets between batches"
+
+
+def test_denoising_ends_on_the_posterior_mean():
+    sde, data = VESDE(), plane_gaussian()
+    how = dict(predictor="ancestral", steps=50, generator=generator(), dtype=torch.float64)
+    noisy = sample(sde, data.score_fn(sde), (5, 2), denoise=False, eps=0.3, **how)
+    how["generator"] = generator()
+    clean = sample(sde, data.score_fn(sde), (5, 2), denoise=True, eps=0.3, **how)
+    t = torch.full((1,), 0.3, dtype=torch.float64)
+    assert torch.allclose(clean.x, noisy.x + sde.std(t) ** 2 * data.score(noisy.x, sde, t))
+    assert torch.equal(clean.x, clean.x_mean) and not torch.equal(noisy.x, noisy.x_mean)
+
+
+@pytest.mark.gpu
+def test_no_host_round_trip_on_a_gpu():
+    """CUDA's own check: any synchronisation inside the loop raises."""
+    data = plane_mixture().to("cuda", torch.float32)
+    g = torch.Generator("cuda").manual_seed(0)
+    for sde in SMALL_SDES.values():
+        for predictor, corrector in PAIRS:
+            how = dict(predictor=predictor, corrector=corrector, generator=g)
+            counts = []
+            for steps in (3, 6):
+                torch.cuda.set_sync_debug_mode("default")
+                sample(sde, data.score_fn(sde), (8, 2), steps=steps, **how)
+                with torch.profiler.profile() as profile:
+                    sample(sde, data.score_fn(sde), (8, 2), steps=steps, **how)
+                counts.append(sum(e.count for e in profile.key_averages() if "DtoH" in e.key))
+            assert counts[0] == counts[1], (predictor, corrector)
+
+
+def test_nothing_is_read_back_inside_the_loop(monkeypatch):
+    """No .item(), bool() or .tolist() of a tensor between the first step and the last."""
+    reads = []
+    for method in ("item", "tolist", "__bool__", "__float__", "__int__", "numpy"):
+        old = getattr(torch.Tensor, method)
+        monkeypatch.setattr(
+            torch.Tensor, method, lambda x, *a, old=old, m=method: reads.append(m) or old(x, *a)
+        )
+    data = plane_mixture().to(torch.float32)
+    for sde in SMALL_SDES.values():
+        for predictor, corrector in PAIRS:
+            counts = []
+            for steps in (2, 5):
+                reads.clear()
+                sample(
+                    sde, data.score_fn(sde), (4, 2), predictor=predictor, corrector=corrector,
+                    steps=steps, generator=generator(),
+                )  # fmt: skip
+                counts.append(len(reads))
+            assert counts[0] == counts[1], (predictor, corrector, reads)
+
+
+def good(x, t):
+    return -x
+
+
+@pytest.mark.parametrize("change, message", [
+    (dict(predictor="euler"), "unknown predictor 'euler'.*euler_maruyama"),
+    (dict(predictor="heun"), "unknown predictor"),
+    (dict(corrector="mala"), "unknown corrector"),
+    (dict(predictor="none", corrector="none"), "predictor none with corrector none"),
+    (dict(predictor="ancestral", probability_flow=True), "ancestral.*probability flow.*VPSDE"),
+    (dict(steps=0), "steps"),
+    (dict(steps=2.5), "steps"),
+    (dict(eps=0.0), "eps"),
+    (dict(eps=1.0), "eps"),
+    (dict(snr=0.0), "snr"),
+    (dict(corrector_steps=0), "corrector_steps"),
+    (dict(grid="coarse"), "grid"),
+    (dict(schedule="cosine"), "schedule"),
+    (dict(grid="published", steps=20), "more levels than beta_max"),
+    (dict(batch_size=0), "batch_size"),
+    (dict(shape=(4,)), "shape"),
+    (dict(shape=(0, 2)), "shape"),
+    (dict(init=torch.zeros(3, 2)), "init"),
+    (dict(score_fn=lambda x, t: x[:, :1]), "shape"),
+    (dict(score_fn=lambda x, t: x * math.nan), "not finite"),
+])  # fmt: skip
+def test_bad_input_to_sample(change, message):
+    given = dict(shape=(4, 2), steps=3, generator=generator(), score_fn=good) | change
+    with pytest.raises(InputError, match=message) as error:
+        sample(VPSDE(), given.pop("score_fn"), given.pop("shape"), **given)
+    assert "\n" not in str(error.value)
+
+
+def test_bad_input_to_the_other_samplers():
+    with pytest.raises(InputError, match=r"unknown solver 'euler_maruyama'.*heun"):
+        solve(VPSDE(), good, (4, 2), solver="euler_maruyama", steps=3, generator=generator())
+    with pytest.raises(InputError, match="steps"):
+        solve(SubVPSDE(), good, (4, 2), steps=-1, generator=generator())
+    flow = samplers.probability_flow_sample
+    with pytest.raises(InputError, match="rtol"):
+        flow(VPSDE(), good, (4, 2), generator=generator(), rtol=-1)
+    with pytest.raises(InputError, match="stalled"):
+        flow(VPSDE(), lambda x, t: x * math.nan, (4, 2), generator=generator())

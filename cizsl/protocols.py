@@ -57,9 +57,8 @@ class _Images:
 def reference_problem(data: ZSLData, normalisation: str, device: torch.device) -> Problem:
     """The published problem: all training images, and the test classes."""
     train = _Images(data.train_features, np.arange(len(data.train_labels)), data.train_labels)
-    return _problem(
-        train, None, _test(data), data.seen_text, data.unseen_text, normalisation, device
-    )
+    texts = data.seen_text, data.unseen_text
+    return _problem(train, None, _test(data), texts, normalisation, device)
 
 
 def strict_test_problem(
@@ -69,9 +68,8 @@ def strict_test_problem(
     classes."""
     rows = np.arange(len(data.train_labels))
     train, seen = _hold_out(data, rows, data.train_labels, heldout, seed)
-    return _problem(
-        train, seen, _test(data), data.seen_text, data.unseen_text, normalisation, device
-    )
+    texts = data.seen_text, data.unseen_text
+    return _problem(train, seen, _test(data), texts, normalisation, device)
 
 
 def validation_problem(

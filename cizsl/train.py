@@ -5,6 +5,7 @@ The strict one has two: ``selection`` trains on the validation problem and finds
 iteration; ``test`` trains that long on all seen classes and evaluates once.
 """
 
+import sys
 import time
 from dataclasses import dataclass, field
 
@@ -165,7 +166,7 @@ class Phase:
             total=self.iterations,
             initial=done,
             unit="it",
-            mininterval=0.5,
+            mininterval=0.5 if sys.stderr.isatty() else 30,
             dynamic_ncols=True,
         )
 

@@ -1,0 +1,35 @@
+"""A toy world and a tiny configuration on it."""
+
+import pytest
+
+from cizsl.config import CIZSL
+from cizsl.toy import make_toy
+from repro.config import validate
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory):
+    """The folder of the toy world, made once for each worker."""
+    root = tmp_path_factory.mktemp("toy")
+    make_toy(root, seed=0)
+    return root
+
+
+@pytest.fixture
+def tiny(toy):
+    """``tiny(section={...})``: a configuration of a few seconds, with some values changed."""
+
+    def make(**changes):
+        values = {
+            "data": {"root": str(toy)},
+            "model": {"noise_dim": 8, "text_embed_dim": 16, "hidden_dim": 32},
+            "optimiser": {"batch_size": 64, "iterations": 12, "learning_rate": 2e-3},
+            "evaluation": {"protocol": "reference", "every": 4, "start": 4, "samples": 10},
+            "compute": {"checkpoint_seconds": 0},
+        }
+        for section, change in changes.items():
+            inner = isinstance(change, dict)
+            values[section] = {**values.get(section, {}), **change} if inner else change
+        return validate(values, CIZSL, "test")
+
+    return make

@@ -1,0 +1,232 @@
+"""Runs: what a folder holds, interruption, resumption to the bit, and learning."""
+
+import functools
+import json
+import multiprocessing
+import os
+import random
+import signal
+import time
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from cizsl.measure import evaluate_again
+from cizsl.train import train
+from repro.errors import InputError
+from repro.interrupt import Interrupted, StopRequest
+from repro.run import RunFolder
+
+CPU = torch.device("cpu")
+
+
+def run(config, path, resume=False, stop=None):
+    with RunFolder(path, config, resume) as folder:
+        return train(config, folder, CPU, stop or StopRequest().__enter__())
+
+
+class StopAfter:
+    """A stop request that comes after so many looks at it."""
+
+    def __init__(self, looks):
+        self.looks = looks
+
+    @property
+    def requested(self):
+        self.looks -= 1
+        return self.looks < 0
+
+
+def outcome(path):
+    """Everything a run leaves that must not depend on interruptions."""
+    results = json.loads((path / "results.json").read_text())
+    results.pop("seconds")
+    weights = {
+        f"{file.name}/{name}": tensor
+        for file in sorted(path.glob("*.safetensors"))
+        for name, tensor in load_file(file).items()
+    }
+    curves = dict(np.load(path / "curves.npz"))
+    return results, (path / "metrics.jsonl").read_text(), weights, curves
+
+
+def assert_same_outcome(one, other):
+    for mine, theirs in zip(outcome(one)[:2], outcome(other)[:2], strict=True):
+        assert mine == theirs
+    for mine, theirs in zip(outcome(one)[2:], outcome(other)[2:], strict=True):
+        assert mine.keys() == theirs.keys()
+        assert all(np.array_equal(mine[name], theirs[name]) for name in mine)
+
+
+VARIANTS = {
+    "reference": {},
+    "strict": {"evaluation": {"protocol": "strict"}},
+    "learned": {"creativity": {"form": "published", "alpha": "learned", "beta": "learned"}},
+    "new_class": {"creativity": {"divergence": "new_class"}},
+    "gazsl": {"creativity": {"divergence": "none"}},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_stopping_anywhere_changes_nothing(tiny, tmp_path, variant):
+    """Stop after every 7 steps (critic or generator), resume, and compare to the bit."""
+    config = tiny(**VARIANTS[variant])
+    run(config, tmp_path / "whole")
+    stops = 0
+    while True:
+        try:
+            run(config, tmp_path / "pieces", resume=True, stop=StopAfter(7))
+            break
+        except Interrupted:
+            stops += 1
+    assert stops >= 8
+    assert_same_outcome(tmp_path / "whole", tmp_path / "pieces")
+
+
+def test_kill_at_random_moments(tiny, tmp_path):
+    """SIGKILL ten times, at any moment: in a step, an evaluation, or while writing."""
+    config = tiny(optimiser={"iterations": 120})
+    run(config, tmp_path / "whole")
+    context, moments = multiprocessing.get_context("fork"), random.Random(0)
+    kills = attempts = 0
+    while kills < 10:
+        child = context.Process(target=run, args=(config, tmp_path / "killed", True))
+        child.start()
+        time.sleep(moments.uniform(0.05, 0.6))
+        attempts += 1
+        if child.exitcode is None:
+            os.kill(child.pid, signal.SIGKILL)
+            kills += 1
+        child.join()
+        if (tmp_path / "killed" / "results.json").exists():
+            break
+        assert attempts < 60
+    assert kills >= 5, "the run was over too soon to be a test"
+    if not (tmp_path / "killed" / "results.json").exists():
+        run(config, tmp_path / "killed", resume=True)
+    assert_same_outcome(tmp_path / "whole", tmp_path / "killed")
+    assert not list((tmp_path / "killed").rglob("*.part"))
+
+
+def test_truncated_checkpoint_falls_back(tiny, tmp_path, capsys):
+    config = tiny()
+    run(config, tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        run(config, tmp_path / "cut", stop=StopAfter(30))
+    newest = sorted((tmp_path / "cut" / "checkpoints" / "test").glob("*.pt"))
+    assert len(newest) == 2
+    newest[-1].write_bytes(newest[-1].read_bytes()[:-1000])
+    run(config, tmp_path / "cut", resume=True)
+    assert "not a whole checkpoint" in capsys.readouterr().err
+    assert_same_outcome(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_run_folder_is_complete_and_owned(tiny, tmp_path):
+    config, path = tiny(), tmp_path / "run"
+    summary = run(config, path)
+    expected = {"config.yaml", "environment.json", "metrics.jsonl", "results.json", "curves.npz"}
+    assert expected <= {file.name for file in path.iterdir()}
+    environment = json.loads((path / "environment.json").read_text())
+    assert all(len(digest) == 64 for digest in environment["data_files"].values())
+    assert environment["packages"]["torch"] == torch.__version__
+    records = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    assert [record["iteration"] for record in records] == [4, 8, 11]
+    best = summary["metrics"]["best_on_test"]
+    assert best["top1"] == max(record["top1"] for record in records)
+    assert best["ausuc"] == max(record["ausuc"] for record in records)
+    assert summary["metrics"]["final"]["top1"] == records[-1]["top1"]
+    assert all(0 <= value <= 1 for value in summary["metrics"]["final"].values())
+    with pytest.raises(InputError, match="holds a run already"):
+        run(config, path)
+    with pytest.raises(InputError, match="differs from the configuration"):
+        run(tiny(seed=1), path, resume=True)
+    with RunFolder(tmp_path / "busy", config), pytest.raises(InputError, match="another process"):
+        run(config, tmp_path / "busy", resume=True)
+
+
+def test_evaluate_again_repeats_the_run(tiny, tmp_path):
+    config = tiny(evaluation={"protocol": "strict"})
+    summary = run(config, tmp_path / "run")
+    _, scores = evaluate_again(tmp_path / "run", "test", CPU)
+    assert scores == summary["metrics"]["selected"]
+    _, validation = evaluate_again(tmp_path / "run", "val", CPU)
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    selection = [record for record in records if record["phase"] == "selection"]
+    best = max(selection, key=lambda record: record["ausuc"])
+    assert validation == {name: best[name] for name in validation}
+    assert best["iteration"] + 1 == summary["iterations"]
+    assert [r["iteration"] for r in records if r["phase"] == "test"] == [best["iteration"]]
+    with pytest.raises(InputError, match="no finished run"):
+        evaluate_again(tmp_path, "test", CPU)
+
+
+def test_a_run_that_diverges_says_so_and_keeps_its_checkpoints(tiny, tmp_path):
+    config = tiny(optimiser={"learning_rate": 1e18}, compute={"checkpoint_seconds": 0})
+    with pytest.raises(InputError, match=r"loss term '\w+' is (nan|inf|-inf) at iteration"):
+        run(config, tmp_path / "run")
+    for file in (tmp_path / "run" / "checkpoints" / "test").glob("*.pt"):
+        state = torch.load(file, weights_only=True)["gan"]["generator"]
+        assert all(tensor.isfinite().all() for tensor in state.values())
+
+
+def test_batch_larger_than_the_data(tiny, tmp_path):
+    with pytest.raises(InputError, match=r"optimiser.batch_size: 5000 does not fit 1\d+ training"):
+        run(tiny(optimiser={"batch_size": 5000}), tmp_path / "run")
+
+
+def test_learning_beats_chance_and_easy_is_easier(tiny, tmp_path):
+    """The toy world has 15 unseen classes: chance is 6.7 %."""
+    top1 = {}
+    for split in ("easy", "hard"):
+        config = tiny(
+            data={"split": split},
+            model={"text_embed_dim": 32, "hidden_dim": 128},
+            optimiser={"iterations": 121, "batch_size": 128},
+            evaluation={"protocol": "strict", "every": 20, "start": 40},
+        )
+        top1[split] = run(config, tmp_path / split)["metrics"]["selected"]["top1"]
+    assert top1["easy"] > 0.25
+    assert top1["easy"] > top1["hard"] > 0.08
+
+
+@pytest.mark.parametrize("divergence", ["renyi", "tsallis", "bhattacharyya", "kl", "sharma_mittal"])
+def test_every_divergence_trains_in_both_forms(tiny, tmp_path, divergence):
+    for form in ("exact", "published"):
+        if (divergence, form) == ("renyi", "published"):
+            continue  # saturates to NaN, see test_published_renyi
+        config = tiny(creativity={"divergence": divergence, "form": form, "beta": 0.9})
+        run(config, tmp_path / form)
+
+
+def test_compiled_steps_compute_the_same(tiny, tmp_path, monkeypatch):
+    """What torch.compile captures is what runs; the code generator behind it is left out here,
+    since it takes a minute on a CPU."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+    short = {"iterations": 5}
+    plain = run(tiny(optimiser=short), tmp_path / "plain")
+    run(tiny(optimiser=short, compute={"compile": True}), tmp_path / "compiled")
+    terms = [
+        json.loads((tmp_path / name / "metrics.jsonl").read_text().splitlines()[-1])
+        for name in ("plain", "compiled")
+    ]
+    for name in ("gradient_penalty", "real", "fake", "pivot", "creativity"):
+        assert terms[1][name] == pytest.approx(terms[0][name], rel=1e-2, abs=1e-3)
+    assert plain["iterations"] == 5
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bf16"])
+def test_cuda_follows_the_cpu(tiny, tmp_path, precision):
+    """Same networks, same losses; draws differ by device, so learning is compared, not bits."""
+    config = tiny(
+        model={"text_embed_dim": 32, "hidden_dim": 128},
+        optimiser={"iterations": 121, "batch_size": 128},
+        evaluation={"every": 20, "start": 40},
+        compute={"precision": precision},
+    )
+    with RunFolder(tmp_path / "cuda", config) as folder:
+        summary = train(config, folder, torch.device("cuda"), StopRequest().__enter__())
+    assert summary["metrics"]["best_on_test"]["top1"] > 0.25

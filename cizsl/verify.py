@@ -43,7 +43,7 @@ SHA256 = {  # published files that we hold; no copy of the features and the text
 }
 
 
-OTHER = "its SHA-256 is not the published file's, hence toy or rebuilt data"
+REBUILT = "its SHA-256 is not the published file's: rebuilt or converted data"
 
 
 def verify(root: str | Path) -> list[Finding]:
@@ -62,29 +62,28 @@ def verify(root: str | Path) -> list[Finding]:
 
 
 def _verify_dataset(folder: Path, dataset: str) -> Iterator[Finding]:
+    toy = folder / "TOY.md"
+    if toy.is_file():
+        yield Finding("note", str(toy), "toy data: no number on them is a paper's")
     for split in ("easy", "hard"):
         read = read_split(folder, dataset, split)
         yield from read.findings
         for role, name in LAYOUTS[dataset][split].items():
             known = SHA256.get(f"{dataset} {split} {role}")
-            if known and read.sha256.get(name, known) != known:
-                yield Finding("note", str(folder / name), OTHER)
-        text = read.arrays.get("text")
-    yield from _verify_terms(folder / LAYOUTS[dataset]["terms"], SHA256[f"{dataset} terms"], text)
-
-
-def _verify_terms(path: Path, known: str, text: np.ndarray | None) -> Iterator[Finding]:
+            if known and read.sha256.get(name, known) != known and not toy.is_file():
+                yield Finding("note", str(folder / name), REBUILT)
+    terms = folder / LAYOUTS[dataset]["terms"]
     try:
-        if sha256(path) != known:
-            yield Finding("note", str(path), OTHER)
-        shapes = {found.name: found.shape for found in mat_variables(path)}
+        if sha256(terms) != SHA256[f"{dataset} terms"] and not toy.is_file():
+            yield Finding("note", str(terms), REBUILT)
+        shapes = {found.name: found.shape for found in mat_variables(terms)}
+        count = shapes.get("TFIDF_Term", (0,))[0]
+        text = read.arrays.get("text")
+        if text is not None and count != text.shape[1]:
+            message = f"{count} rows of TFIDF_Term, but the text has {text.shape[1]} terms"
+            yield Finding("note", str(terms), message)
     except InputError as error:
-        yield Finding("note", str(path), f"{error} (no training needs it)")
-        return
-    if "TFIDF_Term" not in shapes:
-        yield Finding("note", str(path), "no variable TFIDF_Term (no training needs it)")
-    elif text is not None and (count := shapes["TFIDF_Term"][0]) != text.shape[1]:
-        yield Finding("note", str(path), f"{count} terms, but the text has {text.shape[1]}")
+        yield Finding("note", str(terms), f"{error} (no training needs it)")
 
 
 def inspect(root: str | Path) -> str:

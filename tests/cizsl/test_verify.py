@@ -205,7 +205,7 @@ def test_verify_lists_everything_at_once(tmp_path, capsys):
         assert any(line.startswith(f"error: {folder / name}: {message}") for line in lines)
 
 
-def test_notes_are_no_errors(tmp_path, capsys):
+def test_notes_are_no_errors(tmp_path):
     """Files of another content than the published, a class without images, a term list too long."""
     folder, *_ = write(tmp_path, train_labels=ordinary.train_labels % 3)
     scipy.io.savemat(folder / data.LAYOUTS["CUB"]["terms"], {"TFIDF_Term": np.array(["a", "b"])})
@@ -214,10 +214,12 @@ def test_notes_are_no_errors(tmp_path, capsys):
     assert {finding.level for finding in findings} == {"note"}
     messages = [finding.message for finding in findings]
     assert "no images for the labels 3" in messages
-    assert "2 terms, but the text has 5" in messages
+    assert "2 rows of TFIDF_Term, but the text has 5 terms" in messages
     assert sum("SHA-256" in message for message in messages) == 7
     (folder / data.LAYOUTS["CUB"]["terms"]).unlink()
     assert any("no training needs it" in finding.message for finding in verify.verify(folder))
+    (folder / "TOY.md").touch()
+    assert not any("SHA-256" in finding.message for finding in verify.verify(tmp_path))
     assert verify.run_verify(tmp_path) == 0
     (only,) = verify.verify(tmp_path / "nowhere")
     assert only.level == "error" and "no folder CUB2011 or NABird here" in only.message

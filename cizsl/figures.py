@@ -1,0 +1,132 @@
+"""The figures of a run folder, as PNG: the seen-unseen curves and the course of training.
+
+The file's format follows its name, so the same functions draw PDF or SVG.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cizsl.metrics import Curve, ausuc
+
+# the curves of results.write: label, colour and line style
+CURVES = {
+    "selection": ("selection, on validation classes", "#8a8a8a", ":"),
+    "final": ("final, on test classes", "#0b6fa4", "-"),
+    "best_on_test": ("best on test classes", "#d1600f", "--"),
+}
+# the panels of `training`: term or score, label and colour
+CRITIC = {
+    "wasserstein": ("Wasserstein estimate, real − fake", "#0b6fa4"),
+    "gradient_penalty": ("gradient penalty (unweighted)", "#d1600f"),
+    "realness": ("generator: realness, −E[D(fake)]", "#2a8c5b"),
+    "hallucinated_realness": ("generator: same, hallucinated", "#b0408a"),
+}
+GENERATOR = {
+    "classification": ("classification", "#d1600f"),
+    "pivot": ("pivot", "#2a8c5b"),
+    "creativity": ("creativity", "#b0408a"),
+    "l2": ("L2", "#8a8a8a"),
+    "l21": ("L21", "#4d4d4d"),
+}
+SCORES = {
+    "top1": ("top-1, unseen classes only", "#0b6fa4"),
+    "ausuc": ("AUSUC", "#d1600f"),
+    "harmonic": ("harmonic mean H", "#2a8c5b"),
+    "seen": ("seen, all classes compete", "#8a8a8a"),
+    "unseen": ("unseen, all classes compete", "#4d4d4d"),
+}
+PHASES = {"selection": "validation classes", "test": "test classes"}
+
+
+def seen_unseen(path: Path, arrays: dict[str, np.ndarray], summary: dict) -> None:
+    """Draw the curves of one run.
+
+    Args: ``arrays``, by name (a key of :data:`CURVES`) the seen and unseen accuracies (2, P),
+    fractions; ``summary``, the content of ``results.json``.
+    """
+    figure = Figure(figsize=(6, 5.2), layout="constrained")
+    axes = figure.add_subplot()
+    for name in CURVES:
+        if name in arrays:
+            label, colour, style = CURVES[name]
+            seen, unseen = arrays[name]
+            label += f": area {100 * ausuc(Curve(seen, unseen)):.2f} %"
+            # on top of each other where the last evaluation is the best one: keep both visible
+            width = 1.6 if name == "best_on_test" else 2.2
+            axes.plot(100 * unseen, 100 * seen, style, color=colour, label=label, lw=width)
+    axes.set(xlabel="accuracy on unseen classes, %", ylabel="accuracy on seen classes, %")
+    axes.set_xlim(left=0)
+    axes.set_ylim(0, 100)
+    axes.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.12))
+    axes.set_title(title(summary), fontsize=11)
+    _tidy(axes)
+    figure.savefig(path, dpi=150)
+
+
+def training(path: Path, records: list[dict]) -> None:
+    """Draw losses and scores over iterations, in one column of panels for each phase.
+
+    Args: ``records``, the lines of ``metrics.jsonl``: one for each evaluation, with the latest
+    loss terms by name (the generator's are weighted) and the scores, fractions.
+    """
+    phases = [name for name in PHASES if any(r["phase"] == name for r in records)]
+    figure = Figure(figsize=(1 + 5.5 * max(1, len(phases)), 9), layout="constrained")
+    for column, phase in enumerate(phases):
+        chosen = [_derived(record) for record in records if record["phase"] == phase]
+        panels = [
+            figure.add_subplot(3, len(phases), 1 + column + i * len(phases)) for i in range(3)
+        ]
+        panels[0].set_title(f"{phase} phase, scores on {PHASES[phase]}", fontsize=11)
+        _panel(panels[0], chosen, CRITIC, "critic's scale")
+        _panel(panels[1], chosen, GENERATOR, "generator's other terms,\nweighted, absolute")
+        panels[1].set_yscale("log")
+        _panel(panels[2], chosen, SCORES, "accuracy, %", scale=100)
+        panels[2].set_ylim(0, 100)
+        if len(chosen) > 1:
+            panels[2].set_xlabel("iteration")
+    figure.savefig(path, dpi=130)
+
+
+def title(summary: dict) -> str:
+    """What was run: data set, split, method, protocol, and loudly whether the data are toy."""
+    toy = "   TOY DATA" if summary["toy"] else ""
+    where = f"{summary['dataset']} {summary['split']}{toy}"
+    return f"{where}\n{summary['method']}, {summary['protocol']} protocol, seed {summary['seed']}"
+
+
+def _derived(record: dict) -> dict:
+    """The record with the Wasserstein estimate, and what a logarithmic axis shows as magnitudes
+    (the published form of some divergences is negative)."""
+    magnitudes = {name: abs(record[name]) for name in GENERATOR if name in record}
+    return {**record, **magnitudes, "wasserstein": record["real"] - record["fake"]}
+
+
+def _panel(axes: Axes, records: list[dict], lines: dict, label: str, scale: float = 1) -> None:
+    """One line for each name that the records hold, or one labelled point if there is a single
+    record."""
+    held = [name for name in lines if any(name in record for record in records)]
+    for place, name in enumerate(held):
+        text, colour = lines[name]
+        x = [record["iteration"] for record in records if name in record]
+        y = [scale * record[name] for record in records if name in record]
+        if len(records) > 1:
+            axes.plot(x, y, color=colour, label=text, lw=1.4)
+            continue
+        axes.plot(place, y, "o", color=colour, label=text)
+        axes.annotate(f"{y[0]:.3g}", (place, y[0]), (7, 0), textcoords="offset points", va="center")
+    if len(records) == 1:
+        axes.set_xticks([])
+        axes.set_xlim(-0.5, len(held))
+        axes.set_xlabel(f"iteration {records[0]['iteration']}")
+        axes.margins(y=0.15)
+    axes.set_ylabel(label)
+    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    _tidy(axes)
+
+
+def _tidy(axes: Axes) -> None:
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)

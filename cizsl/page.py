@@ -1,0 +1,239 @@
+"""The results as one HTML page that needs nothing else: no script, no font, no request.
+
+It shows the tables of :mod:`cizsl.report`, the seen-unseen curves as inline SVG, and where each
+number is from: run folder, seed, commit, checksums of the data files. It follows the reader's
+light or dark setting; on a phone each line of a table becomes a card.
+"""
+
+from collections.abc import Iterable
+from html import escape
+from itertools import groupby
+
+from cizsl import report
+from cizsl.curves import chart
+from cizsl.published import CELLS, PUBLISHED
+from cizsl.report import Table
+from cizsl.rows import Row, Section, group
+from cizsl.runs import Run
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1c2430; --soft: #5b6675; --line: #d9dee5; --ground: #fff;
+  --tint: #f4f6f9; --warn-ink: #7a3b00; --warn: #fff1de; --warn-line: #e8a552;
+  --c0: #0b6fa4; --c1: #c2540a; --c2: #24825a; --c3: #a2367f; --c4: #7d6200; --c5: #5a57c0; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e4e9f0; --soft: #9aa6b6; --line: #323b48;
+  --ground: #12171e; --tint: #1a212b; --warn-ink: #ffcf96; --warn: #33240f; --warn-line: #a86f24;
+  --c0: #57b4e6; --c1: #f0924e; --c2: #58c795; --c3: #e583c4; --c4: #d8b93e; --c5: #9c9af5; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 76rem; background: var(--ground);
+  color: var(--ink); font: 16px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; }
+h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .5rem; }
+h2 { font-size: 1.35rem; margin: 3rem 0 .75rem; padding-top: 1.25rem;
+  border-top: 1px solid var(--line); }
+h3, summary { font-size: 1rem; font-weight: 600; margin: 1.75rem 0 .5rem; }
+summary { cursor: pointer; }
+p { max-width: 46rem; margin: .5rem 0; }
+.lead { font-size: 1.1rem; }
+.soft, .notes { color: var(--soft); font-size: .9rem; }
+.warn { border: 1px solid var(--warn-line); border-left-width: 5px; background: var(--warn);
+  color: var(--warn-ink); padding: .6rem .9rem; border-radius: 4px; font-weight: 600; }
+a { color: inherit; }
+nav ul, .legend { list-style: none; margin: .75rem 0; padding: 0; }
+nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-size: .875rem;
+  font-variant-numeric: tabular-nums; }
+th, td { padding: .4rem .6rem; text-align: left; vertical-align: top;
+  border-bottom: 1px solid var(--line); }
+thead th { font-weight: 600; color: var(--soft); white-space: nowrap; }
+thead th[colspan] { text-align: center; color: var(--ink); border-bottom: 0; padding-bottom: 0; }
+.number { text-align: right; white-space: nowrap; }
+.spread { color: var(--soft); font-size: .85em; }
+.overview .spread { display: block; }
+td:nth-child(-n+2):not(.wide) { white-space: nowrap; }
+.published td { background: var(--tint); font-style: italic; }
+.chance td { color: var(--soft); }
+td.wide { min-width: 13rem; overflow-wrap: anywhere; }
+.legend { font-size: .875rem; color: var(--soft); }
+.charts { display: grid; gap: 1.5rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
+.charts > figure { max-width: 32rem; }
+figure { margin: 0; break-inside: avoid; }
+figcaption { font-weight: 600; }
+.charts .legend { display: flex; flex-wrap: wrap; gap: 0 1.25rem; margin: .25rem 0 0; }
+svg { width: 100%; height: auto; display: block; }
+svg text { fill: var(--soft); font: 11px system-ui, sans-serif; }
+svg .grid { stroke: var(--line); stroke-width: 1; }
+svg polyline { fill: none; stroke-width: 1.8; stroke-linejoin: round; }
+.swatch { width: 1.75rem; height: .6rem; display: inline-block; margin-right: .4rem; }
+code { font-size: .85em; overflow-wrap: anywhere; }
+.files { columns: 2 24rem; column-gap: 2rem; }
+.files div { break-inside: avoid; margin-bottom: .35rem; font-size: .85rem; }
+.files code { display: block; color: var(--soft); }
+@media (max-width: 44rem) {
+  body { padding: 1.25rem 1rem 3rem; }
+  thead { display: none; }
+  tr { display: grid; grid-template-columns: 1fr 1fr; gap: .1rem 1rem; padding: .6rem .75rem;
+    margin-bottom: .75rem; border: 1px solid var(--line); border-radius: 6px; }
+  tr.published { background: var(--tint); }
+  td { border: 0; padding: .1rem 0; }
+  td:empty { display: none; }
+  td.number { text-align: left; white-space: normal; }
+  .overview .spread { display: inline; }
+  td:first-child, td.wide { grid-column: 1 / -1; font-weight: 600; }
+  td[data-label]:not(.wide)::before { content: attr(data-label); display: block;
+    color: var(--soft); font-size: .75rem; font-style: normal; }
+}
+@media print {
+  @page { size: A4 landscape; margin: 12mm; }
+  body { padding: 0; max-width: none; font-size: 10pt; }
+  table { font-size: 7.5pt; } th, td { padding: .2rem .3rem; }
+  tr { break-inside: avoid; } nav { display: none; } h2, h3, summary { break-after: avoid; }
+  .charts { grid-template-columns: repeat(4, 1fr); }
+  details::details-content { content-visibility: visible; block-size: auto; }
+}
+"""
+NUMBERS = {*report.HEADINGS.values(), "Iterations", "Time"}
+
+
+def page(runs: list[Run]) -> str:
+    """The whole document."""
+    sections, left_out = group(runs)
+    lettered = list(report.lettered(sections))
+    points = max(20, min(150, 50_000 // max(1, len(runs))))  # of each curve: below 1 MB in all
+    parts = [_head(report.meaning(runs), lettered)]
+    parts += [_section(letter, section, points) for letter, section in lettered]
+    if any(section.protocol == "reference" and section.kind != "toy" for section in sections):
+        items = "".join(
+            f"<li><strong>{escape(name)}</strong>: {escape(numbers['source'])}</li>"
+            for name, numbers in PUBLISHED.items()
+        )
+        parts.append(f'<h2>Sources of the published numbers</h2><ul class="notes">{items}</ul>')
+    if left_out:
+        items = "".join(
+            f"<li><code>{escape(str(run.folder))}</code>: {escape(run.note)}</li>"
+            for run in left_out
+        )
+        parts.append(f"<h2>Not in the tables</h2><ul>{items}</ul>")
+    parts.append(
+        _data_files(run for section in sections for row in section.rows for run in row.runs)
+    )
+    return "\n".join([*parts, "</body>", "</html>", ""])
+
+
+def _head(lead: str, lettered: list[tuple[str, Section]]) -> str:
+    links = "".join(
+        f'<li><a href="#{letter}">{letter}. {escape(report.heading(section))}</a></li>'
+        for letter, section in lettered
+    )
+    return f"""<!DOCTYPE html>
+<html lang="en-GB">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>CIZSL: results</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<h1>Zero-shot recognition of birds from text: results</h1>
+<p class="lead">{escape(lead)}</p>
+<nav><ul>{links}</ul></nav>"""
+
+
+def _section(letter: str, section: Section, points: int) -> str:
+    first, *others = report.notes(section)
+    kind = "notes" if section.kind == "published" else "warn"
+    overview, *rest = report.tables(letter, section)
+    named = list(_named(letter, section))
+    legend = "".join(
+        f"<li><strong>{name}</strong> {escape(row.description)}</li>" for name, row in named
+    )
+    charts = "".join(chart(cell, section, named, points) for cell in CELLS)
+    *between, details = rest
+    return "\n".join(
+        [
+            f'<h2 id="{letter}">{letter}. {escape(report.heading(section))}</h2>',
+            f'<p class="{kind}">{escape(first)}</p>',
+            *(f'<p class="notes">{escape(note)}</p>' for note in others),
+            _titled(overview),
+            f'<ul class="legend">{legend}</ul>',
+            *(_titled(content) for content in between),
+            f'<h3>Seen-unseen curves</h3><div class="charts">{charts}</div>' if charts else "",
+            _folded(details),
+            _folded(_origins(named)),
+        ]
+    )
+
+
+def _named(letter: str, section: Section) -> Iterable[tuple[str, Row]]:
+    return ((f"{letter}{number}", row) for number, row in enumerate(section.rows, 1))
+
+
+def _origins(named: list[tuple[str, Row]]) -> Table:
+    """Where each number is from: one line for each run."""
+    names = ("", "Data", "Seed", "top-1", "AUSUC", "Iterations", "Time", "Device", "Commit")
+    header = tuple(("", name) for name in (*names, "Data files", "Folder"))
+    lines = []
+    for name, row in named:
+        for run in row.runs:
+            summary = run.summary
+            scores = (f"{100 * value:.2f}" for value in (run.scores.top1, run.scores.ausuc))
+            cells = (name, " ".join(run.cell), str(summary.seed), *scores, str(summary.iterations))
+            cells += (f"{summary.seconds:.0f} s", summary.device, _commit(run))
+            lines.append(("run", (*cells, run.data_id or "not recorded", str(run.folder))))
+    return Table("Runs, and where they are", header, tuple(lines))
+
+
+def _commit(run: Run) -> str:
+    """Enough digits to find the commit, and whether the tree differed from it."""
+    commit, sign, changes = str(run.environment.get("git_commit") or "not recorded").partition("+")
+    return commit[:12] + sign + changes
+
+
+def _folded(content: Table) -> str:
+    return f"<details open><summary>{escape(content.title)}</summary>{_table(content)}</details>"
+
+
+def _titled(content: Table) -> str:
+    return f"<h3>{escape(content.title)}</h3>{_table(content, 'overview')}"
+
+
+def _table(content: Table, style: str = "") -> str:
+    """A table; columns with a group have a second header line above their names."""
+    groups = [(name, len(list(same))) for name, same in groupby(g for g, _ in content.header)]
+    top = "".join(f'<th colspan="{width}">{escape(name)}</th>' for name, width in groups)
+    names = "".join(f"<th{_style(name)}>{escape(name)}</th>" for _, name in content.header)
+    lines = "".join(
+        f'<tr class="{kind}">{"".join(map(_cell, content.header, cells))}</tr>\n'
+        for kind, cells in content.lines
+    )
+    head = (f"<tr>{top}</tr>" if len(groups) > 1 else "") + f"<tr>{names}</tr>"
+    table = f'<table class="{style}"><thead>{head}</thead>\n<tbody>\n{lines}</tbody></table>'
+    return f'<div class="scroll">{table}</div>'
+
+
+def _cell(heading: tuple[str, str], text: str) -> str:
+    label = escape(" ".join(heading).strip())
+    mean, sign, spread = escape(text).partition(" ± ")
+    spread = f' <span class="spread">± {spread}</span>' if sign else ""
+    return f'<td{_style(heading[1])} data-label="{label}">{mean}{spread}</td>'
+
+
+def _style(name: str) -> str:
+    if name in NUMBERS:
+        return ' class="number"'
+    return ' class="wide"' if name in ("Method", "Folder") else ""
+
+
+def _data_files(runs: Iterable[Run]) -> str:
+    """The checksums of every set of data files, once."""
+    known = {run.data_id: run for run in runs if run.data_id}
+    blocks = []
+    for name, run in known.items():
+        files = "".join(
+            f"<div>{escape(file)}<code>{escape(str(digest))}</code></div>"
+            for file, digest in sorted(run.data_files.items())
+        )
+        place = escape(" ".join(run.cell))
+        blocks.append(f'<h3>{place}: <code>{name}</code></h3><div class="files">{files}</div>')
+    return "<h2>Data files, by SHA-256</h2>" + "".join(blocks) if blocks else ""

@@ -1,0 +1,157 @@
+"""Which runs belong together: a row of the table is everything that is the same but the seed.
+
+A cell is a dataset and a split. Runs of one cell are averaged if all their settings and the
+checksums of their data agree. A row holds one such group for each cell; only the creativity weight
+and, of course, the data may differ along it, because the published weights differ by cell. Rows
+stand in sections that never share a table: protocol by protocol, and by what the data are.
+"""
+
+import json
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+
+from cizsl.published import CELLS
+from cizsl.runs import CHOSEN, KINDS, Run
+
+WEIGHT = "creativity.weight"
+
+
+DIVERGENCES = {
+    "sharma_mittal": "Sharma-Mittal",
+    "renyi": "Rényi",
+    "tsallis": "Tsallis",
+    "bhattacharyya": "Bhattacharyya",
+    "kl": "KL",
+    "new_class": "K+1 classes",
+}
+EXPONENTS = {"sharma_mittal": ("alpha", "beta"), "renyi": ("alpha",), "tsallis": ("alpha",)}
+NETWORKS = {  # what `Row.description` tells of every method
+    "model.hidden_dim": "hidden",
+    "model.text_embed_dim": "text",
+    "model.noise_dim": "noise",
+    "optimiser.batch_size": "batch",
+    "optimiser.learning_rate": "learning rate",
+    "optimiser.iterations": "iterations",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table: the runs of each cell, by seed."""
+
+    cells: dict[tuple[str, str], tuple[Run, ...]]
+
+    @property
+    def runs(self) -> list[Run]:
+        return [run for runs in self.cells.values() for run in runs]
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """Those of the first run; the others have the same, but for the creativity weight."""
+        return self.runs[0].settings()
+
+    @property
+    def method(self) -> str:
+        settings = self.settings
+        divergence, form = settings.get("creativity.divergence"), settings.get("creativity.form")
+        if divergence is None:
+            return settings["method"]
+        return f"{settings['method']}, {DIVERGENCES.get(divergence, divergence)}, {form} form"
+
+    @property
+    def weight(self) -> str:
+        """The creativity weight, one for each cell where they differ; empty for GAZSL."""
+        weights = [runs[0].settings().get(WEIGHT) for runs in self.cells.values()]
+        if None in weights:
+            return ""
+        return " / ".join(str(w) for w in (weights if len(set(weights)) > 1 else weights[:1]))
+
+    @property
+    def description(self) -> str:
+        """The settings that a reader wants to know first, as far as they are recorded."""
+        settings = self.settings
+        exponents = EXPONENTS.get(str(settings.get("creativity.divergence")), ())
+        names = {f"creativity.{name}": name for name in exponents} | NETWORKS
+        parts = [f"creativity weight {self.weight}"] if self.weight else []
+        parts += [f"{name} {settings[key]}" for key, name in names.items() if key in settings]
+        return ", ".join(parts) or "settings not recorded"
+
+
+@dataclass(frozen=True)
+class Section:
+    """Rows that may stand in one table: one protocol, one of :data:`KINDS`."""
+
+    protocol: str
+    kind: str
+    rows: tuple[Row, ...]
+
+    def label(self, row: Row) -> str:
+        """The row's method, and whatever else tells it from the other rows."""
+        others = [other for other in self.rows if other is not row and other.method == row.method]
+        peers, settings = [other.settings for other in others], row.settings
+        parts = [row.method]
+        if any(other.weight != row.weight for other in others):
+            parts.append(f"weight {row.weight}")
+        parts += [
+            f"{key.split('.')[-1].replace('_', ' ')} {value}"
+            for key, value in settings.items()
+            if key not in (WEIGHT, "feature_dim") and any(p.get(key) != value for p in peers)
+        ]
+        if settings in peers:  # the same settings on other data
+            parts.append(f"data {row.runs[0].data_id}")
+        return ", ".join(parts)
+
+
+def group(runs: list[Run]) -> tuple[list[Section], list[Run]]:
+    """Sections in their fixed order, and the runs that are in none, each with a note."""
+    kept: dict[tuple, Run] = {}
+    left_out = [run for run in runs if run.summary is None]
+    for run in runs:
+        if run.summary is None:
+            continue
+        summary = run.summary
+        place = (summary.protocol, run.kind, run.cell, _key(run), run.data_id, summary.seed)
+        if (first := kept.setdefault(place, run)) is not run:
+            note = f"repeats seed {summary.seed} of {first.folder}"
+            left_out.append(replace(run, note=note))
+    sections = []
+    for kind in KINDS:
+        for protocol in CHOSEN:
+            chosen = [r for r in kept.values() if (r.summary.protocol, r.kind) == (protocol, kind)]
+            if chosen:
+                sections.append(Section(protocol, kind, tuple(_rows(chosen))))
+    return sections, left_out
+
+
+def _rows(runs: list[Run]) -> list[Row]:
+    rows = []
+    for family in _split(runs, lambda run: _key(run, but=WEIGHT)):
+        rows += _separate(family, [lambda r: str(r.settings().get(WEIGHT)), lambda r: r.data_id])
+    # GAZSL, then CIZSL; the published divergence before others of the same method
+    return sorted(rows, key=lambda row: (row.runs[0].summary.method != "GAZSL", _order(row)))
+
+
+def _order(row: Row) -> tuple:
+    settings = row.runs[0].settings()
+    divergence = str(settings.get("creativity.divergence"))
+    return divergence != "sharma_mittal", divergence, _key(row.runs[0])
+
+
+def _separate(runs: list[Run], keys: list) -> list[Row]:
+    """One row if every cell holds one group of repeats; otherwise split by the first key."""
+    groups = _split(runs, lambda run: (run.cell, _key(run), run.data_id))
+    if not keys or len({group[0].cell for group in groups}) == len(groups):
+        cells = {g[0].cell: tuple(sorted(g, key=lambda r: r.summary.seed)) for g in groups}
+        return [Row({cell: cells[cell] for cell in CELLS if cell in cells})]
+    return [row for part in _split(runs, keys[0]) for row in _separate(part, keys[1:])]
+
+
+def _split(runs: list[Run], key: Callable[[Run], Hashable]) -> list[list[Run]]:
+    parts: dict = {}
+    for run in runs:
+        parts.setdefault(key(run), []).append(run)
+    return list(parts.values())
+
+
+def _key(run: Run, but: str = "") -> str:
+    return json.dumps({k: v for k, v in run.settings().items() if k != but}, sort_keys=True)

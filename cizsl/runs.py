@@ -1,0 +1,186 @@
+"""What run folders say: reading them, and what two of them must share to be averaged."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import ConfigDict, Field, model_validator
+
+from cizsl.config import CIZSL
+from cizsl.data import LAYOUTS
+from cizsl.published import FEATURE_DIM
+from cizsl.verify import SHA256
+from repro.config import Settings, validate
+from repro.errors import InputError
+from repro.run import RunFolder
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+CHOSEN = {"reference": "best_on_test", "strict": "selected"}
+# "published": as far as their size and the known checksums tell
+KINDS = ("published", "other", "toy")
+# settings that do not change what is measured, or that name the cell or the seed
+IGNORED = {"seed", "compute.compile", "compute.checkpoint_seconds"}
+IGNORED |= {"data.root", "data.dataset", "data.split"}
+
+
+class _Record(Settings):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Scores(_Record):
+    """Fractions in [0, 1], see :class:`cizsl.evaluate.Evaluation`."""
+
+    top1: Fraction
+    per_class_top1: Fraction
+    ausuc: Fraction
+    seen: Fraction
+    unseen: Fraction
+    harmonic: Fraction
+
+
+class Summary(_Record):
+    """The part of ``results.json`` that the tables read."""
+
+    dataset: Literal["CUB", "NAB"]
+    split: Literal["easy", "hard"]
+    protocol: Literal["reference", "strict"]
+    method: str
+    seed: int
+    iterations: int
+    seconds: float
+    device: str
+    metrics: dict[str, Scores]
+    toy: bool = False
+    feature_dim: int | None = None
+    creativity: dict | None = None
+    model: dict | None = None
+
+    @model_validator(mode="after")
+    def _has_scores(self):
+        missing = {"final", CHOSEN[self.protocol]} - set(self.metrics)
+        if missing:
+            raise ValueError(f"metrics: {' and '.join(sorted(missing))} missing")
+        return self
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder. ``summary`` is None where the run has no results; ``note`` then says why."""
+
+    folder: Path
+    summary: Summary | None
+    config: dict = field(default_factory=dict)
+    environment: dict = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def cell(self) -> tuple[str, str]:
+        return self.summary.dataset, self.summary.split
+
+    @property
+    def scores(self) -> Scores:
+        """What the protocol reports: ``best_on_test`` or ``selected``."""
+        return self.summary.metrics[CHOSEN[self.summary.protocol]]
+
+    @property
+    def data_files(self) -> dict[str, str]:
+        return self.environment.get("data_files") or {}
+
+    @property
+    def data_id(self) -> str:
+        """12 digits that stand for the checksums of all data files; empty if none are recorded."""
+        lines = "\n".join(f"{name} {digest}" for name, digest in sorted(self.data_files.items()))
+        return hashlib.sha256(lines.encode()).hexdigest()[:12] if lines else ""
+
+    @property
+    def kind(self) -> str:
+        """One of :data:`KINDS`."""
+        if self.summary.toy:
+            return "toy"
+        dataset, split = self.cell
+        known = {  # only labels and class ids: no copy of the features was to be had
+            name: SHA256.get(f"{dataset} {split} {role}")
+            for role, name in LAYOUTS[dataset][split].items()
+        }
+        differs = any(known.get(name) not in (None, d) for name, d in self.data_files.items())
+        return "other" if differs or self.summary.feature_dim != FEATURE_DIM else "published"
+
+    def settings(self) -> dict[str, object]:
+        """What runs that are averaged have in common, by dotted key."""
+        summary = self.summary
+        recorded = {"creativity": summary.creativity or {}, "model": summary.model or {}}
+        config = self.config or recorded
+        flat = {key: value for key, value in _flatten(config) if key not in IGNORED}
+        if summary.method == "GAZSL":  # which hallucinates nothing
+            flat = {k: v for k, v in flat.items() if not k.startswith("creativity.")}
+        return {"method": summary.method, "feature_dim": summary.feature_dim, **flat}
+
+
+def collect(paths: Iterable[Path]) -> list[Run]:
+    """The runs at ``paths``, each a run folder or a folder that is searched for them.
+
+    Runs without results and runs of other programs are in the list too, with a note. Raises
+    :class:`InputError` for a path without any run, and for a file that cannot be read.
+    """
+    found: dict[Path, Run] = {}
+    for path in map(Path, paths):
+        folders = list(_run_folders(path))
+        if not folders:
+            what = "no run folder in here" if path.is_dir() else "no such folder"
+            raise InputError(f"{path}: {what} (a run folder holds config.yaml, results.json)")
+        for folder in folders:
+            found.setdefault(folder.resolve(), folder)
+    return [_read_run(folder) for folder in sorted(found.values())]
+
+
+def _flatten(config: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
+    for name, value in config.items():
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _run_folders(path: Path) -> Iterator[Path]:
+    for folder, inside, files in os.walk(path):
+        inside[:] = sorted(name for name in inside if not name.startswith("."))
+        if "config.yaml" in files or "results.json" in files:
+            inside.clear()
+            yield Path(folder)
+
+
+def _read_run(folder: Path) -> Run:
+    config = _read(folder / "config.yaml", yaml.safe_load)
+    if foreign := sorted(set(config) - set(CIZSL.model_fields)):
+        return Run(folder, None, config, note=f"not a run of cizsl: it sets {', '.join(foreign)}")
+    environment = _read(folder / "environment.json", json.loads)
+    file = folder / "results.json"
+    if not file.exists():
+        return Run(folder, None, config, environment, f"unfinished: {_progress(folder, config)}")
+    return Run(folder, validate(_read(file, json.loads), Summary, str(file)), config, environment)
+
+
+def _progress(folder: Path, config: dict) -> str:
+    records = RunFolder(folder, Settings()).read_log("metrics")
+    total = (config.get("optimiser") or {}).get("iterations", "?")
+    if not records:
+        return f"no evaluation yet of {total} iterations"
+    return f"phase {records[-1].get('phase')}, iteration {records[-1].get('iteration')} of {total}"
+
+
+def _read(file: Path, parse) -> dict:
+    """A file that holds one mapping; empty where there is no file."""
+    if not file.exists():
+        return {}
+    try:
+        content = parse(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise InputError(f"{file}: cannot be read: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{file}: expected a mapping of names to values")
+    return content

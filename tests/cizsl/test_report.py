@@ -1,0 +1,238 @@
+"""The tables, on run folders made by hand."""
+
+import pytest
+
+from cizsl import report
+from cizsl.published import CELLS, PUBLISHED
+from cizsl.report import collect, meaning, run_table, table
+from cizsl.verify import SHA256
+from repro.errors import InputError
+from tests.cizsl.run_folders import LEARNED, write_run
+
+QUOTED = "CIZSL, ICCV 2019 (as commonly quoted)"
+
+
+@pytest.fixture
+def runs(tmp_path):
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def make(runs):
+    return lambda name, *args, **changes: write_run(runs / name, *args, **changes)
+
+
+def lines_of(text, start):
+    """The Markdown lines that begin with ``start``, as lists of cells."""
+    return [
+        [cell.strip() for cell in line.strip("|\n").split(" | ")]
+        for line in text.splitlines()
+        if line.startswith(f"| {start} ")
+    ]
+
+
+def overview(text, start):
+    (line,) = [line for line in lines_of(text, start) if len(line) == 4 + 2 * len(CELLS)]
+    return line
+
+
+def sections(text):
+    """Heading of each section to its text."""
+    parts = text.split("## ")[1:]
+    return {part.splitlines()[0]: part for part in parts}
+
+
+def test_mean_and_standard_deviation_over_seeds_by_hand(make, runs):
+    make("a", 0.10, seed=0)
+    make("b", 0.12, seed=1)
+    make("c", 0.17, seed=2)
+    # mean 13; deviations -3, -1, 4: sqrt((9 + 1 + 16) / 2) = 3.61. AUSUC is the third score: + 2
+    line = overview(table(collect([runs])), "A1")
+    assert line[2:6] == ["3584", "3", "13.00 ± 3.61", "15.00 ± 3.61"]
+    assert line[6:] == [""] * 6
+
+
+def test_one_seed_has_no_deviation(make, runs):
+    make("a", 0.10)
+    assert overview(table(collect([runs])), "A1")[4] == "10.00 ± -"
+
+
+def test_columns_are_cells_in_the_published_order(make, runs):
+    for place, (dataset, split) in enumerate(reversed(CELLS)):
+        make(f"{place}", place / 10, dataset=dataset, split=split)
+    line = overview(table(collect([runs])), "A1")
+    assert [cell.split()[0] for cell in line[4::2]] == ["30.00", "20.00", "10.00", "0.00"]
+
+
+def test_details_show_final_beside_best_on_test(make, runs):
+    make("a", 0.20)
+    details = [line for line in lines_of(table(collect([runs])), "A1") if len(line) == 10]
+    best, final = details
+    assert best[1:4] == ["CUB easy", "best on test", "0"]
+    assert best[4:] == [f"{20 + place:.2f} ± -" for place in range(6)]
+    assert final[2] == "final"
+    assert final[4:] == [f"{(20 + place) / 2:.2f} ± -" for place in range(6)]
+
+
+def test_protocols_never_share_a_table(make, runs):
+    make("a", 0.10, protocol="reference", seed=0)
+    make("b", 0.30, protocol="strict", seed=1)
+    found = sections(table(collect([runs])))
+    reference, strict = found.values()
+    assert list(found) == [
+        "Data of the published size: reference protocol",
+        "Data of the published size: strict protocol",
+    ]
+    assert "10.00 ± -" in reference and "30.00" not in reference
+    assert "30.00 ± -" in strict and "10.00" not in strict
+    assert "selected" in strict and "best on test" not in strict
+    assert "not comparable" in strict
+
+
+def test_published_numbers_stand_beside_the_reference_protocol_on_real_data_only(make, runs):
+    make("a", protocol="reference")
+    make("b", protocol="strict")
+    make("c", protocol="reference", toy=True, feature_dim=128)
+    make("d", protocol="strict", toy=True, feature_dim=128)
+    with_published = [
+        heading for heading, text in sections(table(collect([runs]))).items() if QUOTED in text
+    ]
+    assert with_published == ["Data of the published size: reference protocol"]
+
+
+def test_published_numbers_as_printed(make, runs):
+    make("a")
+    lines = [line for line in lines_of(table(collect([runs])), "   ") if line[1].startswith("pub")]
+    assert len(lines) == len(PUBLISHED) == 5
+    numbers = {line[1]: line[4:] for line in lines}
+    quoted = numbers[f"published: {QUOTED}"]
+    assert quoted == ["44.6", "39.2", "14.4", "11.9", "36.6", "24.5", "9.3", "6.4"]
+    independent = numbers["published: CIZSL, published code run independently"]
+    assert independent == ["", "", "14.26", "11.53", "", "", "8.936", "6.715"]
+
+
+def test_toy_data_are_marked_loudly_and_kept_apart(make, runs):
+    make("a", 0.10, seed=0)
+    make("b", 0.90, seed=1, toy=True, feature_dim=128)
+    real, toy = sections(table(collect([runs]))).items()
+    assert "TOY" not in real[0] + real[1] and "90.00" not in real[1]
+    assert toy[0].startswith("TOY DATA") and "invented" in toy[1]
+    assert "toy data" in meaning(collect([runs]))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"feature_dim": 512}, {"files": {"labels_train.pkl": "f" * 64}}],
+    ids=["features", "labels"],
+)
+def test_other_data_than_the_published_are_flagged(make, runs, changes):
+    make("a", **changes)
+    text = table(collect([runs]))
+    assert "## NOT THE PUBLISHED DATA: reference protocol" in text
+    own, published = text.index("| A1 "), text.index(report.NOT_COMPARABLE)
+    assert own < published < text.index(QUOTED)
+    assert "compare with no published number" in meaning(collect([runs]))
+
+
+def test_the_published_labels_are_known(make, runs):
+    make("a", files={"labels_train.pkl": SHA256["CUB easy train_labels"]})
+    assert "NOT THE PUBLISHED" not in table(collect([runs]))
+
+
+def test_rows_are_settings_and_only_the_weight_may_differ_along_one(make, runs):
+    make("a", 0.1, creativity={**LEARNED, "weight": 0.0001})
+    make("b", 0.2, creativity={**LEARNED, "weight": 1.0}, dataset="NAB")
+    make("c", 0.3, config={"model": {"hidden_dim": 256}})
+    text = table(collect([runs]))
+    rows = [overview(text, name) for name in ("A1", "A2")]
+    assert sorted(row[4] for row in rows) == ["10.00 ± -", "30.00 ± -"]
+    assert "creativity weight 0.0001 / 1.0, alpha learned, beta learned" in text
+    assert any("hidden dim 256" in row[1] for row in rows)
+
+
+def test_a_swept_weight_splits_the_row(make, runs):
+    for weight in (0.1, 1.0):
+        make(f"{weight}", weight / 10, creativity={**LEARNED, "weight": weight})
+    text = table(collect([runs]))
+    assert overview(text, "A1")[4] == "1.00 ± -" and "weight 0.1" in overview(text, "A1")[1]
+    assert overview(text, "A2")[4] == "10.00 ± -" and "weight 1.0" in overview(text, "A2")[1]
+
+
+def test_runs_on_different_data_are_not_averaged(make, runs):
+    make("a", 0.10, seed=0, files={"a.mat": "0" * 64})
+    make("b", 0.30, seed=1, files={"a.mat": "1" * 64})
+    text = table(collect([runs]))
+    assert overview(text, "A1")[4] == "10.00 ± -" and overview(text, "A2")[4] == "30.00 ± -"
+    assert "data " in overview(text, "A1")[1]
+
+
+def test_gazsl_comes_first_and_ignores_creativity(make, runs):
+    make("a", method="CIZSL")
+    make("b", 0.2, method="GAZSL", seed=0, config={"creativity": {"alpha": 0.1}})
+    make("c", 0.2, method="GAZSL", seed=1, config={"creativity": {"alpha": 0.9}})
+    text = table(collect([runs]))
+    assert overview(text, "A1")[1:4] == ["GAZSL", "3584", "2"]
+    assert overview(text, "A2")[1] == "CIZSL, Sharma-Mittal, published form"
+
+
+def test_a_repeated_seed_counts_once(make, runs):
+    make("a", 0.10)
+    make("b", 0.30)
+    text = table(collect([runs, runs / "a"]))
+    assert overview(text, "A1")[3:5] == ["1", "10.00 ± -"]
+    assert f"`{runs / 'b'}`: repeats seed 0 of {runs / 'a'}" in text
+
+
+def test_unfinished_and_foreign_runs_are_listed(make, runs):
+    make("done")
+    for name in ("new", "half", "other"):
+        (runs / name).mkdir()
+    (runs / "new" / "config.yaml").write_text("optimiser: {iterations: 80}\n")
+    (runs / "half" / "config.yaml").write_text("optimiser: {iterations: 80}\n")
+    (runs / "half" / "metrics.jsonl").write_text('{"phase": "test", "iteration": 40}\n{"pha')
+    (runs / "other" / "config.yaml").write_text("sampler: euler\n")
+    text = table(collect([runs]))
+    assert f"`{runs / 'new'}`: unfinished: no evaluation yet of 80 iterations" in text
+    assert f"`{runs / 'half'}`: unfinished: phase test, iteration 40 of 80" in text
+    assert f"`{runs / 'other'}`: not a run of cizsl: it sets sampler" in text
+
+
+def test_nothing_finished_is_no_error(runs, capsys):
+    (runs / "new").mkdir(parents=True)
+    (runs / "new" / "config.yaml").write_text("seed: 0\n")
+    assert run_table([runs]) == 0
+    assert "No finished runs." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        ("{", "cannot be read"),
+        ("[1]", "expected a mapping"),
+        ('{"dataset": "CUB"}', "split"),
+        (None, "metrics: should be less than or equal to 1, got nan"),
+    ],
+)
+def test_broken_results_are_named(make, runs, content, said):
+    folder = make("a")
+    file = folder / "results.json"
+    if content is None:
+        content = file.read_text().replace('"top1": 0.1', '"top1": NaN')
+    file.write_text(content)
+    with pytest.raises(InputError) as error:
+        collect([runs])
+    assert str(file) in str(error.value) and said in str(error.value)
+
+
+def test_scores_of_the_other_protocol_are_not_taken(make):
+    file = make("a") / "results.json"
+    file.write_text(file.read_text().replace('"reference"', '"strict"'))
+    with pytest.raises(InputError, match="selected missing"):
+        collect([file.parent])
+
+
+@pytest.mark.parametrize("name", ["missing", "empty"])
+def test_a_path_without_runs_is_an_error(tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=name):
+        collect([tmp_path / name])

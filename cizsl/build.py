@@ -17,6 +17,7 @@ TRAINING, EVALUATION = 0, 1
 
 
 def data(config: CIZSL) -> ZSLData:
+    """The birds of ``config``, raw."""
     return load_birds(config.data.root, config.data.dataset, config.data.split)
 
 

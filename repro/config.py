@@ -80,7 +80,8 @@ def validate(values: dict, model: type[Model], where: str, source: dict | None =
         known = known_keys(model)
         wrong: dict[str, list[str]] = {}
         for item in error.errors():
-            key = _key(item["loc"], known)
+            unknown = item["type"] == "extra_forbidden"
+            key = ".".join(map(str, item["loc"])) if unknown else _key(item["loc"], known)
             wrong.setdefault(key, []).append(_explain(item, key, known))
         lines = []
         for key, messages in wrong.items():  # a choice of types gives one message for each

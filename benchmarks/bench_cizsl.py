@@ -1,0 +1,249 @@
+"""How close an iteration and an evaluation of cizsl come to their floor, in one run.
+
+    python benchmarks/bench_cizsl.py [--size published|small] [--repeat 3]
+
+Four things are timed in turn, so that a machine whose speed drifts slows them all: the bare matrix
+products of an iteration (its floating-point floor), our iteration, the straightforward iteration
+(plain autograd, tests/oracles.py), and both evaluations. Medians, ratios, FLOP and the achieved
+share of the machine's rate on one large matrix product are printed. Data are random, in the shapes
+of CUB easy; the time does not depend on the values.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+import oracles
+
+from cizsl import divergences
+from cizsl.data import class_centroids
+from cizsl.divergences import Exponents
+from cizsl.draws import Draws
+from cizsl.evaluate import evaluate
+from cizsl.gan import GAN, Weights
+from cizsl.networks import Discriminator, Generator
+from cizsl.protocols import Problem
+
+
+@dataclass(frozen=True)
+class Size:
+    """B rows, D features, H hidden, R reduced text, Z noise, V terms; images and classes."""
+
+    B: int
+    D: int
+    H: int
+    R: int
+    V: int
+    Z: int = 100
+    train: int = 8855
+    test: int = 2933
+    seen: int = 150
+    unseen: int = 50
+    samples: int = 60
+
+
+SIZES = {
+    "published": Size(B=1000, D=3584, H=4086, R=1000, V=7551),
+    "small": Size(B=256, D=512, H=256, R=128, V=1272),
+}
+
+
+def iteration_products(s: Size) -> list[tuple[str, int, int, int, int]]:
+    """(name, count, m, k, n) of every matrix product of an iteration: m k n multiply-adds each."""
+    heads = s.seen + 1
+    return [
+        ("project texts, forward", 1, s.seen, s.V, s.R),
+        ("project texts, backward", 1, s.R, s.seen, s.V),
+        ("text to hidden, both ways", 3, s.seen, s.R, s.H),
+        ("noise to hidden", 5, s.B, s.Z, s.H),
+        ("noise to hidden, both ways", 2, 2 * s.B, s.Z, s.H),
+        ("critic: generate", 5, s.B, s.H, s.D),
+        ("critic: real and generated", 5, 2 * s.B, s.D, s.H),
+        ("critic: heads, both ways", 15, 2 * s.B, s.H, heads),
+        ("critic: penalty gradient", 5, s.B, s.H, s.D),
+        ("critic: penalty weights", 5, s.H, s.B, s.D),
+        ("critic: weights", 5, s.H, 2 * s.B, s.D),
+        ("generator: generate", 1, 2 * s.B, s.H, s.D),
+        ("generator: critic", 1, 2 * s.B, s.D, s.H),
+        ("generator: heads, both ways", 2, 2 * s.B, s.H, heads),
+        ("generator: back to features", 1, 2 * s.B, s.H, s.D),
+        ("generator: back to hidden", 1, 2 * s.B, s.D, s.H),
+        ("generator: weights", 1, s.D, 2 * s.B, s.H),
+    ]
+
+
+def evaluation_flop(s: Size) -> float:
+    classes = s.seen + s.unseen
+    generate = classes * s.samples * s.H * (s.D + s.Z) + classes * s.R * (s.V + s.H)
+    neighbours = s.test * s.unseen * s.samples * s.D
+    return 2.0 * (generate + neighbours + (s.train + s.test) * classes * s.D)
+
+
+def bare_products(products):
+    """A function that runs the products on buffers made beforehand."""
+    shapes = {(m, k, n) for _, _, m, k, n in products}
+    buffers = {
+        (m, k, n): (torch.randn(m, k), torch.randn(k, n), torch.empty(m, n)) for m, k, n in shapes
+    }
+
+    def run():
+        for _, count, *shape in products:
+            a, b, out = buffers[tuple(shape)]
+            for _ in range(count):
+                torch.mm(a, b, out=out)
+
+    return run
+
+
+def random_problem(s: Size) -> Problem:
+    torch.manual_seed(0)
+    text = torch.nn.functional.normalize(torch.rand(s.seen + s.unseen, s.V), dim=1)
+    train, labels = torch.randn(s.train, s.D), torch.randint(s.seen, (s.train,))
+    return Problem(
+        train_features=train,
+        train_labels=labels,
+        seen_features=train,
+        seen_labels=labels,
+        unseen_features=torch.randn(s.test, s.D),
+        unseen_labels=torch.randint(s.unseen, (s.test,)),
+        seen_text=text[: s.seen],
+        unseen_text=text[s.seen :],
+        centroids=class_centroids(train, labels, s.seen),
+    )
+
+
+def build(s: Size, problem: Problem) -> tuple[GAN, Draws]:
+    generator = Generator(s.V, s.D, s.Z, s.R, s.H)
+    gan = GAN(
+        generator,
+        Discriminator(s.D, s.seen, s.H),
+        Exponents(0.5, 0.5),
+        features=problem.train_features,
+        labels=problem.train_labels,
+        text=problem.seen_text,
+        centroids=problem.centroids,
+        divergence="sharma_mittal",
+        weights=Weights(),
+    )
+    classes, random = torch.arange(s.seen), torch.Generator().manual_seed(0)
+    draws = Draws(problem.train_labels, classes, s.B, s.Z, (0.2, 0.8), random)
+    return gan, draws
+
+
+def our_iteration(gan: GAN, draws: Draws):
+    def run():
+        for _ in range(5):
+            gan.critic_step(draws.critic(False))
+        gan.generator_step(draws.for_generator(True))
+
+    return run
+
+
+def plain_iteration(gan: GAN, draws: Draws):
+    generator = oracles.PlainGenerator(gan.generator)
+    discriminator = oracles.PlainDiscriminator(gan.discriminator)
+    adam = {"lr": 1e-4, "betas": (0.5, 0.9)}
+    for_d = torch.optim.Adam(discriminator.parameters(), **adam)
+    for_g = torch.optim.Adam(generator.parameters(), **adam)
+    data = (gan.features, gan.labels, gan.text)
+
+    def creative(logits):
+        return divergences.sharma_mittal(logits.softmax(-1), 0.5, 0.5).mean()
+
+    def run():
+        for _ in range(5):
+            oracles.plain_critic_step(
+                generator, discriminator, for_d, *data, draws.critic(False), 10.0
+            )
+        oracles.plain_generator_step(
+            generator,
+            discriminator,
+            for_g,
+            *data,
+            gan.centroids,
+            draws.for_generator(True),
+            gan.weights,
+            creative,
+        )
+
+    return run
+
+
+def in_turn(functions: dict, repeat: int) -> dict[str, float]:
+    """Median seconds of each function, all run in turn ``repeat`` times after a warm-up."""
+    times = {name: [] for name in functions}
+    for round in range(repeat + 1):
+        for name, function in functions.items():
+            started = time.perf_counter()
+            function()
+            if round:
+                times[name].append(time.perf_counter() - started)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def matrix_rate(s: Size) -> float:
+    """FLOP/s of one large product, the best of five."""
+    a, b = torch.randn(2 * s.B, s.D), torch.randn(s.D, s.H)
+    best = float("inf")
+    for _ in range(5):
+        started = time.perf_counter()
+        torch.mm(a, b)
+        best = min(best, time.perf_counter() - started)
+    return 2.0 * 2 * s.B * s.D * s.H / best
+
+
+def bench(name: str, repeat: int) -> None:
+    s = SIZES[name]
+    problem = random_problem(s)
+    gan, draws = build(s, problem)
+    products = iteration_products(s)
+    flop = sum(2.0 * count * m * k * n for _, count, m, k, n in products)
+    rate = matrix_rate(s)
+    plain = oracles.PlainGenerator(gan.generator)
+    t = in_turn(
+        {
+            "bare": bare_products(products),
+            "ours": our_iteration(gan, draws),
+            "plain": plain_iteration(gan, draws),
+            "evaluation": lambda: evaluate(
+                gan.generator, problem, torch.Generator().manual_seed(0), curve="grid"
+            ),
+            "plain evaluation": lambda: oracles.plain_evaluation(
+                plain, problem, s.samples, 20, torch.Generator().manual_seed(0)
+            ),
+        },
+        repeat,
+    )
+    print(f"\n{name}: {s}")
+    print(f"  one large product: {rate / 1e9:.0f} GFLOP/s on {torch.get_num_threads()} threads")
+    print(f"  iteration, {flop / 1e9:.1f} GFLOP in matrix products")
+    for key, label in (("bare", "bare products"), ("ours", "ours"), ("plain", "plain autograd")):
+        share = flop / t[key] / rate
+        print(f"    {label:<16}{t[key]:9.4f} s   {share:5.0%} of the rate")
+    print(f"    ours / bare products {t['ours'] / t['bare']:.2f}")
+    print(f"    plain / ours         {t['plain'] / t['ours']:.2f}")
+    flop = evaluation_flop(s)
+    print(f"  evaluation, {flop / 1e9:.1f} GFLOP in matrix products")
+    for key, label in (("evaluation", "ours"), ("plain evaluation", "straightforward")):
+        share = flop / t[key] / rate
+        print(f"    {label:<16}{t[key]:9.4f} s   {share:5.0%} of the rate")
+    print(f"    straightforward / ours {t['plain evaluation'] / t['evaluation']:.1f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--size", choices=SIZES, action="append", help="default: both")
+    parser.add_argument("--repeat", type=int, default=3)
+    options = parser.parse_args()
+    for size in options.size or SIZES:
+        bench(size, options.repeat)
+
+
+if __name__ == "__main__":
+    main()

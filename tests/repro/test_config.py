@@ -1,0 +1,115 @@
+"""Configuration: precedence, and one line for each kind of mistake."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cizsl.config import CIZSL
+from repro import config
+from repro.errors import InputError
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+
+def write(folder, name="run.yaml", text=""):
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def test_precedence(tmp_path):
+    """defaults < base < file < override, section by section."""
+    write(tmp_path, "below.yaml", "seed: 3\noptimiser: {iterations: 50, batch_size: 7}\n")
+    path = write(tmp_path, text="base: below.yaml\noptimiser: {batch_size: 8}\n")
+    loaded = config.load(path, CIZSL, ["optimiser.learning_rate=1e-3"])
+    assert (loaded.seed, loaded.optimiser.iterations) == (3, 50)
+    assert (loaded.optimiser.batch_size, loaded.optimiser.learning_rate) == (8, 0.001)
+    assert loaded.optimiser.critic_steps == CIZSL().optimiser.critic_steps
+    with pytest.raises(Exception, match="frozen"):
+        loaded.seed = 4
+
+
+def test_dump_reads_back(tmp_path):
+    loaded = config.load(write(tmp_path, text="data: {split: hard}"), CIZSL)
+    assert config.load(write(tmp_path, text=config.dump(loaded)), CIZSL) == loaded
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "expected"),
+    [
+        ("sed: 1", [], r"run.yaml: sed: unknown key; did you mean 'seed'\?"),
+        ("optimiser: {batchsize: 5}", [], r"optimiser.batchsize: unknown key; did you mean 'opt"),
+        ("batch_size: 5", [], r"batch_size: unknown key; did you mean 'optimiser.batch_size'\?"),
+        ("seed: high", [], r"run.yaml: seed: should be a valid integer.*got 'high'"),
+        ("seed: -1", [], r"seed: should be greater than or equal to 0, got -1"),
+        (
+            "creativity: {alpha: -1}",
+            [],
+            r"creativity.alpha: should be greater than 0.* or .*learned",
+        ),
+        ("data: {dataset: DOGS}", [], r"data.dataset: should be 'CUB' or 'NAB', got 'DOGS'"),
+        ("creativity: {mixing: [0.8, 0.2]}", [], r"creativity: mixing: expected low < high"),
+        ("optimiser: {iterations: 10}", [], r"evaluation.start: the first evaluation would be"),
+        ("seed: 1\nseed: 2", [], r"run.yaml: not valid YAML.*'seed' stands here twice"),
+        ("seed: [1", [], r"run.yaml: not valid YAML"),
+        ("- 1", [], r"expected 'key: value' lines"),
+        ("seed: !!python/object/apply:os.getcwd []", [], r"not valid YAML.*constructor"),
+        ("", ["seed"], r"override 'seed': expected key=value"),
+        ("", ["seed=[1"], r"override 'seed=\[1': the value is not valid YAML"),
+        ("", ["optimiser.lr=1"], r"override 'optimiser.lr=1': optimiser.lr: unknown key"),
+        ("base: none.yaml", [], r"none.yaml \(the base of .*run.yaml\): cannot be read"),
+    ],
+)
+def test_each_mistake_is_one_line(tmp_path, text, overrides, expected):
+    with pytest.raises(InputError, match=expected) as caught:
+        config.load(write(tmp_path, text=text), CIZSL, overrides)
+    assert "\n" not in str(caught.value)
+
+
+def test_only_one_level_of_base(tmp_path):
+    write(tmp_path, "a.yaml", "base: b.yaml")
+    write(tmp_path, "b.yaml", "seed: 1")
+    with pytest.raises(InputError, match="one level"):
+        config.load(write(tmp_path, text="base: a.yaml"), CIZSL)
+
+
+@pytest.mark.parametrize("path", sorted((CONFIGS / "cizsl").glob("*.yaml")), ids=lambda p: p.stem)
+def test_shipped_files(path):
+    """Each is valid, short, and names the schema and its purpose."""
+    lines = path.read_text().splitlines()
+    assert config.load(path, CIZSL)
+    assert lines[0] == "# yaml-language-server: $schema=../schema/cizsl.json"
+    assert lines[1].startswith("# ") and len(lines) <= 30
+    base = yaml.safe_load(path.read_text()).get("base")
+    assert base is None or (path.parent / base).exists()
+
+
+def test_shipped_schema_is_current():
+    assert (CONFIGS / "schema" / "cizsl.json").read_text() == config.schema(CIZSL), (
+        "run: cizsl config schema > configs/schema/cizsl.json"
+    )
+
+
+@pytest.mark.parametrize(
+    ("cell", "weight"), [("cub_easy", 1e-4), ("cub_hard", 0.1), ("nab_easy", 1), ("nab_hard", 0.1)]
+)
+def test_published_cells_hold_the_published_numbers(cell, weight):
+    loaded = config.load(CONFIGS / "cizsl" / f"{cell}.yaml", CIZSL)
+    optimiser, loss, creativity = loaded.optimiser, loaded.loss, loaded.creativity
+    assert (optimiser.learning_rate, optimiser.betas) == (1e-4, (0.5, 0.9))
+    assert (optimiser.exponent_betas, optimiser.batch_size) == ((0.5, 0.999), 1000)
+    assert (optimiser.iterations, optimiser.critic_steps) == (3001, 5)
+    assert (loss.gradient_penalty, loss.pivot, loss.l2, loss.l21) == (10, 1, 1e-3, 1e-4)
+    assert (creativity.weight, creativity.form) == (weight, "published")
+    assert (creativity.alpha, creativity.beta, creativity.mixing) == (
+        "learned",
+        "learned",
+        (0.2, 0.8),
+    )
+    model, evaluation = loaded.model, loaded.evaluation
+    assert (model.noise_dim, model.text_embed_dim, model.hidden_dim) == (100, 1000, 4086)
+    assert (evaluation.samples, evaluation.neighbours, evaluation.every) == (60, 20, 10)
+    assert evaluation.protocol == "reference"
+    # 298 evaluations of the test classes, as the published loop makes them
+    assert len([i for i in range(3001) if i % 10 == 0 and i >= evaluation.start]) == 298

@@ -1,0 +1,130 @@
+"""Checkpoints, run folders, random states and interruptions."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from repro import checkpoint, random
+from repro.config import Settings
+from repro.errors import InputError
+from repro.interrupt import StopRequest
+from repro.run import RunFolder, environment
+
+
+class Few(Settings):
+    value: int = 1
+
+
+def test_keeps_the_newest_two_and_falls_back(tmp_path, capsys):
+    for step in (1, 2, 3):
+        checkpoint.save(tmp_path, step, {"step": step, "tensor": torch.arange(step)})
+    assert [path.name for path in sorted(tmp_path.iterdir())] == [
+        "step_00000002.pt",
+        "step_00000003.pt",
+    ]
+    assert checkpoint.load_newest(tmp_path)["step"] == 3
+    newest = tmp_path / "step_00000003.pt"
+    whole = newest.read_bytes()
+    for size in (0, 10, len(whole) // 2, len(whole) - 1):
+        newest.write_bytes(whole[:size])
+        assert checkpoint.load_newest(tmp_path)["step"] == 2
+        assert "step_00000003.pt: not a whole checkpoint" in capsys.readouterr().err
+    (tmp_path / "step_00000002.pt").write_bytes(b"")
+    with pytest.raises(InputError, match="none of its 2 checkpoints is whole"):
+        checkpoint.load_newest(tmp_path)
+    assert checkpoint.load_newest(tmp_path / "none") is None
+
+
+def test_a_checkpoint_never_runs_code(tmp_path):
+    class Hostile:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "ran"),))
+
+    torch.save({"x": Hostile()}, tmp_path / "step_00000001.pt")
+    with pytest.raises(InputError, match="not a whole checkpoint"):
+        checkpoint.load(tmp_path / "step_00000001.pt")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("before")
+
+    def fail(file):
+        file.write("half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        checkpoint.write_atomically(path, fail, mode="w")
+    assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
+
+
+def test_global_states_come_back():
+    random.seed_everything(5)
+    state = random.global_states()
+    draw = lambda: (np.random.rand(), torch.rand(1).item())  # noqa: E731, NPY002
+    first = draw()
+    assert draw() != first
+    random.set_global_states(state)
+    assert draw() == first
+
+
+def test_streams_are_reproducible_and_differ():
+    def first(*stream):
+        return torch.rand(4, generator=random.generator(*stream)).tolist()
+
+    assert first(1, "cpu", 2) == first(1, "cpu", 2)
+    draws = [first(seed, "cpu", stream) for seed in range(4) for stream in range(4)]
+    assert len({tuple(values) for values in draws}) == 16
+
+
+def test_log_survives_a_line_cut_in_two(tmp_path):
+    with RunFolder(tmp_path / "run", Few()) as folder:
+        folder.log("metrics", {"iteration": 1})
+        with open(folder.path / "metrics.jsonl", "a") as file:
+            file.write('{"iteration": 2, "lo')
+        assert folder.read_log("metrics") == [{"iteration": 1}]
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file/run: cannot be written"):
+        RunFolder(tmp_path / "file" / "run", Few()).__enter__()
+
+
+def test_environment_is_complete():
+    described = environment("cpu", {"a.mat": "00"})
+    assert described["packages"]["numpy"] == np.__version__
+    assert described["device"].startswith("cpu: ") and described["data_files"] == {"a.mat": "00"}
+
+
+def test_first_signal_asks_second_interrupts():
+    with StopRequest() as stop:
+        assert not stop.requested
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.requested
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_both_packages_never_meet():
+    """cizsl and sde do not import each other, and repro imports neither."""
+    code = (
+        "import sys, pkgutil, importlib\n"
+        "package, *others = sys.argv[1:]\n"
+        "folder = importlib.import_module(package).__path__\n"
+        "for module in pkgutil.walk_packages(folder, package + '.'):\n"
+        "    if not module.name.endswith('__main__'):\n"
+        "        importlib.import_module(module.name)\n"
+        "bad = [m for m in sys.modules if m.split('.')[0] in others]\n"
+        "sys.exit(f'{package} imports {bad}' if bad else 0)\n"
+    )
+    for package, *others in (("cizsl", "sde"), ("sde", "cizsl"), ("repro", "cizsl", "sde")):
+        done = subprocess.run([sys.executable, "-c", code, package, *others], capture_output=True)
+        assert done.returncode == 0, done.stderr.decode()

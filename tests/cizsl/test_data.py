@@ -171,6 +171,15 @@ def test_big_endian_files(tmp_path):
     np.testing.assert_array_equal(variable.read(), [[1, 2, 3]])
 
 
+def test_checksum_of_what_is_compressed(tmp_path):
+    folder, *_ = write(tmp_path, compress=True)
+    path = folder / data.LAYOUTS["CUB"]["easy"]["train_features"]
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(InputError, match="incorrect data check"):
+        data.load_birds(tmp_path)
+
+
 MEASURE = """
 import sys
 from cizsl.data import load_birds

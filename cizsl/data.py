@@ -2,7 +2,7 @@
 
 A dataset is the text of C classes, a TF-IDF matrix (C, V), and two splits of the classes into S
 seen and U unseen ones: in the easy split an unseen bird has seen relatives, in the hard split whole
-super-classes are unseen (Elhoseiny et al., arXiv 1709.01148, section 4). A split is five files: the
+super-classes are unseen (Elhoseiny et al., CVPR 2017, arXiv 1709.01148). A split is five files: the
 one-based ids of both groups and, for each group, the visual features (N, D) and the labels (N,) of
 its images, where label k means the k-th id of the group. `read_split` alone opens and checks them:
 `load_birds` raises the first error that it finds, `cizsl.verify` lists them all.
@@ -11,7 +11,7 @@ The published code normalises features by two numbers taken over the whole train
 
     x -> (x - mean(X)) / var(X)
 
-a division by the variance, where the standard deviation was meant. Its results depend on it, hence
+a division by the variance, not by the standard deviation. Its results depend on it, hence
 `NORMALISATIONS["published"]`. The pivots of the GAN are the class means m_c = mean of x in class c.
 """
 

@@ -19,7 +19,7 @@ from cizsl import data
 from repro.errors import InputError
 
 ROOT = Path(__file__).parents[2]
-COUNTS = {  # Elhoseiny et al. (2017) and the files: seen, unseen, train images, test images
+COUNTS = {  # of the published files: seen, unseen, train images, test images
     ("CUB", "easy"): (150, 50, 8855, 2933),
     ("CUB", "hard"): (160, 40, 9410, 2378),
     ("NAB", "easy"): (323, 81, 39230, 9332),

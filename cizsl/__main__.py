@@ -58,6 +58,9 @@ def _data_parser(commands) -> None:
     command = commands.add_parser("inspect", help="print shapes, dtypes and class counts")
     command.add_argument("folder", type=Path, metavar="DIR", nargs="?", default=Path("data"))
     command.set_defaults(run=inspect)
+    command = commands.add_parser("cells", help="name the dataset and split pairs that are there")
+    command.add_argument("folder", type=Path, metavar="DIR", nargs="?", default=Path("data"))
+    command.set_defaults(run=cells)
     command = commands.add_parser("toy", help="write a small invented bird world")
     command.add_argument("folder", type=Path, metavar="DIR", nargs="?", default=Path("data/toy"))
     command.add_argument("--seed", type=int, default=0)
@@ -114,6 +117,17 @@ def inspect(options) -> int:
     from cizsl.verify import run_inspect
 
     return run_inspect(options.folder)
+
+
+def cells(options) -> int:
+    from cizsl.data import LAYOUTS, dataset_folder, split_files
+
+    for dataset in LAYOUTS:
+        folder = dataset_folder(options.folder, dataset)
+        for split in ("easy", "hard") if folder else ():
+            if all(path.exists() for path in split_files(folder, dataset, split).values()):
+                print(f"{dataset.lower()}_{split}")
+    return 0
 
 
 def toy(options) -> int:

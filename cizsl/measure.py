@@ -17,9 +17,7 @@ from repro.device import precision
 from repro.errors import InputError
 
 
-def measure(
-    config: CIZSL, generator: Generator, problem: Problem, iteration: int
-) -> Evaluation:
+def measure(config: CIZSL, generator: Generator, problem: Problem, iteration: int) -> Evaluation:
     """Evaluate ``generator`` as ``config`` says; ``iteration`` chooses the random numbers."""
     settings = config.evaluation
     return evaluate(

@@ -108,9 +108,12 @@ class Phase:
         self.progress.curves["final"] = curve
         if results.best(self.progress.records, self._criterion()) is record:
             self.progress.curves["best"] = curve
-            state = self.gan.generator.state_dict()
-            self.progress.best = {name: value.clone() for name, value in state.items()}
+            self.progress.best = self.generator_state()
         return {name: f"{100 * record[name]:.1f}%" for name in ("top1", "ausuc", "harmonic")}
+
+    def generator_state(self) -> dict[str, torch.Tensor]:
+        """A copy of the generator's parameters."""
+        return {name: value.clone() for name, value in self.gan.generator.state_dict().items()}
 
     def _criterion(self) -> str:
         strict = self.config.evaluation.protocol == "strict"
@@ -162,7 +165,7 @@ class Phase:
     def _bar(self) -> tqdm:
         done = self.progress.step // (self.config.optimiser.critic_steps + 1)
         return tqdm(
-            desc=f"{self.folder.path.name} {self.name}",
+            desc=f"{'/'.join(self.folder.path.parts[-2:])} {self.name}",
             total=self.iterations,
             initial=done,
             unit="it",
@@ -174,25 +177,26 @@ class Phase:
 def train(config: CIZSL, folder: RunFolder, device: torch.device, stop: StopRequest) -> dict:
     """Run ``config`` in ``folder`` (already claimed) and return what ``results.json`` holds."""
     data: ZSLData = build.data(config)
+    strict = config.evaluation.protocol == "strict"
+    seconds, weights, curves = 0.0, {}, {}
+
+    def phase(name: str, iterations: int) -> Phase:
+        return Phase(name, config, build.problem(config, data, name, device), folder, iterations)
+
+    current = phase("selection" if strict else "test", config.optimiser.iterations)
     folder.write("environment.json", environment(device, data.files))
-    seconds, iterations = 0.0, config.optimiser.iterations
-    weights, curves = {}, {}
-    if config.evaluation.protocol == "strict":
-        problem = build.problem(config, data, "selection", device)
-        selection = Phase("selection", config, problem, folder, iterations).run(stop)
-        iterations = results.best(selection.records, config.evaluation.select_by)["iteration"] + 1
-        seconds += selection.seconds
-        weights["best"], curves["selection"] = selection.best, selection.curves["best"]
-    phase = Phase("test", config, build.problem(config, data, "test", device), folder, iterations)
-    progress = phase.run(stop)
+    if strict:
+        progress = current.run(stop)
+        seconds, weights["best"] = progress.seconds, progress.best
+        curves["selection"] = progress.curves["best"]
+        chosen = results.best(progress.records, config.evaluation.select_by)["iteration"]
+        current = phase("test", chosen + 1)
+    progress = current.run(stop)
     seconds += progress.seconds
-    weights["generator"] = phase.gan.generator.state_dict()
-    curves["final"] = progress.curves["final"]
-    if config.evaluation.protocol == "reference":
+    weights["generator"], curves["final"] = current.generator_state(), progress.curves["final"]
+    if not strict:
         weights["best"], curves["best_on_test"] = progress.best, progress.curves["best"]
     for name, state in weights.items():
-        save_file(
-            {k: v.contiguous() for k, v in state.items()}, folder.path / f"{name}.safetensors"
-        )
-    summary = results.summarise(config, data, progress.records, iterations, seconds, device)
+        save_file(state, folder.path / f"{name}.safetensors")
+    summary = results.summarise(config, data, progress.records, current.iterations, seconds, device)
     return results.write(folder, summary, curves)

@@ -67,9 +67,12 @@ class RunFolder:
         self._lock.close()
 
     def _claim(self) -> None:
-        """Write the configuration into a new folder, or compare it with the one there."""
+        """Write the configuration into a new folder, or compare it with the one there.
+
+        A folder without ``environment.json`` is of a run that could not start, and counts as new.
+        """
         file, content = self.path / "config.yaml", configuration.dump(self.settings)
-        if not file.exists():
+        if not (self.path / "environment.json").exists():
             self.write("config.yaml", content)
         elif not self.resume:
             raise InputError(

@@ -22,7 +22,7 @@ from repro.errors import InputError
 from sde.processes import SDE
 from sde.reverse import ScoreFn, probability_flow
 from sde.samplers.base import CountedScore, check_finite
-from sde.samplers.ode import integrate
+from sde.samplers.dormand_prince import integrate
 
 EPS = 1e-5
 
@@ -118,13 +118,17 @@ def log_prob(
     score = CountedScore(_connected(score_fn))
     flow = probability_flow(sde, score)
 
-    def field(t: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        velocity, products = _velocity_and_products(flow, state[0], t.reshape(1), epsilon)
-        return velocity, products.sum(1, keepdim=True) if exact else products
+    dims, columns = x[0].numel(), 1 if exact else len(epsilon)
 
-    columns = 1 if exact else len(epsilon)
-    start = (x.detach(), x.new_zeros(len(x), columns))
-    z, change = integrate(field, start, eps, 1.0, rtol=rtol, atol=atol)
+    def field(t: Tensor, state: Tensor) -> Tensor:
+        at = state[:, :dims].reshape(x.shape)
+        velocity, products = _velocity_and_products(flow, at, t, epsilon)
+        change = products.sum(1, keepdim=True) if exact else products
+        return torch.cat([velocity.flatten(1), change], 1)
+
+    start = torch.cat([x.detach().flatten(1), x.new_zeros(len(x), columns)], 1)
+    state = integrate(field, start, eps, 1.0, rtol=rtol, atol=atol)
+    z, change = state[:, :dims].reshape(x.shape), state[:, dims:]
     terminal = (terminal_log_prob or sde.prior_log_prob)(z)
     error = change.std(1) / math.sqrt(columns) if columns > 1 else None
     result = terminal + change.mean(1)
@@ -153,7 +157,7 @@ def encode(
     """The latent code of x (B, ...), where the flow takes it at t = 1; ``decode`` is its inverse,
     ``samplers.probability_flow_sample(..., init=z, eps=eps)``."""
     flow = probability_flow(sde, CountedScore(score_fn))
-    return integrate(lambda t, x: flow.drift(x, t.reshape(1)), x, eps, 1.0, rtol=rtol, atol=atol)
+    return integrate(lambda t, x: flow.drift(x, t), x, eps, 1.0, rtol=rtol, atol=atol)
 
 
 def interpolate(z_a: Tensor, z_b: Tensor, weight: Tensor) -> Tensor:

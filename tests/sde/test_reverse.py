@@ -68,7 +68,9 @@ def test_integrator_agrees_with_torchdiffeq_both_ways():
     how = dict(rtol=1e-10, atol=1e-10)
     ours = integrate(lambda t, x: flow.drift(x, t), z, 1.0, 1e-3, **how)
     times = torch.tensor([1.0, 1e-3], dtype=torch.float64)
-    theirs = odeint(lambda t, x: flow.drift(x, t.reshape(1)), z, times, method="dopri5", **how)
+    theirs = odeint(
+        lambda t, x: flow.drift(x, t.reshape(1)), z, times, method="dopri8", rtol=1e-9, atol=1e-9
+    )
     assert (ours - theirs[-1]).abs().max() < 1e-7
     back = integrate(lambda t, x: flow.drift(x, t), ours, 1e-3, 1.0, **how)
     assert (back - z).abs().max() < 1e-6
@@ -81,6 +83,7 @@ def test_integrator_on_easy_and_impossible_fields():
     assert torch.equal(still, y)
     grown = integrate(lambda t, y: y, y, 0.0, 1.0, **how)
     assert torch.allclose(grown, torch.e * y, rtol=1e-5) and grown.dtype == torch.float32
-    for field in (lambda t, y: y / (t - 0.5).to(y), lambda t, y: y * 1e38, lambda t, y: y * np.nan):
+    blow_up = [lambda t, y: 2 * y**2, lambda t, y: y * 1e38, lambda t, y: y * np.nan]
+    for field in blow_up:
         with pytest.raises(InputError, match="stalled"):
             integrate(field, y, 0.0, 1.0, **how)

@@ -84,9 +84,11 @@ def pivot(fake_BD: Tensor, labels_B: Tensor, centroids_CD: Tensor, published: bo
     code: the mean of a class with a single row is taken over features instead, and the scalar is
     compared with the whole centroid. Source: GAZSL eq. 6; train_CIZSL.py, lines 279 to 293.
     """
-    num_classes = len(centroids_CD)
-    count = torch.bincount(labels_B, minlength=num_classes)[:, None]
-    fake = fake_BD.to(centroids_CD.dtype)
+    num_classes, fake = len(centroids_CD), fake_BD.to(centroids_CD.dtype)
+    # not bincount: on CUDA it waits for the device
+    count = torch.zeros_like(centroids_CD[:, :1]).index_add(
+        0, labels_B, torch.ones_like(fake[:, :1])
+    )
     mean = torch.zeros_like(centroids_CD).index_add(0, labels_B, fake) / count.clamp_min(1)
     if published:
         mean = torch.where(count == 1, mean.mean(1, keepdim=True), mean)

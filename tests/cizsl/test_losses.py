@@ -15,7 +15,7 @@ from oracles import (
 
 from cizsl import divergences, hallucination, losses
 from cizsl.divergences import Exponents
-from cizsl.draws import CriticDraws, GeneratorDraws, Hallucination
+from cizsl.draws import CriticDraws, Draws, GeneratorDraws, Hallucination
 from cizsl.gan import GAN, Weights
 from cizsl.networks import Discriminator, Generator, load_published
 from repro.errors import InputError
@@ -318,3 +318,25 @@ def test_bf16_follows_float32(divergence):
             atol=0.03,
             msg=lambda m, n=name: f"{n}: {m}",
         )
+
+
+@pytest.mark.gpu
+def test_an_iteration_never_waits_for_the_device():
+    """CUDA raises at any host synchronisation; draws, five critic steps and a generator step."""
+    torch.set_default_dtype(torch.float32)
+    generator, discriminator = (module.cuda() for module in networks())
+    state = gan(generator, discriminator, divergence="sharma_mittal")
+    for name in ("features", "labels", "text", "centroids", "gram"):
+        setattr(state, name, getattr(state, name).cuda())
+    state.exponents.cuda()
+    random = torch.Generator("cuda").manual_seed(0)
+    classes = torch.arange(C, device="cuda")
+    draws = Draws(state.labels, classes, B, Z, (0.2, 0.8), random)
+    for mode in ("default", "error"):  # the first iteration may compile and allocate
+        torch.cuda.set_sync_debug_mode(mode)
+        try:
+            for _ in range(5):
+                state.critic_step(draws.critic(hallucinate=False))
+            state.generator_step(draws.for_generator(hallucinate=True))
+        finally:
+            torch.cuda.set_sync_debug_mode("default")

@@ -1,0 +1,104 @@
+"""What each protocol may see, and that validation never meets the test classes."""
+
+import numpy as np
+import pytest
+import torch
+
+from cizsl import protocols
+from cizsl.data import load_birds
+from repro.errors import InputError
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def data(toy):
+    return load_birds(toy, "CUB", "easy")
+
+
+def rows(tensor):
+    """Feature rows as a set of byte strings: who is in there."""
+    return {row.tobytes() for row in tensor.numpy()}
+
+
+def test_reference_sees_everything_as_published(data):
+    problem = protocols.reference_problem(data, "none", CPU)
+    np.testing.assert_array_equal(problem.train_features, data.train_features)
+    assert problem.seen_features is problem.train_features
+    np.testing.assert_array_equal(problem.unseen_features, data.test_features)
+    np.testing.assert_array_equal(problem.unseen_labels, data.test_labels)
+
+
+def test_strict_test_holds_out_a_share_of_every_class(data):
+    problem = protocols.strict_test_problem(data, "none", CPU, heldout=0.1, seed=0)
+    train, seen = rows(problem.train_features), rows(problem.seen_features)
+    assert not train & seen and train | seen == rows(torch.from_numpy(data.train_features))
+    total = np.bincount(data.train_labels)
+    held = torch.bincount(problem.seen_labels).numpy()
+    np.testing.assert_array_equal(held, np.maximum(1, np.round(0.1 * total)))
+
+
+def test_validation_never_meets_the_test_classes(data):
+    problem = protocols.validation_problem(data, "none", CPU, 0.1, 0, 0.2)
+    test = rows(torch.from_numpy(data.test_features))
+    parts = [
+        rows(p) for p in (problem.train_features, problem.seen_features, problem.unseen_features)
+    ]
+    for i, part in enumerate(parts):
+        assert not part & test
+        assert all(not part & other for other in parts[i + 1 :])
+    assert sum(map(len, parts)) == len(data.train_labels)
+    texts = [rows(t) for t in (problem.seen_text, problem.unseen_text)]
+    assert not texts[0] & texts[1]
+    assert texts[0] | texts[1] == rows(torch.from_numpy(data.seen_text))
+    assert len(problem.unseen_text) == round(0.2 * data.num_seen)
+
+
+def test_labels_still_belong_to_their_text(data):
+    """After relabelling, the class of an image is the class whose text stands at its label."""
+    problem = protocols.validation_problem(data, "none", CPU, 0.1, 0, 0.2)
+    where = {
+        row.tobytes(): label
+        for row, label in zip(data.train_features, data.train_labels, strict=True)
+    }
+    for features, labels, text in (
+        (problem.train_features, problem.train_labels, problem.seen_text),
+        (problem.unseen_features, problem.unseen_labels, problem.unseen_text),
+    ):
+        for row, label in zip(features.numpy(), labels, strict=True):
+            np.testing.assert_array_equal(text[label], data.seen_text[where[row.tobytes()]])
+
+
+def test_the_carving_is_committed(data):
+    """The seed alone decides; these classes are part of every strict number."""
+    chosen = protocols.validation_classes(150, 0.2, 0)
+    assert chosen[:8].tolist() == [5, 13, 16, 39, 42, 52, 53, 54] and len(chosen) == 30
+    assert not np.array_equal(chosen, protocols.validation_classes(150, 0.2, 1))
+    with pytest.raises(InputError, match="too few"):
+        protocols.validation_classes(3, 0.5, 0)
+
+
+@pytest.mark.parametrize("kind", ["published", "standardise"])
+def test_statistics_come_from_training_images_only(data, kind):
+    """Changing test images changes no training feature and no other test feature."""
+    changed = data.test_features.copy()
+    changed[0] += 100
+    other = type(data)(**{**vars(data), "test_features": changed})
+    for build in (
+        lambda d: protocols.reference_problem(d, kind, CPU),
+        lambda d: protocols.strict_test_problem(d, kind, CPU, 0.1, 0),
+    ):
+        one, two = build(data), build(other)
+        assert torch.equal(one.train_features, two.train_features)
+        assert torch.equal(one.unseen_features[1:], two.unseen_features[1:])
+        assert torch.equal(one.seen_features, two.seen_features)
+
+
+def test_published_normalisation_divides_by_the_variance(data):
+    problem = protocols.reference_problem(data, "published", CPU)
+    x = data.train_features.astype(np.float64)
+    expected = (x - x.mean()) / x.var()
+    np.testing.assert_allclose(problem.train_features, expected, rtol=1e-4, atol=1e-5)
+    for label in (0, 7):
+        mean = problem.train_features[problem.train_labels == label].mean(0)
+        torch.testing.assert_close(problem.centroids[label], mean, rtol=1e-4, atol=1e-5)

@@ -2,7 +2,7 @@
 
 Training refuses bad data at the first error. Whoever has just unpacked, converted or copied files
 wants the whole list instead, one line each: `verify`. `inspect` shows what is there, whatever it
-is. All reading and checking is `cizsl.data.read_split`; added here are the checksums of the
+is. All reading and checking is `cizsl.birdchecks.read_split`; added here are the checksums of the
 published files, whose absence is no error: toy and rebuilt data share the published names.
 """
 
@@ -13,16 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cizsl.data import (
-    LAYOUTS,
-    SOURCES,
-    Finding,
-    dataset_folder,
-    mat_variables,
-    read_labels,
-    read_split,
-    sha256,
-)
+from cizsl.birdchecks import Finding, read_split
+from cizsl.birdfiles import LAYOUTS, SOURCES, dataset_folder, read_labels, sha256
+from cizsl.matfile import mat_variables
 from repro.errors import InputError
 
 SHA256 = {  # published files that we hold; no copy of the features and the text was to be had

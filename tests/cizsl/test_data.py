@@ -15,7 +15,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cizsl import data
+from cizsl import birdfiles, data, matfile
 from repro.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -115,7 +115,7 @@ def test_real_labels_are_what_pickle_makes_of_them(shared):
     for path in sorted((shared / "data/birds_text").glob("*/*.pkl")):
         with path.open("rb") as file:
             plain = np.asarray(pickle.load(file, encoding="latin1"))
-        labels = data.read_labels(path)
+        labels = birdfiles.read_labels(path)
         assert labels.dtype == plain.dtype
         np.testing.assert_array_equal(labels, plain)
 
@@ -127,11 +127,11 @@ def test_labels_of_any_protocol_below_5(tmp_path, dtype, protocol):
     path = tmp_path / "labels.pkl"
     for labels in (array, list(array), array.tolist(), array[:, None]):
         path.write_bytes(pickle.dumps(labels, protocol))
-        np.testing.assert_array_equal(data.read_labels(path), array)
+        np.testing.assert_array_equal(birdfiles.read_labels(path), array)
 
 
 @given(
-    dtype=st.sampled_from(list(data.NUMBERS.values())),
+    dtype=st.sampled_from(list(matfile.NUMBERS.values())),
     shape=st.tuples(st.integers(1, 9), st.integers(1, 9)),
     compress=st.booleans(),
     seed=st.integers(0, 999),
@@ -143,7 +143,7 @@ def test_matrices_are_as_scipy_reads_them(tmp_path_factory, dtype, shape, compre
     variables = {"a": first, "words": np.array(["one", "two"]), "a_longer_name": second}
     scipy.io.savemat(path, {**variables, "pair": {"x": 1}}, do_compression=compress)
     found, names = scipy.io.loadmat(path), []
-    for variable in data.mat_variables(path):
+    for variable in matfile.mat_variables(path):
         names.append(variable.name)
         if variable.dtype is not None:
             assert variable.dtype == dtype
@@ -153,7 +153,7 @@ def test_matrices_are_as_scipy_reads_them(tmp_path_factory, dtype, shape, compre
 
 def test_real_matrices_are_as_scipy_reads_them(shared):
     for path in (shared / "data/birds_text").glob("*/*.mat"):
-        for variable in data.mat_variables(path):
+        for variable in matfile.mat_variables(path):
             if variable.dtype is not None:
                 expected = scipy.io.loadmat(path)[variable.name].astype(np.float32)
                 np.testing.assert_array_equal(variable.read(), expected)
@@ -166,7 +166,7 @@ def test_big_endian_files(tmp_path):
     path = tmp_path / "sparc.mat"
     head = b"MATLAB 5.0".ljust(124) + b"\x01\x00MI"
     path.write_bytes(head + struct.pack(">II", 14, len(matrix)) + matrix)
-    (variable,) = data.mat_variables(path)
+    (variable,) = matfile.mat_variables(path)
     np.testing.assert_array_equal(scipy.io.loadmat(path)["x"], [[1, 2, 3]])
     np.testing.assert_array_equal(variable.read(), [[1, 2, 3]])
 

@@ -10,7 +10,7 @@ import scipy.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cizsl import data, verify
+from cizsl import birdfiles, data, verify
 from repro.errors import InputError
 from tests.cizsl.test_data import bird_split, write
 
@@ -58,7 +58,7 @@ OPCODES = {  # what pickle.dumps does not write: a Python 2 name, attributes of 
 def refused(path, content):
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
-        data.read_labels(path)
+        birdfiles.read_labels(path)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from cizsl.data import class_centroids
+
 BLOCK_ENTRIES = 2**24
 
 
@@ -35,18 +37,11 @@ def knn(
     return torch.cat(predictions)
 
 
-def class_means(features_MD: Tensor, labels_M: Tensor, num_classes: int) -> Tensor:
-    """Mean feature of each class (C, D); a class without features gets zeros."""
-    sums = features_MD.new_zeros(num_classes, features_MD.shape[1])
-    counts = torch.bincount(labels_M, minlength=num_classes)[:, None]
-    return sums.index_add_(0, labels_M, features_MD) / counts.clamp_min(1)
-
-
 def pivot_scores(
     synthetic_MD: Tensor, synthetic_labels_M: Tensor, features_ND: Tensor, num_classes: int
 ) -> Tensor:
     """Cosine of each feature with each class's visual pivot, its mean synthetic feature: (N, C)."""
-    return cosine(features_ND, class_means(synthetic_MD, synthetic_labels_M, num_classes))
+    return cosine(features_ND, class_centroids(synthetic_MD, synthetic_labels_M, num_classes))
 
 
 def cosine(features_ND: Tensor, pivots_CD: Tensor) -> Tensor:

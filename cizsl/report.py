@@ -3,7 +3,7 @@
 For each row and cell: mean and standard deviation (n - 1) over seeds, in %. Each protocol and each
 kind of data has tables of its own. Published numbers stand beside the reference protocol only, in
 the same table only where the data have the published size: they were chosen on the test classes,
-as ``best_on_test`` is, and ``selected`` is not.
+as ``best_on_test`` is, and ``selected`` is not. Elsewhere they have a table that says so.
 """
 
 from collections.abc import Iterable
@@ -46,8 +46,8 @@ KIND_NOTES = {
     "toy": "TOY DATA: invented birds. CUB and NAB only name the file layout; no number here says "
     "anything about real birds or compares with a published number.",
 }
-SPREAD = "In %, mean ± standard deviation over seeds; '-' where there is one seed only."
-NOT_COMPARABLE = f"For orientation only: published numbers, on the published {FEATURE_DIM} features"
+SPREAD = "In %: the mean over seeds, ± the standard deviation where there are several."
+NOT_COMPARABLE = f"Not comparable, for orientation: published numbers, on {FEATURE_DIM} features"
 
 
 @dataclass(frozen=True)
@@ -142,15 +142,15 @@ def tables(letter: str, section: Section) -> list[Table]:
     if section.kind == "published":
         lines += [*published, _chance()]
     result = [Table(f"Overview, {chosen}", tuple(header), tuple(lines))]
-    if section.kind == "other" and published:
+    if section.kind != "published" and published:
         result.append(Table(NOT_COMPARABLE, tuple(header), tuple(published)))
     return [*result, _details(letter, section)]
 
 
 def statistics(values: list[float]) -> str:
-    """Mean ± standard deviation in %, from fractions."""
-    spread = f"{100 * stdev(values):.2f}" if len(values) > 1 else "-"
-    return f"{100 * fmean(values):.2f} ± {spread}"
+    """Mean ± standard deviation in %, from fractions; one value has no deviation."""
+    spread = f" ± {100 * stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{100 * fmean(values):.2f}{spread}"
 
 
 def _overview(name: str, row: Row, section: Section) -> tuple[str, tuple[str, ...]]:

@@ -133,6 +133,6 @@ def test_the_page_holds_what_the_tables_hold(make, runs):
     (runs / "half").mkdir()
     (runs / "half" / "config.yaml").write_text("seed: 0\n")
     page = Page(html(collect([runs])))
-    assert page.text.count("published: CIZSL, ICCV 2019 (as commonly quoted)") == 1
+    assert page.text.count("published: CIZSL, ICCV 2019 (as commonly quoted)") == 2
     assert "TOY DATA: invented birds" in page.text
     assert f"{runs / 'half'}: unfinished" in page.text

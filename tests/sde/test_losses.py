@@ -8,8 +8,9 @@ import torch
 from repro.errors import InputError
 from sde import losses
 from sde.discrete import DDPMTable, SMLDTable
-from sde.processes import VPSDE, per_sample
+from sde.processes import VPSDE
 from sde.score import discrete_score_fn, published_score_fn, score_fn
+from sde.times import per_sample
 from tests.oracles_sde import GOLDEN_SDES, generator, plane_gaussian, plane_mixture
 
 NAMES = list(GOLDEN_SDES)

@@ -242,7 +242,7 @@ def test_denoising_ends_on_the_posterior_mean():
 
 @pytest.mark.gpu
 def test_no_host_round_trip_on_a_gpu():
-    """CUDA's own check: any synchronisation inside the loop raises."""
+    """As many copies to the host for six steps as for three."""
     data = plane_mixture().to("cuda", torch.float32)
     g = torch.Generator("cuda").manual_seed(0)
     for sde in SMALL_SDES.values():
@@ -250,7 +250,6 @@ def test_no_host_round_trip_on_a_gpu():
             how = dict(predictor=predictor, corrector=corrector, generator=g)
             counts = []
             for steps in (3, 6):
-                torch.cuda.set_sync_debug_mode("default")
                 sample(sde, data.score_fn(sde), (8, 2), steps=steps, **how)
                 with torch.profiler.profile() as profile:
                     sample(sde, data.score_fn(sde), (8, 2), steps=steps, **how)

@@ -20,10 +20,11 @@ import torch
 from torch import Tensor
 
 from repro.errors import InputError
-from sde.processes import SDE, per_sample
+from sde.processes import SDE
 from sde.reverse import ScoreFn
 from sde.samplers.base import denoise
 from sde.samplers.loop import Constraint
+from sde.times import per_sample
 
 # An orthonormal basis of colour, rows: grey, then two of chroma
 COLOUR_BASIS = ((3**-0.5,) * 3, (2 / 6**0.5, -(6**-0.5), -(6**-0.5)), (0.0, 2**-0.5, -(2**-0.5)))

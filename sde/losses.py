@@ -20,8 +20,9 @@ from torch import Tensor
 
 from repro.errors import InputError
 from sde.discrete import DDPMTable, SMLDTable
-from sde.processes import SDE, per_sample
+from sde.processes import SDE
 from sde.reverse import ScoreFn
+from sde.times import per_sample
 
 WEIGHTINGS = ("variance", "likelihood", "importance")
 TRAINING_EPS = 1e-5

@@ -22,8 +22,9 @@ from torch import Tensor
 
 from repro.errors import InputError
 from sde.discrete import DDPMTable, SMLDTable
-from sde.processes import SDE, per_sample
+from sde.processes import SDE
 from sde.reverse import ScoreFn
+from sde.times import per_sample
 
 Network = Callable[[Tensor, Tensor], Tensor]  # (x (B, ...), condition (B,)) -> the shape of x
 

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from repro.errors import InputError
 from sde.discrete import Interval
-from sde.processes import SDE, per_sample
+from sde.processes import SDE
 from sde.reverse import ScoreFn
+from sde.times import per_sample
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ noise = -std score. One Euler step, written in x,
 from torch import Tensor
 
 from sde.discrete import Interval
-from sde.processes import per_sample
 from sde.samplers.base import Predictor
+from sde.times import per_sample
 
 
 class DDIM(Predictor):

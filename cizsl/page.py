@@ -78,6 +78,7 @@ code { font-size: .85em; overflow-wrap: anywhere; }
   td { border: 0; padding: .1rem 0; }
   td:empty { display: none; }
   td.number { text-align: left; white-space: normal; }
+  tr.published td[data-label="Features"] { grid-column: 1 / -1; }
   .overview .spread { display: inline; }
   td:first-child, td.wide { grid-column: 1 / -1; font-weight: 600; }
   td[data-label]:not(.wide)::before { content: attr(data-label); display: block;

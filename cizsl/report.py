@@ -124,10 +124,12 @@ def lettered(sections: list[Section]) -> Iterable[tuple[str, Section]]:
 
 
 def heading(section: Section) -> str:
+    """The title of a section: kind of data and protocol."""
     return f"{KIND_TITLES[section.kind]}: {section.protocol} protocol"
 
 
 def notes(section: Section) -> list[str]:
+    """What a reader must know before reading the section's numbers."""
     return [KIND_NOTES[section.kind], PROTOCOL_NOTES[section.protocol], SPREAD]
 
 

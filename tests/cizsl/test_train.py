@@ -23,8 +23,8 @@ CPU = torch.device("cpu")
 
 
 def run(config, path, resume=False, stop=None):
-    with RunFolder(path, config, resume) as folder:
-        return train(config, folder, CPU, stop or StopRequest().__enter__())
+    with RunFolder(path, config, resume) as folder, StopRequest() as never:
+        return train(config, folder, CPU, stop or never)
 
 
 class StopAfter:
@@ -227,6 +227,6 @@ def test_cuda_follows_the_cpu(tiny, tmp_path, precision):
         evaluation={"every": 20, "start": 40},
         compute={"precision": precision},
     )
-    with RunFolder(tmp_path / "cuda", config) as folder:
-        summary = train(config, folder, torch.device("cuda"), StopRequest().__enter__())
+    with RunFolder(tmp_path / "cuda", config) as folder, StopRequest() as stop:
+        summary = train(config, folder, torch.device("cuda"), stop)
     assert summary["metrics"]["best_on_test"]["top1"] > 0.25

@@ -65,7 +65,7 @@ def summarise(
     }
 
 
-def write(folder: RunFolder, summary: dict, curves: dict[str, torch.Tensor]) -> dict:
+def write(folder: RunFolder, summary: dict, curves: dict[str, torch.Tensor]) -> None:
     """Write figures and curves, and ``results.json`` last: it marks the run as complete."""
     from cizsl import figures  # matplotlib takes a second to import
 
@@ -74,4 +74,3 @@ def write(folder: RunFolder, summary: dict, curves: dict[str, torch.Tensor]) -> 
     figures.seen_unseen(folder.path / "seen_unseen.png", arrays, summary)
     figures.training(folder.path / "training.png", folder.read_log("metrics"))
     folder.write("results.json", summary)
-    return summary

@@ -199,4 +199,7 @@ def train(config: CIZSL, folder: RunFolder, device: torch.device, stop: StopRequ
     for name, state in weights.items():
         save_file(state, folder.path / f"{name}.safetensors")
     summary = results.summarise(config, data, progress.records, current.iterations, seconds, device)
-    return results.write(folder, summary, curves)
+    results.write(folder, summary, curves)
+    checkpoint.prune(folder.checkpoints / "selection", keep=0)
+    checkpoint.prune(current.checkpoints, keep=1)
+    return summary

@@ -40,11 +40,16 @@ def save(folder: Path, step: int, state: dict) -> Path:
     """Write ``state`` as ``folder/step_<step>.pt`` and keep the newest two."""
     path = folder / f"step_{step:08d}.pt"
     write_atomically(path, lambda file: torch.save(state, file))
-    for old in _newest_first(folder)[KEEP:]:
-        old.unlink()
+    prune(folder, KEEP)
     for leftover in folder.glob(".*.part"):  # of a process that was killed while writing
         leftover.unlink()
     return path
+
+
+def prune(folder: Path, keep: int) -> None:
+    """Remove all but the newest ``keep`` checkpoints."""
+    for old in _newest_first(folder)[keep:]:
+        old.unlink()
 
 
 def load_newest(folder: Path, device: str | torch.device = "cpu") -> dict | None:

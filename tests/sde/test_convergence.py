@@ -64,6 +64,21 @@ def test_weak_order_on_a_gaussian(predictor, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_ancestral_steps_are_exact_where_the_data_is_one_point(name):
+    """p(x_s | x_t) is then the Gaussian that is drawn: four steps carry the variance exactly."""
+    sde = SMALL_SDES[name]
+    point = torch.tensor([0.7], dtype=torch.float64)
+    data = gaussian(point, torch.tensor(1e-14, dtype=torch.float64))
+    part, intervals = PREDICTORS["ancestral"](sde, data.score_fn(sde)), ladder(sde, 4)
+    m, v = (sde.scale(intervals.t[:1]) * 0.7).item(), intervals.std_t[0].item() ** 2
+    for i in range(4):
+        a, c, b = affine_part(part.step, intervals[i])
+        m, v = a * m + c, a * a * v + b * b
+        assert m == pytest.approx((sde.scale(intervals.s[i]) * 0.7).item(), rel=1e-8)
+        assert v == pytest.approx(intervals.std_s[i].item() ** 2, rel=1e-8)
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("predictor", STOCHASTIC)
 def test_weak_order_on_a_mixture(predictor, name):
     sde, data = SMALL_SDES[name], line_mixture()

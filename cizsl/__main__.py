@@ -1,11 +1,11 @@
 """The command line: ``cizsl`` or ``python -m cizsl``."""
 
-import re
 import sys
 from pathlib import Path
 
 from repro import cli
 from repro import config as configuration
+from repro.cli import default_folder
 from repro.errors import InputError
 
 
@@ -136,14 +136,6 @@ def toy(options) -> int:
     for folder in make_toy(options.folder, options.seed):
         print(f"wrote {folder}")
     return 0
-
-
-def default_folder(config: str, overrides: list[str], seed: int) -> Path:
-    """``runs/<file name>[<overrides>]/seed<seed>``: another setting is another folder."""
-    others = [text for text in overrides if not text.startswith("seed=")]
-    suffix = f"[{','.join(others)}]" if others else ""
-    name = re.sub(r"[^\w\[\],.=+-]", "_", Path(config).stem + suffix)
-    return Path("runs") / name / f"seed{seed}"
 
 
 def _load(options):

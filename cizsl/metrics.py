@@ -96,14 +96,16 @@ def ausuc(curve: Curve) -> float:
 
 def top1(predictions_N: Tensor, labels_N: Tensor) -> float:
     """Share of images that are right."""
-    return (predictions_N == labels_N).float().mean().item()
+    predictions, labels = torch.as_tensor(predictions_N), torch.as_tensor(labels_N)
+    return (predictions == labels).double().mean().item()
 
 
 def per_class_top1(predictions_N: Tensor, labels_N: Tensor) -> float:
     """Mean over the classes that occur of the share of their images that are right."""
-    right = (predictions_N == labels_N).double()
-    counts = torch.bincount(labels_N)
-    shares = torch.bincount(labels_N, weights=right) / counts.clamp_min(1)
+    predictions, labels = torch.as_tensor(predictions_N), torch.as_tensor(labels_N)
+    counts = torch.bincount(labels)
+    right = torch.bincount(labels, weights=(predictions == labels).double())
+    shares = right / counts.clamp_min(1)
     return shares[counts > 0].mean().item()
 
 

@@ -2,8 +2,10 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from repro.errors import InputError
 from repro.interrupt import Interrupted
@@ -22,7 +24,12 @@ def run(parser: argparse.ArgumentParser, arguments: list[str] | None = None) -> 
     0 done; 2 bad input, with one line on stderr; 130 interrupted, state saved. A bug is a
     traceback: it is ours to mend, not the user's.
     """
-    options = parser.parse_args(arguments)
+    options, rest = parser.parse_known_args(arguments)
+    if rest:  # key=value may stand anywhere, also after an option
+        unknown = [text for text in rest if "=" not in text or text.startswith("-")]
+        if unknown or not hasattr(options, "overrides"):
+            parser.error(f"unrecognized arguments: {' '.join(unknown or rest)}")
+        options.overrides += rest
     command: Callable[[argparse.Namespace], int | None] = options.run
     try:
         return command(options) or 0
@@ -38,3 +45,11 @@ def run(parser: argparse.ArgumentParser, arguments: list[str] | None = None) -> 
     except BrokenPipeError:  # the reader of our output went away, as in `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def default_folder(config: str, overrides: list[str], seed: int) -> Path:
+    """``runs/<file name>[<overrides>]/seed<seed>``: another setting is another folder."""
+    others = [text for text in overrides if not text.startswith("seed=")]
+    suffix = f"[{','.join(others)}]" if others else ""
+    name = re.sub(r"[^\w\[\],.=+-]", "_", Path(config).stem + suffix)
+    return Path("runs") / name / f"seed{seed}"

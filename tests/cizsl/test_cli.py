@@ -89,6 +89,16 @@ def test_nothing_is_left_of_a_run_that_could_not_start(toy, tmp_path):
     assert main(good) == 0
 
 
+def test_overrides_may_stand_after_options(toy, tmp_path, capsys):
+    config, run = str(CONFIGS / "toy_cub_easy.yaml"), tmp_path / "run"
+    where = [f"data.root={toy}", "--out", str(run), "--device", "cpu"]
+    assert main(["train", config, *where, *TINY, "seed=4"]) == 0
+    assert "seed: 4" in (run / "config.yaml").read_text()
+    with pytest.raises(SystemExit) as stop:
+        main(["train", config, "--out", str(run), "stray", "--sede=3"])
+    assert stop.value.code == 2 and "unrecognized arguments: --sede=3" in capsys.readouterr().err
+
+
 def test_default_folders_tell_settings_apart():
     plain = default_folder("configs/cizsl/cub_easy.yaml", [], 3)
     assert plain == Path("runs/cub_easy/seed3")

@@ -96,7 +96,9 @@ def test_overrides_may_stand_after_options(toy, tmp_path, capsys):
     assert "seed: 4" in (run / "config.yaml").read_text()
     with pytest.raises(SystemExit) as stop:
         main(["train", config, "--out", str(run), "stray", "--sede=3"])
-    assert stop.value.code == 2 and "unrecognized arguments: --sede=3" in capsys.readouterr().err
+    assert (
+        stop.value.code == 2 and "unrecognized arguments: stray --sede=3" in capsys.readouterr().err
+    )
 
 
 def test_default_folders_tell_settings_apart():

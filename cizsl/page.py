@@ -15,38 +15,14 @@ from cizsl.published import CELLS, PUBLISHED
 from cizsl.report import Table
 from cizsl.rows import Row, Section, group
 from cizsl.runs import Run
+from repro.page import FOOT, head
 
 STYLE = """
-:root { color-scheme: light dark; --ink: #1c2430; --soft: #5b6675; --line: #d9dee5; --ground: #fff;
-  --tint: #f4f6f9; --warn-ink: #7a3b00; --warn: #fff1de; --warn-line: #e8a552;
-  --c0: #0b6fa4; --c1: #c2540a; --c2: #24825a; --c3: #a2367f; --c4: #7d6200; --c5: #5a57c0; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e4e9f0; --soft: #9aa6b6; --line: #323b48;
-  --ground: #12171e; --tint: #1a212b; --warn-ink: #ffcf96; --warn: #33240f; --warn-line: #a86f24;
-  --c0: #57b4e6; --c1: #f0924e; --c2: #58c795; --c3: #e583c4; --c4: #d8b93e; --c5: #9c9af5; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 76rem; background: var(--ground);
-  color: var(--ink); font: 16px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; }
-h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .5rem; }
-h2 { font-size: 1.35rem; margin: 3rem 0 .75rem; padding-top: 1.25rem;
-  border-top: 1px solid var(--line); }
-h3, summary { font-size: 1rem; font-weight: 600; margin: 1.75rem 0 .5rem; }
-summary { cursor: pointer; }
-p { max-width: 46rem; margin: .5rem 0; }
-.lead { font-size: 1.1rem; }
-.soft, .notes { color: var(--soft); font-size: .9rem; }
 .warn { border: 1px solid var(--warn-line); border-left-width: 5px; background: var(--warn);
   color: var(--warn-ink); padding: .6rem .9rem; border-radius: 4px; font-weight: 600; }
-a { color: inherit; }
 nav ul, .legend { list-style: none; margin: .75rem 0; padding: 0; }
 nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: .875rem;
-  font-variant-numeric: tabular-nums; }
-th, td { padding: .4rem .6rem; text-align: left; vertical-align: top;
-  border-bottom: 1px solid var(--line); }
-thead th { font-weight: 600; color: var(--soft); white-space: nowrap; }
 thead th[colspan] { text-align: center; color: var(--ink); border-bottom: 0; padding-bottom: 0; }
-.number { text-align: right; white-space: nowrap; }
 .spread { color: var(--soft); font-size: .85em; }
 .overview .spread { display: block; }
 td:nth-child(-n+2):not(.wide) { white-space: nowrap; }
@@ -57,32 +33,18 @@ td.wide { min-width: 13rem; overflow-wrap: anywhere; }
 .charts { display: grid; gap: 1.5rem;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
 .charts > figure { max-width: 32rem; }
-figure { margin: 0; break-inside: avoid; }
-figcaption { font-weight: 600; }
 .charts .legend { display: flex; flex-wrap: wrap; gap: 0 1.25rem; margin: .25rem 0 0; }
-svg { width: 100%; height: auto; display: block; }
 svg text { fill: var(--soft); font: 11px system-ui, sans-serif; }
 svg .grid { stroke: var(--line); stroke-width: 1; }
 svg polyline { fill: none; stroke-width: 1.8; stroke-linejoin: round; }
 .swatch { width: 1.75rem; height: .6rem; display: inline-block; margin-right: .4rem; }
-code { font-size: .85em; overflow-wrap: anywhere; }
 .files { columns: 2 24rem; column-gap: 2rem; }
 .files div { break-inside: avoid; margin-bottom: .35rem; font-size: .85rem; }
 .files code { display: block; color: var(--soft); }
 @media (max-width: 44rem) {
-  body { padding: 1.25rem 1rem 3rem; }
-  thead { display: none; }
-  tr { display: grid; grid-template-columns: 1fr 1fr; gap: .1rem 1rem; padding: .6rem .75rem;
-    margin-bottom: .75rem; border: 1px solid var(--line); border-radius: 6px; }
   tr.published { background: var(--tint); }
-  td { border: 0; padding: .1rem 0; }
-  td:empty { display: none; }
-  td.number { text-align: left; white-space: normal; }
   tr.published td[data-label="Features"] { grid-column: 1 / -1; }
   .overview .spread { display: inline; }
-  td:first-child, td.wide { grid-column: 1 / -1; font-weight: 600; }
-  td[data-label]:not(.wide)::before { content: attr(data-label); display: block;
-    color: var(--soft); font-size: .75rem; font-style: normal; }
 }
 @media print {
   @page { size: A4 landscape; margin: 12mm; }
@@ -118,7 +80,7 @@ def page(runs: list[Run]) -> str:
     parts.append(
         _data_files(run for section in sections for row in section.rows for run in row.runs)
     )
-    return "\n".join([*parts, "</body>", "</html>", ""])
+    return "\n".join([*parts, FOOT])
 
 
 def _head(lead: str, lettered: list[tuple[str, Section]]) -> str:
@@ -126,16 +88,7 @@ def _head(lead: str, lettered: list[tuple[str, Section]]) -> str:
         f'<li><a href="#{letter}">{letter}. {escape(report.heading(section))}</a></li>'
         for letter, section in lettered
     )
-    return f"""<!DOCTYPE html>
-<html lang="en-GB">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>CIZSL: results</title>
-<style>{STYLE}</style>
-</head>
-<body>
+    return f"""{head("CIZSL: results", STYLE)}
 <h1>Zero-shot recognition of birds from text: results</h1>
 <p class="lead">{escape(lead)}</p>
 <nav><ul>{links}</ul></nav>"""

@@ -64,12 +64,17 @@ def load(path: str | Path, model: type[Model], overrides: list[str] | None = Non
         if "base" in base_values:
             raise InputError(f"{path}: base {base} has a base of its own; one level is allowed")
         values = _merge(base_values, values)
+    return override(values, model, str(path), overrides)
+
+
+def override(values: dict, model: type[Model], where: str, overrides: list[str] | None) -> Model:
+    """Apply ``key=value`` overrides to ``values``, read from ``where``, and validate."""
     source = {}
-    for override in overrides or []:
-        keys, value = _parse_override(override)
-        source[".".join(keys)] = f"override '{override}'"
+    for text in overrides or []:
+        keys, value = _parse_override(text)
+        source[".".join(keys)] = f"override '{text}'"
         values = _merge(values, _nest(keys, value))
-    return validate(values, model, str(path), source)
+    return validate(values, model, where, source)
 
 
 def validate(values: dict, model: type[Model], where: str, source: dict | None = None) -> Model:

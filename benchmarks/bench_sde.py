@@ -58,9 +58,7 @@ def overhead(repeats: int, steps: int = 200) -> None:
 
 def adaptive_ode(repeats: int, count: int = 4096, tolerance: float = 1e-5) -> None:
     """torchdiffeq on the device against scipy's RK45 on the host, as the published code does."""
-    print(
-        f"\nAdaptive probability flow, {count} samples of a mixture in the plane, tol {tolerance}"
-    )
+    print(f"\nAdaptive probability flow, {count} mixture samples, tol {tolerance}, 1 thread")
     print(f"{'process':8s} {'ours ms':>9s} {'scipy ms':>9s} {'scipy/ours':>10s} "
           f"{'nfe':>5s} {'nfe':>5s} {'rms error':>10s} {'rms error':>10s}")  # fmt: skip
     data = ring()
@@ -115,7 +113,6 @@ def main() -> None:
     quick = parser.parse_args().quick
     torch.set_num_threads(1)
     overhead(1 if quick else 5, 50 if quick else 200)
-    torch.set_num_threads(2)
     adaptive_ode(1 if quick else 9)
     likelihood_passes()
     print(f"\ntorch {torch.__version__}, numpy {np.__version__}")

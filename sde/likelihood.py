@@ -106,18 +106,13 @@ def log_prob(
     (B,) stands in for the prior's. Raises InputError for data that is not finite, eps outside
     (0, 1), an unknown probe, a score not connected to x, or a solver that stalls.
     """
-    if x.ndim < 2 or not x.is_floating_point():
-        raise InputError(f"x must be a floating tensor (B, *event); got {x.dtype} {tuple(x.shape)}")
-    if not 0 < eps < 1:
-        raise InputError(f"eps must lie in (0, 1); got {eps}")
-    check_finite(x, "the data of the likelihood")
+    _check(x, eps)
     if exact:
         epsilon = _unit_vectors(x)
     elif epsilon is None:
         epsilon = draw_probes(x, probes, probe, generator)
     score = CountedScore(_connected(score_fn))
     flow = probability_flow(sde, score)
-
     dims, columns = x[0].numel(), 1 if exact else len(epsilon)
 
     def field(t: Tensor, state: Tensor) -> Tensor:
@@ -184,6 +179,14 @@ def draw_probes(x: Tensor, count: int, kind: str, generator) -> Tensor:
     if kind != "rademacher":
         raise InputError(f"unknown probe {kind!r}: choose from rademacher, gaussian")
     return torch.randint(0, 2, shape, generator=generator, device=x.device).to(x.dtype) * 2 - 1
+
+
+def _check(x: Tensor, eps: float) -> None:
+    if x.ndim < 2 or not x.is_floating_point():
+        raise InputError(f"x must be a floating tensor (B, *event); got {x.dtype} {tuple(x.shape)}")
+    if not 0 < eps < 1:
+        raise InputError(f"eps must lie in (0, 1); got {eps}")
+    check_finite(x, "the data of the likelihood")
 
 
 def _connected(score_fn: ScoreFn) -> ScoreFn:

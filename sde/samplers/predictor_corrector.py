@@ -9,6 +9,7 @@ published numbers.
 import torch
 
 from repro.errors import InputError
+from sde.discrete import Interval
 from sde.processes import SDE
 from sde.reverse import ScoreFn
 from sde.samplers.base import CountedScore, Samples, check_run, choose
@@ -53,17 +54,7 @@ def sample(
     if not isinstance(corrector_steps, int) or corrector_steps < 1 or not snr > 0:
         raise InputError(f"need corrector_steps >= 1, snr > 0; got {corrector_steps}, {snr}")
     score = CountedScore(score_fn)
-    device = _device(generator, run)
-    if grid == "exact":
-        times = choose(SCHEDULES, schedule, "schedule")(sde, steps, eps, device)
-        intervals, final = sde.interval(times[1:], times[:-1]), "tweedie"
-    elif grid == "published":
-        intervals, final = (
-            sde.published_interval(published_times(steps, eps, device), steps),
-            "mean",
-        )
-    else:
-        raise InputError(f"unknown grid {grid!r}: choose from {', '.join(GRIDS)}")
+    intervals, final = _ladder(sde, grid, schedule, steps, eps, _device(generator, run))
     plan = Plan(
         sde,
         choose(PREDICTORS, predictor, "predictor")(sde, score, probability_flow=probability_flow),
@@ -110,6 +101,16 @@ def solve(
         constraint,
     )
     return run_in_batches(plan, score, shape, generator=generator, **run)
+
+
+def _ladder(sde, grid, schedule, steps, eps, device) -> tuple[Interval, str]:
+    """The intervals of a grid, and how a run on it ends where it is denoised."""
+    if grid == "published":
+        return sde.published_interval(published_times(steps, eps, device), steps), "mean"
+    if grid != "exact":
+        raise InputError(f"unknown grid {grid!r}: choose from {', '.join(GRIDS)}")
+    times = choose(SCHEDULES, schedule, "schedule")(sde, steps, eps, device)
+    return sde.interval(times[1:], times[:-1]), "tweedie"
 
 
 def _device(generator, run):

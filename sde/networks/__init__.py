@@ -2,5 +2,6 @@
 
 from sde.networks.energy import EnergyNetwork
 from sde.networks.mlp import MLP
+from sde.networks.small_conv import SmallConv
 
-__all__ = ["MLP", "EnergyNetwork"]
+__all__ = ["MLP", "EnergyNetwork", "SmallConv"]

@@ -1,0 +1,141 @@
+"""The command line: ``sde`` or ``python -m sde``."""
+
+import sys
+from pathlib import Path
+
+from repro import cli
+from repro import config as configuration
+from repro.cli import default_folder
+from repro.errors import InputError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    return cli.run(parser(), arguments)
+
+
+def parser() -> cli.Parser:
+    """Every command and option; what a command does is the function below with its name."""
+    top = cli.Parser(prog="sde", description="Score-based generative modelling through SDEs.")
+    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    command = commands.add_parser("train", help="train one configuration")
+    command.add_argument("config", help="a YAML file, see configs/sde")
+    command.add_argument("overrides", nargs="*", metavar="key=value", help="such as seed=1")
+    command.add_argument("--out", type=Path, help="run folder (default: runs/NAME/seedN)")
+    command.add_argument("--resume", action="store_true", help="go on with the run in the folder")
+    _device(command)
+    command.set_defaults(run=train)
+
+    command = commands.add_parser("sample", help="draw samples: an array and a figure")
+    _model(command)
+    command.add_argument("--sampler", metavar="NAME", help="a solver, ode, or PREDICTOR+CORRECTOR")
+    command.add_argument("--steps", type=int, metavar="N", help="steps of the sampler")
+    command.add_argument("-n", type=int, dest="count", metavar="COUNT", help="how many samples")
+    command.set_defaults(run=sample)
+
+    command = commands.add_parser("likelihood", help="exact likelihood of held-out items")
+    _model(command)
+    command.add_argument("--data", metavar="NAME", help="of other data (default: the model's own)")
+    command.set_defaults(run=likelihood)
+
+    command = commands.add_parser("evaluate", help="distances, samplers, likelihood, and a page")
+    _model(command)
+    command.set_defaults(run=evaluate)
+
+    config = commands.add_parser("config", help="what may stand in a configuration file")
+    config = config.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    command = config.add_parser("schema", help="print the JSON schema, for editors")
+    command.set_defaults(run=lambda options: print(_schema(), end=""))
+    command = config.add_parser("show", help="print the resolved configuration")
+    command.add_argument("config", help="a YAML file")
+    command.add_argument("overrides", nargs="*", metavar="key=value")
+    command.set_defaults(run=lambda options: print(configuration.dump(_load(options)), end=""))
+    return top
+
+
+def _model(command) -> None:
+    command.add_argument("model", type=Path, metavar="RUN_OR_CHECKPOINT")
+    command.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="such as sampling.snr=0.1"
+    )
+    command.add_argument("--out", type=Path, metavar="DIR", help="default: the run's folder")
+    _device(command)
+
+
+def _device(command) -> None:
+    command.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
+
+
+def train(options) -> int:
+    from repro.device import resolve
+    from repro.interrupt import StopRequest
+    from repro.run import RunFolder
+    from sde.train import train
+
+    config = _load(options)
+    out = options.out or default_folder(options.config, options.overrides, config.seed)
+    with RunFolder(out, config, options.resume) as folder, StopRequest() as stop:
+        if folder.complete:
+            print(f"{folder.path}: complete already")
+            return 0
+        summary = train(config, folder, resolve(options.device), stop)
+    print(
+        f"{folder.path}: {summary['network']} of {summary['parameters']} parameters on "
+        f"{summary['dataset']}, {summary['process']}: held-out loss {summary['heldout_loss']:.4f} "
+        f"after {summary['iterations']} iterations in {summary['seconds']:.0f} s"
+    )
+    return 0
+
+
+def sample(options) -> int:
+    from sde.sample import sample
+
+    path, drawn = sample(
+        _trained(options), options.sampler, options.steps, options.count, options.out
+    )
+    print(f"{path}: {len(drawn.x)} samples, {drawn.nfe} evaluations each")
+    return 0
+
+
+def likelihood(options) -> int:
+    from sde.evaluate import heldout, likelihood
+
+    trained = _trained(options)
+    print(likelihood(trained, heldout(trained, options.data)).in_words())
+    return 0
+
+
+def evaluate(options) -> int:
+    from sde.evaluate import evaluate
+
+    trained = _trained(options)
+    page, results = evaluate(trained, options.out or trained.folder)
+    for name, distance in results["distances"].items():
+        print(f"  {name:<19} {distance['value']:10.5f}   training data {distance['floor']:10.5f}")
+    print(f"  {results['likelihood']['in_words']}\n{page}")
+    return 0
+
+
+def _trained(options):
+    from repro.device import resolve
+    from sde.trained import load
+
+    return load(options.model, resolve(options.device), options.overrides)
+
+
+def _load(options):
+    from sde.config import ScoreModel
+
+    if Path(options.config).is_dir():
+        raise InputError(f"{options.config}: expected a YAML file, got a folder")
+    return configuration.load(options.config, ScoreModel, options.overrides)
+
+
+def _schema() -> str:
+    from sde.config import ScoreModel
+
+    return configuration.schema(ScoreModel)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""From configuration to objects: the only file that knows both."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from repro.random import generator, seed_everything
+from sde import data as datasets
+from sde import losses
+from sde.config import ScoreModel
+from sde.data import Dataset
+from sde.networks import MLP, EnergyNetwork, SmallConv
+from sde.processes import SDE, VESDE, VPSDE, SubVPSDE
+from sde.reverse import ScoreFn
+from sde.score import score_fn
+
+# one stream of random numbers for each purpose
+TRAINING, EVALUATION, SAMPLING, LIKELIHOOD = range(4)
+
+NETWORKS = {"mlp": MLP, "small_conv": SmallConv}
+PROCESSES = {
+    "ve": lambda p: VESDE(p.sigma_min, p.sigma_max),
+    "vp": lambda p: VPSDE(p.beta_min, p.beta_max),
+    "subvp": lambda p: SubVPSDE(p.beta_min, p.beta_max),
+}
+
+# (score_fn, x0 (B, ...), u (B,) uniform on [0, 1), z like x0) -> Loss
+LossFn = Callable[[ScoreFn, Tensor, Tensor, Tensor], losses.Loss]
+
+
+def dataset(config: ScoreModel, device: torch.device) -> Dataset:
+    """The data of ``config``, on the device."""
+    settings = config.data
+    parts = dict(train=settings.train, heldout=settings.heldout, seed=settings.seed)
+    return datasets.load(settings.name, **parts).to(device)
+
+
+def process(config: ScoreModel) -> SDE:
+    """The forward process. Raises InputError for parameters out of order."""
+    return PROCESSES[config.process.name](config.process)
+
+
+def network(config: ScoreModel, shape: tuple[int, ...], device: torch.device) -> nn.Module:
+    """The network for items of this shape, with seeded weights."""
+    seed_everything(config.seed)
+    model = config.model
+    how = dict(hidden_dim=model.hidden_dim, depth=model.depth)
+    if model.network == "mlp":
+        how["frequencies"] = model.frequencies
+    net = NETWORKS[model.network](shape, **how)
+    if model.energy != "none":
+        net = EnergyNetwork(net, form=model.energy)
+    return net.to(device)
+
+
+def average(config: ScoreModel, network: nn.Module) -> AveragedModel:
+    """The exponential moving average of the weights: decay min(ema_decay, (1 + n) / (10 + n)).
+
+    After n updates the average reaches back about n / 9, until it has its full length.
+    """
+    full = config.optimiser.ema_decay
+
+    def update(averaged: list[Tensor], current: list[Tensor], n: Tensor) -> None:
+        decay = min(full, (1 + int(n)) / (10 + int(n)))
+        torch._foreach_lerp_(averaged, current, 1 - decay)
+
+    return AveragedModel(network, multi_avg_fn=update)
+
+
+def score(config: ScoreModel, sde: SDE, network: nn.Module) -> ScoreFn:
+    """The score function of a network."""
+    model = config.model
+    return score_fn(sde, network, prediction=model.prediction, conditioning=model.conditioning)
+
+
+def loss(config: ScoreModel, sde: SDE) -> LossFn:
+    """The loss, as a function of uniform numbers in place of times."""
+    settings = config.loss
+
+    def denoising(score_fn: ScoreFn, x0: Tensor, u: Tensor, z: Tensor) -> losses.Loss:
+        if settings.weighting == "importance":
+            t = losses.importance_times(sde, u, settings.eps)
+        else:
+            t = losses.uniform_times(u, settings.eps)
+        how = settings.model_dump()  # weighting, reduce, eps
+        return losses.denoising_score_matching(sde, score_fn, x0, t, z, **how)
+
+    return denoising
+
+
+def optimiser(config: ScoreModel, network: nn.Module) -> torch.optim.Adam:
+    """Adam; the loop sets its learning rate."""
+    settings = config.optimiser
+    how = dict(lr=settings.learning_rate, betas=settings.betas, fused=True)
+    return torch.optim.Adam(network.parameters(), **how)
+
+
+def stream(config: ScoreModel, device: torch.device, purpose: int, *part: int) -> torch.Generator:
+    """The random numbers of one purpose: looking at a model does not change its training."""
+    return generator(config.seed, device, purpose, *part)

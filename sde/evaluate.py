@@ -1,0 +1,195 @@
+"""What a trained model is worth: distances to held-out items, samplers compared, likelihood.
+
+Every distance stands beside its floor, the same distance from as many training items: no model can
+be told from the truth below it. The likelihood is that of held-out items through the probability
+flow, with the standard error over items and over the probes of the divergence.
+"""
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from repro.checkpoint import write_atomically
+from repro.errors import InputError
+from sde import build, data, metrics
+from sde.data import Split
+from sde.likelihood import log_prob
+from sde.sample import choose, draw
+from sde.trained import Trained
+
+ROWS = 16384  # vector-Jacobian products at once
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """The mean log density of held-out items, and what it came from."""
+
+    data: str
+    items: int
+    dims: int
+    nats: float  # mean log density of an item; of a level's density where there are levels
+    bits_per_dim: float  # of levels where the data has levels, else of the density
+    standard_error: float  # bits per dimension, over items
+    probe_error: float | None  # bits per dimension, of the estimator; None where exact
+    nfe: int
+    truth_bits_per_dim: float | None = None  # of the same items under the true density, if known
+
+    def in_words(self) -> str:
+        """One line."""
+        probes = "exact divergence"
+        if self.probe_error is not None:
+            probes = f"of which {self.probe_error:.4f} from the estimator of the divergence"
+        truth = self.truth_bits_per_dim
+        known = "" if truth is None else f"; the truth has {truth:.4f}"
+        return (
+            f"{self.data}: {self.bits_per_dim:.4f} ± {self.standard_error:.4f} bits per dimension "
+            f"({probes}), {self.nats:.4f} nats an item, {self.items} items{known}"
+        )
+
+
+def heldout(trained: Trained, name: str | None) -> Split:
+    """The held-out items of the named data, by default of the model's own.
+
+    Raises InputError where they are of another shape than the model's.
+    """
+    if name is None:
+        return trained.data.heldout
+    settings = trained.config.data
+    parts = dict(train=settings.train, heldout=settings.heldout, seed=settings.seed)
+    other = data.load(name, **parts).to(trained.device)
+    if other.declaration.shape != trained.shape:
+        raise InputError(
+            f"--data {name}: its items have shape {other.declaration.shape}, the model is for "
+            f"{trained.shape}"
+        )
+    return other.heldout
+
+
+def likelihood(trained: Trained, split: Split) -> Likelihood:
+    """The likelihood of the first items of ``split``, as many as the configuration says.
+
+    Raises InputError where the solver stalls or the score is not finite.
+    """
+    settings, levels = trained.config.evaluation, split.declaration.levels
+    generator = trained.stream(build.LIKELIHOOD)
+    x = split.first(settings.likelihoods).points(generator)
+    dims = x[0].numel()
+    how = dict(exact=True) if settings.probes == 0 else dict(probes=settings.probes)
+    how |= dict(generator=generator, rtol=settings.rtol, atol=settings.atol)
+    parts = [
+        log_prob(trained.sde, trained.score_fn, rows, **how)
+        for rows in tqdm(x.split(max(1, ROWS // (settings.probes or dims))), desc="likelihood")
+    ]
+    nats = torch.cat([part.log_prob for part in parts]).double()
+    bit, offset = 1 / (math.log(2) * dims), levels.offset_bits if levels else 0.0
+    probe_error = None
+    if parts[0].standard_error is not None:
+        errors = torch.cat([part.standard_error for part in parts]).double()
+        probe_error = bit * (errors**2).sum().sqrt().item() / len(x)
+    truth = None
+    if trained.data.log_density is not None and split is trained.data.heldout:
+        truth = -bit * trained.data.log_density(x).mean().item()
+    return Likelihood(
+        data=split.declaration.name,
+        items=len(x),
+        dims=dims,
+        nats=nats.mean().item(),
+        bits_per_dim=offset - bit * nats.mean().item(),
+        standard_error=bit * nats.std().item() / math.sqrt(len(x)) if len(x) > 1 else math.nan,
+        probe_error=probe_error,
+        nfe=max(part.nfe for part in parts),
+        truth_bits_per_dim=truth,
+    )
+
+
+def distances(real: Tensor, fake: Tensor, generator: torch.Generator) -> dict[str, dict]:
+    """Every metric of fake against real (N, *event), by name: a value and its counts."""
+    shares = metrics.precision_recall(real, fake)
+    counts = {"num_real": shares.num_real, "num_fake": shares.num_fake}
+    sliced = metrics.sliced_wasserstein(real, fake, generator=generator)
+    return {
+        "energy_distance": asdict(metrics.energy_distance(real, fake)),
+        "sliced_wasserstein": asdict(sliced),
+        "mmd": asdict(metrics.maximum_mean_discrepancy(real, fake)),
+        "frechet": asdict(metrics.frechet_distance(real, fake)),
+        "precision": {"value": shares.precision, **counts},
+        "recall": {"value": shares.recall, **counts},
+    }
+
+
+def measure(trained: Trained, fake: Tensor) -> dict[str, dict]:
+    """The distances of samples from held-out items, each with its floor."""
+    real = trained.data.heldout.points(trained.stream(build.EVALUATION, 1))
+    train = trained.data.train.first(len(fake)).points(trained.stream(build.EVALUATION, 2))
+    streams = [trained.stream(build.EVALUATION, 3) for _ in range(2)]  # the same directions
+    found, floor = distances(real, fake, streams[0]), distances(real, train, streams[1])
+    return {name: {**found[name], "floor": floor[name]["value"]} for name in found}
+
+
+def compare(trained: Trained, count: int) -> list[dict]:
+    """The energy distance of ``count`` samples to held-out items, by sampler and budget."""
+    settings = trained.config.evaluation
+    real = trained.data.heldout.points(trained.stream(build.EVALUATION, 1))
+    corrector_steps, rows = trained.config.sampling.corrector_steps, []
+    cells = [(name, budget) for name in settings.compare for budget in settings.budgets]
+    for part, (name, budget) in enumerate(tqdm(cells, desc="samplers"), 1):
+        steps = choose(name).steps_within(budget, corrector_steps)
+        if steps < 1:
+            continue
+        drawn = draw(trained, name, steps, count, part=part)
+        distance = metrics.energy_distance(real, drawn.x).value
+        row = {"sampler": name, "budget": budget, "steps": steps, "nfe": drawn.nfe}
+        rows.append({**row, "distance": distance})
+    return rows
+
+
+def evaluate(trained: Trained, out: Path) -> tuple[Path, dict]:
+    """Measure everything; write ``page.html``, figures and ``results.json`` (under "evaluation")
+    into ``out``. Returns the page's path and the results.
+
+    Raises InputError where ``out`` is a run that is not finished: its checkpoints can be evaluated.
+    """
+    out = Path(out)
+    if (out / "environment.json").exists() and not (out / "results.json").exists():
+        raise InputError(f"{out}: not finished; end it with --resume, or evaluate a checkpoint")
+    settings, sampling = trained.config.evaluation, trained.config.sampling
+    for name in settings.compare:
+        choose(name)  # before the work, not after
+    count = min(settings.samples, len(trained.data.train))
+    drawn = draw(trained, sampling.sampler, sampling.steps, count, progress=True)
+    own = likelihood(trained, trained.data.heldout)
+    results = {
+        "iterations": trained.step,
+        "sampler": sampling.sampler,
+        "nfe": drawn.nfe,
+        "distances": measure(trained, drawn.x),
+        "samplers": compare(trained, count),
+        "likelihood": {**asdict(own), "in_words": own.in_words()},
+    }
+    try:
+        return _write(trained, out, drawn.x.cpu(), results), results
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written: {error.strerror}") from None
+
+
+def _write(trained: Trained, out: Path, x: Tensor, results: dict) -> Path:
+    from sde import figures
+    from sde.page import page
+
+    floor = results["distances"]["energy_distance"]["floor"]
+    shown = figures.samples(x[:100] if trained.data.declaration.is_image else x, trained.data)
+    figures.save(shown, out / "samples.png")
+    compared = figures.comparison(results["samplers"], floor, "energy distance")
+    figures.save(compared, out / "samplers.png")
+    file = out / "results.json"
+    summary = json.loads(file.read_text()) if file.exists() else {}
+    summary = json.dumps({**summary, "evaluation": results}, indent=2) + "\n"
+    write_atomically(file, lambda target: target.write(summary), mode="w")
+    content = page(trained, x, results)
+    write_atomically(out / "page.html", lambda target: target.write(content.encode()))
+    return out / "page.html"

@@ -1,0 +1,158 @@
+"""The figures of a model: samples, the course of training, samplers compared.
+
+Each function returns a figure; ``save`` writes it as a file, ``svg`` as a piece of HTML that takes
+its colours from the page, so that it follows the reader's light or dark setting.
+"""
+
+import io
+import re
+from pathlib import Path
+
+import matplotlib
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from repro.checkpoint import write_atomically
+from sde.data import Dataset
+
+PALETTE = ("#0b6fa4", "#c2540a", "#24825a", "#a2367f", "#7d6200", "#5a57c0")  # --c0 to --c5
+MARKERS = "os^vD*PX"
+REAL, FAKE, SOFT, GRID = "#8a94a3", PALETTE[0], "#5b6675", "#d9dee5"
+THEME = {colour: f"var(--c{i})" for i, colour in enumerate(PALETTE)}
+THEME |= {SOFT: "var(--soft)", GRID: "var(--line)", "#000000": "var(--ink)"}
+PANEL = 3.6  # inches
+POINTS = 3000  # at most in one cloud
+
+
+def samples(x: Tensor, data: Dataset, title: str = "") -> Figure:
+    """Samples x (N, *event), on the CPU: a grid of images, or a cloud beside the held-out one."""
+    if data.declaration.is_image:
+        figure = Figure(figsize=(4.4, 4.7), layout="constrained")
+        axes = figure.add_subplot()
+        _grid(axes, x, data)
+        axes.set_title(title, fontsize=10)
+        return figure
+    figure = Figure(figsize=(2 * PANEL, PANEL + 0.4), layout="constrained")
+    left, right = figure.subplots(1, 2, sharex=True, sharey=True)
+    _cloud(left, data.heldout.values.cpu(), REAL, "held out")
+    _cloud(right, x, FAKE, title)
+    reach = 1.25 * data.train.values.abs().max().item()
+    left.set(xlim=(-reach, reach), ylim=(-reach, reach))
+    return figure
+
+
+def neighbours(x: Tensor, data: Dataset, count: int = 10) -> Figure:
+    """Image samples (N, C, H, W) above the training images nearest to them: copies would show."""
+    levels = data.declaration.levels
+    real = levels.low + (levels.high - levels.low) * (data.train.values.cpu() + 0.5) / levels.levels
+    x = x[:count]
+    nearest = real[torch.cdist(x.flatten(1), real.flatten(1)).argmin(1)]
+    figure = Figure(figsize=(4.4, 1.35), layout="constrained")
+    axes = figure.add_subplot()
+    _grid(axes, torch.cat([x, nearest]), data, columns=len(x))
+    axes.set_title("samples, and below each the nearest training image", fontsize=10)
+    return figure
+
+
+def training(records: list[dict]) -> Figure:
+    """Loss over iterations, from the lines of ``metrics.jsonl``."""
+    figure = Figure(figsize=(4.6, 3.4), layout="constrained")
+    axes = figure.add_subplot()
+    at = [record["iteration"] for record in records]
+    lines = {"loss": "training, mean between records", "heldout_loss": "held out, averaged weights"}
+    for (name, label), colour in zip(lines.items(), PALETTE, strict=False):
+        values = [record[name] for record in records]
+        axes.plot(at, values, "o-", ms=3, lw=1.4, color=colour, label=label)
+    axes.set(xlabel="iterations", ylabel="loss", xlim=(0, max(at, default=1)))
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+    axes.yaxis.set_minor_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+    axes.tick_params(which="both", labelsize=8)
+    axes.legend(frameon=False, fontsize=9)
+    _tidy(axes)
+    return figure
+
+
+def comparison(rows: list[dict], floor: float | None, name: str) -> Figure:
+    """A distance over evaluations, one line for each sampler.
+
+    rows: dicts with "sampler", "nfe" and "distance"; floor: the distance of as many training
+    items from the held-out ones.
+    """
+    figure = Figure(figsize=(4.6, 4.4), layout="constrained")
+    axes = figure.add_subplot()
+    values = [row["distance"] for row in rows if row["distance"] > 0]
+    least = 0.7 * min([*values, *([floor] if floor and floor > 0 else [])], default=1e-4)
+    for i, sampler in enumerate(dict.fromkeys(row["sampler"] for row in rows)):
+        line = [row for row in rows if row["sampler"] == sampler]
+        style = dict(
+            color=PALETTE[i % len(PALETTE)], marker=MARKERS[i % len(MARKERS)], ms=5, lw=1.3
+        )
+        style["linestyle"] = "-" if i < len(PALETTE) else "--"
+        # an unbiased distance can fall below zero: drawn at the bottom
+        heights = [max(row["distance"], least) for row in line]
+        axes.plot([row["nfe"] for row in line], heights, label=sampler, **style)
+    if floor is not None:
+        height = max(floor, least)
+        axes.axhline(height, color=SOFT, lw=1, ls=":", label="training data: the floor")
+    axes.set(xscale="log", yscale="log", xlabel="evaluations of the score", ylabel=name)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2,
+                  frameon=False, fontsize=8)  # fmt: skip
+    _tidy(axes)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure, whole or not at all, in the format that the name says."""
+    image = io.BytesIO()
+    figure.savefig(image, format=path.suffix[1:], dpi=150)
+    write_atomically(path, lambda file: file.write(image.getvalue()))
+
+
+def svg(figure: Figure, name: str) -> str:
+    """The figure as inline SVG, coloured by the page's variables; ``name`` makes ids unique."""
+    image = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        figure.savefig(image, format="svg", transparent=True, dpi=150, metadata={"Date": None})
+    text = image.getvalue()
+    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    text = re.sub(r'(id="|"#|url\(#)', rf"\g<1>{name}-", text)
+    text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
+    text = re.sub(
+        r'(<svg[^>]*?) height="[^"]*"', rf'\1 role="img" aria-label="{name}"', text, count=1
+    )
+    for colour, variable in THEME.items():
+        text = text.replace(colour, variable)
+    return text
+
+
+def _grid(axes: Axes, x: Tensor, data: Dataset, columns: int | None = None) -> None:
+    """Images (N, C, H, W) in rows, a dark line between them."""
+    levels = data.declaration.levels
+    columns = columns or max(1, round(len(x) ** 0.5))
+    rows = -(-len(x) // columns)
+    channels, height, width = x.shape[1:]
+    board = torch.full((rows * (height + 1) + 1, columns * (width + 1) + 1, channels), levels.low)
+    for i, image in enumerate(x):
+        top, left = (i // columns) * (height + 1) + 1, (i % columns) * (width + 1) + 1
+        board[top : top + height, left : left + width] = image.permute(1, 2, 0)
+    shown = ((board - levels.low) / (levels.high - levels.low)).clamp(0, 1).squeeze(2).numpy()
+    axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="none")
+    axes.set_axis_off()
+
+
+def _cloud(axes: Axes, x: Tensor, colour: str, title: str) -> None:
+    x = x[:POINTS]
+    size = 3 if len(x) > 500 else 8
+    axes.scatter(x[:, 0], x[:, 1], s=size, color=colour, alpha=0.6, lw=0, rasterized=True)
+    axes.set_title(title, fontsize=10)
+    axes.set_aspect("equal")
+    _tidy(axes)
+
+
+def _tidy(axes: Axes) -> None:
+    axes.grid(True, color=GRID, lw=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,169 @@
+"""The results of a model as one HTML page that needs nothing else: figures are inline SVG."""
+
+from html import escape
+
+from torch import Tensor
+
+from repro.page import FOOT, head
+from sde import figures
+from sde.trained import Trained
+
+GRID_OF_IMAGES = 100
+
+STYLE = """
+.figures { display: grid; gap: 1.5rem 2.5rem; align-items: start;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
+.figures .broad { grid-column: 1 / -1; max-width: 56rem; }
+figure > svg { max-height: 34rem; }
+figcaption { font-weight: 400; color: var(--soft); font-size: .9rem; margin-top: .35rem; }
+svg text { fill: var(--ink); }
+svg image { image-rendering: pixelated; }
+th:first-child, td:first-child { white-space: nowrap; }
+.best { font-weight: 700; }
+"""
+NAMES = {
+    "energy_distance": "energy distance",
+    "sliced_wasserstein": "sliced Wasserstein distance",
+    "mmd": "squared MMD",
+    "frechet": "Fréchet distance, of the numbers themselves",
+    "precision": "precision",
+    "recall": "recall",
+}
+PROCESSES = {"ve": "VE", "vp": "VP", "subvp": "sub-VP"}
+
+
+def page(trained: Trained, x: Tensor, results: dict) -> str:
+    """The whole document, from samples x (N, *event) on the CPU and what was measured."""
+    config = trained.config
+    name = config.data.name.replace("_", " ")
+    title = f"Score model of {name}, {PROCESSES[config.process.name]} SDE"
+    found = results["distances"]["energy_distance"]
+    lead = (
+        f"{results['iterations']} iterations. {found['num_fake']} samples at {results['nfe']} "
+        f"evaluations each ({results['sampler']}) lie at energy distance {found['value']:.2g} "
+        f"from {found['num_real']} held-out items; as many training items lie at "
+        f"{found['floor']:.2g}. Likelihood: {results['likelihood']['in_words']}."
+    )
+    return "\n".join(
+        [
+            head(title, STYLE),
+            f"<h1>{escape(title)}</h1>",
+            f'<p class="lead">{escape(lead)}</p>',
+            _samples(trained, x, results),
+            "<h2>Samplers compared</h2>",
+            _comparison(results),
+            "<h2>Distances to held-out items</h2>",
+            _distances(results["distances"]),
+            "<h2>Training</h2>",
+            _training(trained),
+            "<h2>Settings</h2>",
+            _settings(trained),
+            FOOT,
+        ]
+    )
+
+
+def _samples(trained: Trained, x: Tensor, results: dict) -> str:
+    title = f"{results['sampler']}, {results['nfe']} evaluations"
+    if not trained.data.declaration.is_image:
+        figure = figures.samples(x, trained.data, title)
+        said = "Held-out items beside samples of the model."
+        shown = _figure(figure, "samples", said, "broad")
+        return f'<h2>Samples</h2><div class="figures">{shown}</div>'
+    grid = figures.samples(x[:GRID_OF_IMAGES], trained.data)
+    near = figures.neighbours(x, trained.data)
+    return (
+        '<h2>Samples</h2><div class="figures">'
+        + _figure(grid, "samples", f"The first {min(len(x), GRID_OF_IMAGES)} samples; {title}.")
+        + _figure(near, "neighbours", "Copies of training images would show here.")
+        + "</div>"
+    )
+
+
+def _comparison(results: dict) -> str:
+    """A figure and a table: energy distance by sampler and evaluations."""
+    rows, floor = results["samplers"], results["distances"]["energy_distance"]["floor"]
+    figure = figures.comparison(rows, floor, "energy distance")
+    budgets = sorted({row["budget"] for row in rows})
+    header = ["sampler", *(f"{budget} evaluations" for budget in budgets)]
+    best = {b: min(row["distance"] for row in rows if row["budget"] == b) for b in budgets}
+    lines = []
+    for sampler in dict.fromkeys(row["sampler"] for row in rows):
+        values = {row["budget"]: row["distance"] for row in rows if row["sampler"] == sampler}
+        cells = [_number(values.get(b), best=values.get(b) == best[b]) for b in budgets]
+        lines.append([escape(sampler), *cells])
+    said = (
+        "Energy distance of samples to held-out items over evaluations of the network. The dotted "
+        f"line, {floor:.2g}, is the distance of as many training items: differences near it or "
+        "below it are noise. The distance is unbiased, so it can fall below zero; such points are "
+        "drawn at the bottom."
+    )
+    return (
+        f'<div class="figures">{_figure(figure, "samplers", said)}'
+        f"<div>{_table(header, lines)}</div></div>"
+    )
+
+
+def _distances(found: dict) -> str:
+    header = ["distance", "samples", "training items (floor)", "counts: held out, compared"]
+    lines = [
+        [
+            escape(NAMES[name]),
+            _number(item["value"]),
+            _number(item["floor"]),
+            (f"{item['num_real']}, {item['num_fake']}", "number"),
+        ]
+        for name, item in found.items()
+    ]
+    return _table(header, lines)
+
+
+def _training(trained: Trained) -> str:
+    if not trained.records:
+        return "<p>No record was written.</p>"
+    figure = figures.training(trained.records)
+    said = (
+        "The loss, weighted as trained. It cannot reach zero: what remains is the noise that no "
+        "score can tell. Where the held-out loss rises, the model begins to memorise."
+    )
+    return f'<div class="figures">{_figure(figure, "training", said)}</div>'
+
+
+def _settings(trained: Trained) -> str:
+    parameters = sum(parameter.numel() for parameter in trained.network.parameters())
+    lines = [["network parameters", (str(parameters), "")]]
+    for section, values in trained.config.model_dump(mode="json").items():
+        values = values if isinstance(values, dict) else {"": values}
+        for key, value in values.items():
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            lines.append([escape(f"{section}.{key}".rstrip(".")), (escape(shown), "")])
+    return (
+        f"<details><summary>Every setting</summary>{_table(['setting', 'value'], lines)}</details>"
+    )
+
+
+def _figure(figure, name: str, caption: str, kind: str = "") -> str:
+    drawn = figures.svg(figure, name)
+    return f'<figure class="{kind}">{drawn}<figcaption>{escape(caption)}</figcaption></figure>'
+
+
+def _number(value: float | None, best: bool = False) -> tuple[str, str]:
+    return ("" if value is None else f"{value:.3g}", "number best" if best else "number")
+
+
+def _table(header: list[str], lines: list[list]) -> str:
+    """Lines of a first cell and then (text, class) pairs; on a phone a card for each line."""
+    kinds = ["", *(kind for _, kind in lines[0][1:])]
+    names = "".join(
+        f'<th class="{kind.split(" ")[0]}">{escape(name)}</th>'
+        for name, kind in zip(header, kinds, strict=True)
+    )
+    body = []
+    for first, *cells in lines:
+        rest = "".join(
+            f'<td class="{kind}" data-label="{escape(name)}">{text}</td>'
+            for name, (text, kind) in zip(header[1:], cells, strict=True)
+        )
+        body.append(f"<tr><td>{first}</td>{rest}</tr>")
+    inside = f"<thead><tr>{names}</tr></thead><tbody>{''.join(body)}</tbody>"
+    return f'<div class="scroll"><table>{inside}</table></div>'

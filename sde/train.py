@@ -1,0 +1,195 @@
+"""Training: a flat loop that can stop after any iteration and go on as if it had not.
+
+An iteration draws items, times and noise, follows the gradient of the loss, and moves the average
+of the weights, which is what is sampled, evaluated and measured on held-out items.
+"""
+
+import math
+import sys
+import time
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from repro import checkpoint
+from repro.device import precision
+from repro.errors import InputError
+from repro.interrupt import Interrupted, StopRequest
+from repro.random import global_states, set_global_states
+from repro.run import RunFolder, environment
+from sde import build
+from sde.config import ScoreModel
+from sde.trained import require_same_model
+
+HELD_OUT_DRAWS = 1024
+DIVERGED = 1e6  # times the loss at the start: a loss that is finite, but of nothing
+
+
+@dataclass
+class Progress:
+    """How far a run is: everything besides weights and draws that a checkpoint holds."""
+
+    step: int = 0
+    seconds: float = 0.0
+    first: float | None = None  # the held-out loss before training
+    total: Tensor | None = None  # sum of the losses since the last record, on the device
+    records: list = field(default_factory=list)
+
+
+class Training:
+    """One training in a claimed run folder; see :meth:`run`."""
+
+    def __init__(self, config: ScoreModel, folder: RunFolder, device: torch.device):
+        self.config, self.folder, self.device = config, folder, device
+        torch.set_num_threads(config.compute.threads)
+        self.data = build.dataset(config, device)
+        self.sde, self.progress = build.process(config), Progress()
+        self.network = build.network(config, self.data.declaration.shape, device)
+        self.average = build.average(config, self.network)
+        self.optimiser = build.optimiser(config, self.network)
+        self.generator = build.stream(config, device, build.TRAINING)
+        self.loss = build.loss(config, self.sde)
+
+    def run(self, stop: StopRequest) -> Progress:
+        """Train to the end, or raise :class:`Interrupted` with everything saved."""
+        self._restore()
+        settings, progress, generator = self.config.optimiser, self.progress, self.generator
+        score_fn = build.score(self.config, self.sde, self.network)
+        parameters = list(self.network.parameters())
+        started = saved = time.monotonic()
+        before = progress.seconds
+        with self._bar() as bar, precision(self.config.compute.precision, self.device):
+            for step in range(progress.step, settings.iterations):
+                progress.seconds = before + time.monotonic() - started
+                if stop.requested:
+                    self._save()
+                    raise Interrupted(f"go on with --resume ({self.folder.path})")
+
+                x0 = self.data.train.draw(settings.batch_size, generator)
+                u = torch.rand(len(x0), generator=generator, device=self.device)
+                z = torch.randn(x0.shape, generator=generator, device=self.device)
+
+                self.optimiser.zero_grad()
+                loss = self.loss(score_fn, x0, u, z).loss
+                loss.backward()
+                norm = nn.utils.clip_grad_norm_(parameters, settings.clip or math.inf)
+
+                rise = min(1.0, (step + 1) / max(1, settings.warm_up))
+                for group in self.optimiser.param_groups:
+                    group["lr"] = settings.learning_rate * rise
+                self.optimiser.step()
+                self.average.update_parameters(self.network)
+                progress.total = progress.total + loss.detach()
+                progress.step += 1
+                bar.update()
+
+                if progress.step % self.config.evaluation.every == 0:
+                    bar.set_postfix(self._record(norm))
+                if time.monotonic() - saved >= self.config.compute.checkpoint_seconds:
+                    self._save()
+                    saved = time.monotonic()
+        progress.seconds = before + time.monotonic() - started
+        self._save()
+        return progress
+
+    @torch.no_grad()
+    def heldout_loss(self, network: nn.Module) -> float:
+        """The loss on held-out items, with the same times, noise and dequantisation each time."""
+        generator = build.stream(self.config, self.device, build.EVALUATION)
+        x0 = self.data.heldout.draw(HELD_OUT_DRAWS, generator)
+        u = (torch.arange(len(x0), device=self.device) + 0.5) / len(x0)
+        z = torch.randn(x0.shape, generator=generator, device=self.device)
+        score_fn = build.score(self.config, self.sde, network)
+        return self.loss(score_fn, x0, u, z).loss.item()
+
+    def _record(self, norm: Tensor) -> dict[str, str]:
+        """Measure, write a line of ``metrics.jsonl``, return what the progress bar shows."""
+        self._require_sound()
+        progress, every = self.progress, self.config.evaluation.every
+        record = {
+            "iteration": progress.step,
+            "loss": progress.total.item() / every,
+            "heldout_loss": self.heldout_loss(self.average.module),
+            "gradient_norm": norm.item(),
+            "learning_rate": self.optimiser.param_groups[0]["lr"],
+        }
+        progress.total = torch.zeros_like(progress.total)
+        progress.records.append(record)
+        self.folder.log("metrics", record)
+        return {name: f"{record[name]:.4f}" for name in ("loss", "heldout_loss")}
+
+    def _require_sound(self) -> None:
+        """Raise InputError where the weights have gone bad: before anything of them is saved."""
+        value, first = self.heldout_loss(self.network), self.progress.first
+        if not value <= DIVERGED * first:  # or it is not a number
+            raise InputError(
+                f"{self.folder.path}: the run diverged: at iteration {self.progress.step} the "
+                f"held-out loss is {value:g}, {first:g} at the start; the checkpoints are from "
+                "before that; try a smaller optimiser.learning_rate"
+            )
+
+    def _save(self) -> None:
+        self._require_sound()
+        state = {
+            "config": self.config.model_dump(mode="json"),
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "generator": self.generator.get_state(),
+            "progress": vars(self.progress),
+            "random": global_states(),
+        }
+        checkpoint.save(self.folder.checkpoints, self.progress.step, state)
+
+    def _restore(self) -> None:
+        """Go on from the newest whole checkpoint, if there is one; make the log agree with it."""
+        state = checkpoint.load_newest(self.folder.checkpoints, self.device)
+        if state is not None:
+            require_same_model(state, self.config, self.folder.checkpoints)
+            self.network.load_state_dict(state["network"])
+            self.average.load_state_dict(state["average"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.generator.set_state(state["generator"].cpu())
+            set_global_states(state["random"])
+            self.progress = Progress(**state["progress"])
+        else:
+            self.progress.first = self.heldout_loss(self.network)
+            self.progress.total = torch.zeros((), device=self.device)
+        self.folder.write_log("metrics", self.progress.records)
+
+    def _bar(self) -> tqdm:
+        return tqdm(
+            desc="/".join(self.folder.path.parts[-2:]),
+            total=self.config.optimiser.iterations,
+            initial=self.progress.step,
+            unit="it",
+            mininterval=0.5 if sys.stderr.isatty() else 30,
+            dynamic_ncols=True,
+        )
+
+
+def train(config: ScoreModel, folder: RunFolder, device: torch.device, stop: StopRequest) -> dict:
+    """Run ``config`` in ``folder`` (already claimed) and return what ``results.json`` holds."""
+    from sde import figures  # matplotlib takes a second to import
+
+    training = Training(config, folder, device)
+    folder.write("environment.json", environment(device, training.data.checksums))
+    progress = training.run(stop)
+    figures.save(figures.training(progress.records), folder.path / "training.png")
+    summary = {
+        "dataset": config.data.name,
+        "process": config.process.name,
+        "network": config.model.network,
+        "energy": config.model.energy,
+        "parameters": sum(parameter.numel() for parameter in training.network.parameters()),
+        "seed": config.seed,
+        "iterations": progress.step,
+        "seconds": round(progress.seconds, 3),
+        "device": device.type,
+        "heldout_loss": training.heldout_loss(training.average.module),
+    }
+    folder.write("results.json", summary)
+    checkpoint.prune(folder.checkpoints, keep=1)
+    return summary

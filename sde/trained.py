@@ -1,0 +1,113 @@
+"""A trained model: from a run folder or a checkpoint file to a score function."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from repro import checkpoint
+from repro import config as configuration
+from repro.errors import InputError
+from sde import build
+from sde.config import ScoreModel
+from sde.data import Dataset
+from sde.processes import SDE
+from sde.reverse import ScoreFn
+
+PARTS = ("config", "average", "progress")  # of a checkpoint, that are read here
+LATER = ("sampling", "evaluation", "compute")  # sections that do not make another model
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model as it is sampled: with the averaged weights."""
+
+    config: ScoreModel
+    sde: SDE
+    network: nn.Module
+    score_fn: ScoreFn
+    data: Dataset
+    step: int  # iterations trained
+    records: list[dict]  # of the training so far
+    device: torch.device
+    folder: Path  # where its results go unless told: the run, or a folder beside the checkpoint
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.declaration.shape
+
+    def stream(self, purpose: int, *part: int) -> torch.Generator:
+        return build.stream(self.config, self.device, purpose, *part)
+
+
+def load(path: Path, device: torch.device, overrides: list[str] | None = None) -> Trained:
+    """The model in a run folder (its newest whole checkpoint) or in a checkpoint file.
+
+    ``overrides`` may set sampling and evaluation alone. Raises InputError where there is no such
+    checkpoint, or where it belongs to another configuration.
+    """
+    path = Path(path)
+    state = checkpoint.load_newest(path / "checkpoints") if path.is_dir() else checkpoint.load(path)
+    if state is None:
+        raise InputError(f"{path}: holds no checkpoint; expected a run folder of sde, or a file")
+    if not isinstance(state, dict) or missing(state):
+        raise InputError(f"{path}: not a checkpoint of sde: it lacks {missing(state)}")
+    saved = configuration.validate(state["config"], ScoreModel, str(path))
+    if path.is_dir():
+        stated = configuration.load(path / "config.yaml", ScoreModel)
+        require_same_model(state, stated, path / "config.yaml")
+    config = configuration.override(saved.model_dump(mode="json"), ScoreModel, str(path), overrides)
+    if changed := differences(saved, config):
+        raise InputError(f"{path}: a trained model keeps its {changed[0]}")
+    torch.set_num_threads(config.compute.threads)
+    data, sde = build.dataset(config, device), build.process(config)
+    network = build.network(config, data.declaration.shape, device)
+    average = build.average(config, network)
+    try:
+        average.load_state_dict(state["average"])
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: the weights do not fit the configuration: {reason}") from None
+    network = average.module.eval().requires_grad_(False)
+    return Trained(
+        config=config,
+        sde=sde,
+        network=network,
+        score_fn=build.score(config, sde, network),
+        data=data,
+        step=state["progress"]["step"],
+        records=state["progress"]["records"],
+        device=device,
+        folder=path if path.is_dir() else path.with_suffix(""),
+    )
+
+
+def missing(state: dict) -> str:
+    """The names of what a checkpoint of ours holds and ``state`` does not, in one line."""
+    return ", ".join(part for part in PARTS if part not in state)
+
+
+def require_same_model(state: dict, config: ScoreModel, where: Path) -> None:
+    """Raise InputError where a checkpoint is of another configuration than ``config``."""
+    saved = configuration.validate(state["config"], ScoreModel, "the checkpoint")
+    if changed := differences(saved, config):
+        raise InputError(f"{where}: the checkpoint is of another configuration: {changed[0]}")
+
+
+def differences(saved: ScoreModel, config: ScoreModel) -> list[str]:
+    """What makes another model of it, as ``key of value, not value``."""
+    before, after = saved.model_dump(exclude=set(LATER)), config.model_dump(exclude=set(LATER))
+    keys = [key for key in configuration.known_keys(ScoreModel) if key.split(".")[0] not in LATER]
+    found = []
+    for key in keys:
+        old, new = _value(before, key), _value(after, key)
+        if not isinstance(old, dict) and old != new:
+            found.append(f"{key} of {old}, not {new}")
+    return found
+
+
+def _value(values: dict, key: str):
+    for part in key.split("."):
+        values = values[part]
+    return values

@@ -1,0 +1,1 @@
+"""Ten questions about the two halves of this repository, each answered by a program."""

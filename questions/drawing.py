@@ -1,0 +1,51 @@
+"""How the figures of the questions look: eight colours that a colour-blind reader can tell apart
+(Okabe and Ito 2008), one width, small axes, PNG without a date."""
+
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+YELLOW, SKY, GREY, BLACK = "#E69F00", "#56B4E9", "#767676", "#000000"
+matplotlib.rcParams.update({"axes.titlesize": 9.5, "axes.labelsize": 9})
+WIDTH, DPI = 7.4, 120  # inches and pixels to each: as wide as a page of GitHub shows
+
+
+def panels(rows: int, columns: int, height: float, **how):
+    """A figure ``height`` inches high, and its axes as ``Figure.subplots`` returns them."""
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    axes = figure.subplots(rows, columns, **how)
+    for panel in figure.axes:
+        tidy(panel)
+    return figure, axes
+
+
+def tidy(axes: Axes) -> None:
+    """A light grid behind, no box."""
+    axes.grid(alpha=0.25)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8)
+
+
+def plain_ticks(axis, ticks) -> None:
+    """Label these ticks of a logarithmic axis with plain numbers, and no others."""
+    axis.set_major_locator(matplotlib.ticker.FixedLocator(ticks))
+    axis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+    axis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+
+
+def shared_legend(figure: Figure, axes: Axes, columns: int) -> None:
+    """One legend below all panels, of what ``axes`` shows."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=8.5
+    )
+
+
+def save(figure: Figure, out: Path, name: str) -> None:
+    """Write ``out/name.png``."""
+    out.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out / f"{name}.png", dpi=DPI, metadata={"Software": None})

@@ -110,7 +110,7 @@ class Evaluation(Settings):
         ),
         description="samplers compared",
     )
-    budgets: tuple[PositiveInt, ...] = Field((10, 20, 50, 100, 200), description="evaluations")
+    budgets: tuple[PositiveInt, ...] = Field((10, 20, 50, 100), description="evaluations")
     likelihoods: PositiveInt = Field(500, description="held-out items whose likelihood is computed")
     probes: NonNegativeInt = Field(0, description="of Hutchinson's estimator; 0: exact divergence")
     rtol: PositiveFloat = Field(1e-5, description="of the likelihood")

@@ -75,29 +75,25 @@ def training(records: list[dict]) -> Figure:
     return figure
 
 
-def comparison(rows: list[dict], floor: float | None, name: str) -> Figure:
-    """A distance over evaluations, one line for each sampler.
+def comparison(rows: list[dict], floors: list[float]) -> Figure:
+    """Sliced Wasserstein distance over evaluations, one line for each sampler.
 
-    rows: dicts with "sampler", "nfe" and "distance"; floor: the distance of as many training
-    items from the held-out ones.
+    rows: dicts with "sampler", "nfe" and "distance"; floors: the same of parts of the training
+    data, of as many items: what no sampler can be told from.
     """
     figure = Figure(figsize=(4.6, 4.4), layout="constrained")
     axes = figure.add_subplot()
-    values = [row["distance"] for row in rows if row["distance"] > 0]
-    least = 0.7 * min([*values, *([floor] if floor and floor > 0 else [])], default=1e-4)
     for i, sampler in enumerate(dict.fromkeys(row["sampler"] for row in rows)):
         line = [row for row in rows if row["sampler"] == sampler]
-        style = dict(
-            color=PALETTE[i % len(PALETTE)], marker=MARKERS[i % len(MARKERS)], ms=5, lw=1.3
-        )
-        style["linestyle"] = "-" if i < len(PALETTE) else "--"
-        # an unbiased distance can fall below zero: drawn at the bottom
-        heights = [max(row["distance"], least) for row in line]
-        axes.plot([row["nfe"] for row in line], heights, label=sampler, **style)
-    if floor is not None:
-        height = max(floor, least)
-        axes.axhline(height, color=SOFT, lw=1, ls=":", label="training data: the floor")
-    axes.set(xscale="log", yscale="log", xlabel="evaluations of the score", ylabel=name)
+        style = dict(color=PALETTE[i % len(PALETTE)], marker=MARKERS[i % len(MARKERS)])
+        style |= dict(ms=5, lw=1.3, linestyle="-" if i < len(PALETTE) else "--")
+        nfe, distance = ([row[key] for row in line] for key in ("nfe", "distance"))
+        axes.plot(nfe, distance, label=sampler, **style)
+    axes.axhspan(min(floors), max(floors), color=REAL, alpha=0.35, lw=0, label="training data")
+    axes.set(xscale="log", yscale="log", xlabel="evaluations of the score")
+    axes.set_ylabel("sliced Wasserstein distance\nto held-out items")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2,
                   frameon=False, fontsize=8)  # fmt: skip
     _tidy(axes)

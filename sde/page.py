@@ -14,7 +14,7 @@ STYLE = """
 .figures { display: grid; gap: 1.5rem 2.5rem; align-items: start;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
 .figures .broad { grid-column: 1 / -1; max-width: 56rem; }
-figure > svg { max-height: 34rem; }
+figure:not(.broad) { max-width: 34rem; }
 figcaption { font-weight: 400; color: var(--soft); font-size: .9rem; margin-top: .35rem; }
 svg text { fill: var(--ink); }
 svg image { image-rendering: pixelated; }
@@ -81,11 +81,10 @@ def _samples(trained: Trained, x: Tensor, results: dict) -> str:
 
 
 def _comparison(results: dict) -> str:
-    """A figure and a table: energy distance by sampler and evaluations."""
-    rows, floor = results["samplers"], results["distances"]["energy_distance"]["floor"]
-    figure = figures.comparison(rows, floor, "energy distance")
+    """A figure and a table: distance by sampler and evaluations."""
+    rows, floors = results["samplers"]["rows"], results["samplers"]["floors"]
     budgets = sorted({row["budget"] for row in rows})
-    header = ["sampler", *(f"{budget} evaluations" for budget in budgets)]
+    header = ["at most so many evaluations:", *map(str, budgets)]
     best = {b: min(row["distance"] for row in rows if row["budget"] == b) for b in budgets}
     lines = []
     for sampler in dict.fromkeys(row["sampler"] for row in rows):
@@ -93,11 +92,11 @@ def _comparison(results: dict) -> str:
         cells = [_number(values.get(b), best=values.get(b) == best[b]) for b in budgets]
         lines.append([escape(sampler), *cells])
     said = (
-        "Energy distance of samples to held-out items over evaluations of the network. The dotted "
-        f"line, {floor:.2g}, is the distance of as many training items: differences near it or "
-        "below it are noise. The distance is unbiased, so it can fall below zero; such points are "
-        "drawn at the bottom."
+        "Sliced Wasserstein distance of samples to held-out items, over evaluations of the network."
+        f" The band, {min(floors):.2g} to {max(floors):.2g}, is that of {len(floors)} parts of "
+        "the training data, of as many items: differences of its height are noise."
     )
+    figure = figures.comparison(rows, floors)
     return (
         f'<div class="figures">{_figure(figure, "samplers", said)}'
         f"<div>{_table(header, lines)}</div></div>"

@@ -1,0 +1,62 @@
+"""Tiny configurations, and runs of them."""
+
+import math
+
+import pytest
+import torch
+
+from repro.config import validate
+from repro.run import RunFolder
+from sde.config import ScoreModel
+from sde.train import train
+
+CPU = torch.device("cpu")
+TINY = {
+    "data": {"train": 400, "heldout": 200},
+    "model": {"hidden_dim": 16, "depth": 1, "frequencies": 2},
+    "optimiser": {"batch_size": 32, "iterations": 12, "warm_up": 5},
+    "evaluation": {"every": 4, "samples": 60, "likelihoods": 20, "budgets": (10, 20)},
+    "compute": {"checkpoint_seconds": 0},
+}
+
+
+def tiny_config(**changes) -> ScoreModel:
+    """``tiny_config(section={...})``: a configuration of a second, with some values changed."""
+    values = dict(TINY)
+    for section, change in changes.items():
+        inner = isinstance(change, dict)
+        values[section] = {**values.get(section, {}), **change} if inner else change
+    return validate(values, ScoreModel, "test")
+
+
+class StopAfter:
+    """A stop request that comes after so many looks at it."""
+
+    def __init__(self, looks):
+        self.looks = looks
+
+    @property
+    def requested(self):
+        self.looks -= 1
+        return self.looks < 0
+
+
+def run(config, path, resume=False, stop=None):
+    with RunFolder(path, config, resume) as folder:
+        return train(config, folder, CPU, stop or StopAfter(math.inf))
+
+
+@pytest.fixture(scope="session")
+def plane_run(tmp_path_factory):
+    """The folder of a finished tiny run in the plane; not to be written to."""
+    path = tmp_path_factory.mktemp("runs") / "plane"
+    run(tiny_config(), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory):
+    """The folder of a finished tiny run on the digits; not to be written to."""
+    path = tmp_path_factory.mktemp("runs") / "digits"
+    run(tiny_config(data={"name": "digits"}, evaluation={"probes": 2}), path)
+    return path

@@ -68,7 +68,7 @@ def _data_parser(commands) -> None:
 
 
 def train(options) -> int:
-    from cizsl.train import train
+    from cizsl.train import tidy, train
     from repro.device import resolve
     from repro.interrupt import StopRequest
     from repro.run import RunFolder
@@ -77,6 +77,7 @@ def train(options) -> int:
     out = options.out or default_folder(options.config, options.overrides, config.seed)
     with RunFolder(out, config, options.resume) as folder, StopRequest() as stop:
         if folder.complete:
+            tidy(folder)
             print(f"{folder.path}: complete already")
             return 0
         summary = train(config, folder, resolve(options.device), stop)

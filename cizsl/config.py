@@ -88,13 +88,17 @@ class Evaluation(Settings):
     """The protocol and its numbers."""
 
     protocol: Literal["reference", "strict"] = "strict"
-    samples: PositiveInt = Field(60, description="synthetic features for each class")
+    samples: Annotated[int, Field(gt=0, le=10_000)] = Field(
+        60, description="synthetic features for each class"
+    )
     neighbours: PositiveInt = Field(20, description="k of the k-NN")
     every: PositiveInt = Field(10, description="iterations between evaluations")
     start: Annotated[int, Field(ge=0)] = Field(30, description="first iteration evaluated")
     validation_share: Share = Field(0.2, description="of the seen classes (strict)")
     heldout_share: Share = Field(0.1, description="of every seen class's images (strict)")
-    validation_seed: Annotated[int, Field(ge=0)] = Field(0, description="committed (strict)")
+    validation_seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
+        0, description="committed (strict)"
+    )
     select_by: Literal["ausuc", "top1", "harmonic"] = "ausuc"
     patience: Annotated[int, Field(ge=0)] = Field(
         50, description="evaluations without a better one before selection stops; 0: never"
@@ -112,7 +116,7 @@ class Compute(Settings):
 class CIZSL(Settings):
     """One experiment."""
 
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     data: Data = Data()
     model: Model = Model()
     loss: Loss = Loss()

@@ -10,8 +10,8 @@ Everything follows from one f-divergence. With x = p/q and r = ln x,
     Bhattacharyya            = R_(1/2) / 2      = -ln sum sqrt(p q)
 
 so S_ab tends to R_a as b -> 1, to T_a as b -> a, and to KL as both -> 1. The sum of h_a(x) uses
-that p and q both sum to one; its terms have one sign, so nothing cancels near p = q, and the
-quotients are series near their limits. Gradients are finite everywhere: a posterior entry of
+that p and q both sum to one; its terms have one sign, so nothing cancels near p = q, and near
+their limits h and the quotients are series. Gradients are finite everywhere: a posterior entry of
 exactly zero counts as the smallest normal number and gets no gradient.
 
 The published code computes something else; :func:`published` has it, as the experiments did.
@@ -37,9 +37,7 @@ def tsallis(p: Tensor, alpha: Exponent, q: Tensor | None = None) -> Tensor:
     alpha = _exponent(alpha, p)
     tiny = torch.finfo(p.dtype).tiny
     q = torch.full_like(p[..., :1], 1 / p.shape[-1]) if q is None else q.clamp_min(tiny)
-    x = (p / q).clamp_min(tiny)
-    h = x * _expm1_over(alpha - 1, x.log()) - (x - 1)
-    return (q * h).sum(-1)
+    return (q * _h(alpha, (p / q).clamp_min(tiny))).sum(-1)
 
 
 def renyi(p: Tensor, alpha: Exponent, q: Tensor | None = None) -> Tensor:
@@ -129,13 +127,26 @@ class Exponents(nn.Module):
 
 
 def _scalar(value: Exponent, like: Tensor) -> Tensor:
-    return torch.as_tensor(value, dtype=like.dtype, device=like.device)
+    """A scalar like ``like``; made on its device, since copying it there would wait for it."""
+    if isinstance(value, Tensor):
+        return value.to(like)
+    return torch.full((), value, dtype=like.dtype, device=like.device)
 
 
 def _exponent(alpha: Exponent, p: Tensor) -> Tensor:
     if not isinstance(alpha, Tensor) and not alpha > 0:
         raise InputError(f"alpha = {alpha}: expected a number above 0")
     return _scalar(alpha, p)
+
+
+def _h(a: Tensor, x: Tensor) -> Tensor:
+    """x (x^(a-1) - 1) / (a-1) - (x - 1); near x = 1 its Taylor series, where the two cancel."""
+    d = x - 1
+    small = d.abs() < 1e-3
+    near, far = torch.where(small, d, torch.zeros_like(d)), torch.where(small, 1.0, x)
+    tail = 1 + (a - 3) / 4 * near * (1 + (a - 4) / 5 * near * (1 + (a - 5) / 6 * near))
+    series = a / 2 * near**2 * (1 + (a - 2) / 3 * near * tail)
+    return torch.where(small, series, far * _expm1_over(a - 1, far.log()) - (far - 1))
 
 
 def _expm1_over(c: Tensor, x: Tensor) -> Tensor:

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import torch
 
-from cizsl import classifiers, metrics
+from cizsl import classifiers, metrics, synthesis
 from cizsl.networks import Generator
 from cizsl.protocols import Problem
-from cizsl.synthesis import synthesise
+from repro.device import precision
 
-CURVES = {"grid": metrics.published_curve, "exact": metrics.seen_unseen_curve}
+CURVES = {"grid": metrics.grid_curve, "exact": metrics.exact_curve}
 
 
 @dataclass(frozen=True)
@@ -54,20 +54,21 @@ def evaluate(
     """
     num_seen, num_unseen = len(problem.seen_text), len(problem.unseen_text)
     # the seen classes only need their pivots, so their samples are not kept
-    pivots = synthesise(generator, problem.seen_text, samples, random).mean(1)
-    synthetic = synthesise(generator, problem.unseen_text, samples, random)
-    pivots = torch.cat([pivots, synthetic.mean(1)]).to(problem.unseen_features.dtype)
-
+    pivots = synthesis.pivots(generator, problem.seen_text, samples, random)
+    synthetic = synthesis.synthesise(generator, problem.unseen_text, samples, random)
+    pivots = torch.cat([pivots, synthetic.mean(1)])
     bank_labels = torch.arange(num_unseen, device=synthetic.device).repeat_interleave(samples)
-    predicted = classifiers.knn(
-        synthetic.flatten(0, 1), bank_labels, problem.unseen_features, neighbours
-    )
-    seen_scores = classifiers.cosine(problem.seen_features, pivots)
-    unseen_scores = classifiers.cosine(problem.unseen_features, pivots)
     unseen_labels = problem.unseen_labels + num_seen
-    drawn = CURVES[curve](seen_scores, problem.seen_labels, unseen_scores, unseen_labels, num_seen)
-    seen = metrics.per_class_top1(seen_scores.argmax(1), problem.seen_labels)
-    unseen = metrics.per_class_top1(unseen_scores.argmax(1), unseen_labels)
+
+    with precision("float32", synthetic.device):  # metrics are exact, whatever training uses
+        predicted = classifiers.knn(
+            synthetic.flatten(0, 1), bank_labels, problem.unseen_features, neighbours
+        )
+        seen_best = _best(problem.seen_features, problem.seen_labels, pivots, num_seen, True)
+        unseen_best = _best(problem.unseen_features, unseen_labels, pivots, num_seen, False)
+    drawn = CURVES[curve](seen_best, unseen_best)
+    seen = metrics.per_class_top1(seen_best.predicted, problem.seen_labels.cpu())
+    unseen = metrics.per_class_top1(unseen_best.predicted, unseen_labels.cpu())
     return Evaluation(
         top1=metrics.top1(predicted, problem.unseen_labels),
         per_class_top1=metrics.per_class_top1(predicted, problem.unseen_labels),
@@ -76,4 +77,15 @@ def evaluate(
         unseen=unseen,
         harmonic=metrics.harmonic_mean(seen, unseen),
         curve=drawn,
+    )
+
+
+def _best(features, labels, pivots, num_seen: int, is_seen: bool) -> metrics.Best:
+    """Cosines with every pivot, reduced block by block: no images x classes table is kept."""
+    size = max(1, classifiers.BLOCK_ENTRIES // len(pivots))
+    return metrics.join(
+        [
+            metrics.best_scores(classifiers.cosine(x, pivots), y, num_seen, is_seen)
+            for x, y in zip(features.split(size), labels.split(size), strict=True)
+        ]
     )

@@ -40,22 +40,28 @@ def evaluate_again(path: Path, split: str, device: torch.device) -> tuple[str, d
     """
     try:
         summary = json.loads((path / "results.json").read_text())
-    except (OSError, json.JSONDecodeError):
+        iteration = int(summary["iterations"]) - 1
+        began = json.loads((path / "environment.json").read_text())["data_files"]
+    except (OSError, ValueError, KeyError, TypeError):
         raise InputError(f"{path}: holds no finished run (no readable results.json)") from None
     config = configuration.load(path / "config.yaml", CIZSL)
     protocol = config.evaluation.protocol
     if split == "val" and protocol != "strict":
         raise InputError(f"{path}: the reference protocol has no validation classes")
     phase, name = ("test", "generator") if split == "test" else ("selection", "best")
-    problem = build.problem(config, build.data(config), phase, device)
+    data = build.data(config)
+    if data.files != began:
+        raise InputError(f"{path}: the data files in {config.data.root} are not those of the run")
+    problem = build.problem(config, data, phase, device)
     generator = build.blank_generator(config, problem)
     try:
         generator.load_state_dict(load_file(path / f"{name}.safetensors", str(device)))
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path / name}.safetensors: cannot be loaded: {reason}") from None
-    iteration = summary["iterations"] - 1
     with precision(config.compute.precision, device):
         evaluation = measure(config, generator, problem, iteration)
     classes = "test classes" if split == "test" else "validation classes"
-    return f"{protocol} protocol, {classes}, iteration {iteration}", evaluation.scores()
+    drew = f" (other random numbers: it ran on {summary['device']})"
+    note = drew if summary["device"] != device.type else ""
+    return f"{protocol} protocol, {classes}, iteration {iteration}{note}", evaluation.scores()

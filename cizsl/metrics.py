@@ -33,11 +33,16 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class _Margins:
-    """For each image: s - u (N,), and whether the best class of its own group is right (N,)."""
+class Best:
+    """All that the curve needs of each image, as NumPy arrays (N,): the best ``seen`` and the best
+    ``unseen`` score, whether the best class of its own group is ``right``, and the class
+    ``predicted`` at offset zero. ``is_seen`` tells which group the images belong to."""
 
-    margin: np.ndarray
+    seen: np.ndarray
+    unseen: np.ndarray
     right: np.ndarray
+    predicted: np.ndarray
+    is_seen: bool
 
 
 def seen_unseen_curve(
@@ -53,12 +58,20 @@ def seen_unseen_curve(
     classes, seen ones first; labels number all classes, so unseen labels lie in [num_seen, C).
     Ties between a seen and an unseen class go to the seen one.
     """
-    seen = _margins(seen_scores_NC, seen_labels_N, num_seen, group_is_seen=True)
-    unseen = _margins(unseen_scores_NC, unseen_labels_N, num_seen, group_is_seen=False)
-    ends = np.unique(np.concatenate([seen.margin[seen.right], unseen.margin[unseen.right]]))
+    return exact_curve(
+        best_scores(seen_scores_NC, seen_labels_N, num_seen, is_seen=True),
+        best_scores(unseen_scores_NC, unseen_labels_N, num_seen, is_seen=False),
+    )
+
+
+def exact_curve(seen: Best, unseen: Best) -> Curve:
+    """The exact curve of :func:`seen_unseen_curve` from the best scores of each image."""
+    lose = np.sort((seen.seen - seen.unseen)[seen.right])
+    win = np.sort((unseen.seen - unseen.unseen)[unseen.right])
+    ends = np.unique(np.concatenate([lose, win]))
     # just above each end (right side of it), after the start where every offset is below all
-    lost = np.searchsorted(np.sort(seen.margin[seen.right]), ends, side="right")
-    won = np.searchsorted(np.sort(unseen.margin[unseen.right]), ends, side="right")
+    lost = np.searchsorted(lose, ends, side="right")
+    won = np.searchsorted(win, ends, side="right")
     return Curve(
         seen=(seen.right.sum() - np.concatenate([[0], lost])) / len(seen.right),
         unseen=np.concatenate([[0], won]) / len(unseen.right),
@@ -77,15 +90,20 @@ def published_curve(
 
     The offset is added to the score before the comparison, in float64, so ties round as there.
     """
+    return grid_curve(
+        best_scores(seen_scores_NC, seen_labels_N, num_seen, is_seen=True),
+        best_scores(unseen_scores_NC, unseen_labels_N, num_seen, is_seen=False),
+        offsets,
+    )
+
+
+def grid_curve(seen: Best, unseen: Best, offsets: np.ndarray = PUBLISHED_OFFSETS) -> Curve:
+    """The curve of :func:`published_curve` from the best scores of each image."""
     accuracies = []
-    for scores, labels, is_seen in (
-        (seen_scores_NC, seen_labels_N, True),
-        (unseen_scores_NC, unseen_labels_N, False),
-    ):
-        best_seen, best_unseen, right = _best(scores, labels, num_seen, is_seen)
-        s, u = best_seen[right], best_unseen[right]
-        hits = [np.count_nonzero((u + offset > s) != is_seen) for offset in offsets]
-        accuracies.append(np.array(hits) / len(right))
+    for best in (seen, unseen):
+        s, u = best.seen[best.right], best.unseen[best.right]
+        hits = [np.count_nonzero((u + offset > s) != best.is_seen) for offset in offsets]
+        accuracies.append(np.array(hits) / len(best.right))
     return Curve(*accuracies)
 
 
@@ -114,17 +132,18 @@ def harmonic_mean(seen: float, unseen: float) -> float:
     return 2 * seen * unseen / (seen + unseen) if seen + unseen else 0.0
 
 
-def _margins(scores: Tensor, labels: Tensor, num_seen: int, group_is_seen: bool) -> _Margins:
-    best_seen, best_unseen, right = _best(scores, labels, num_seen, group_is_seen)
-    return _Margins(best_seen - best_unseen, right)
+def best_scores(scores_NC: Tensor, labels_N: Tensor, num_seen: int, is_seen: bool) -> Best:
+    """Reduce the scores of images of one group; one transfer from the device."""
+    scores, labels = torch.as_tensor(scores_NC), torch.as_tensor(labels_N)
+    seen, unseen = scores[:, :num_seen].max(1), scores[:, num_seen:].max(1)
+    own = seen.indices if is_seen else unseen.indices + num_seen
+    columns = (seen.values, unseen.values, own == labels, scores.argmax(1))
+    table = torch.stack([column.double() for column in columns]).cpu().numpy()
+    return Best(table[0], table[1], table[2] > 0, table[3].astype(np.int64), is_seen)
 
 
-def _best(scores: Tensor, labels: Tensor, num_seen: int, group_is_seen: bool):
-    """Best seen score, best unseen score, and whether the own group's best class is right, of
-    each image, as NumPy arrays: one transfer from the device."""
-    scores, labels = torch.as_tensor(scores), torch.as_tensor(labels)
-    seen, unseen = scores[:, :num_seen], scores[:, num_seen:]
-    own = seen.argmax(1) if group_is_seen else unseen.argmax(1) + num_seen
-    right = own == labels
-    best = torch.stack([seen.amax(1).double(), unseen.amax(1).double(), right.double()]).cpu()
-    return best[0].numpy(), best[1].numpy(), best[2].numpy() > 0
+def join(parts: list[Best]) -> Best:
+    """Blocks of images of one group, put together."""
+    fields = ("seen", "unseen", "right", "predicted")
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in fields}
+    return Best(**arrays, is_seen=parts[0].is_seen)

@@ -67,7 +67,7 @@ def strict_test_problem(
     """All seen classes, a share ``heldout`` of their images kept for seen accuracy; the test
     classes."""
     rows = np.arange(len(data.train_labels))
-    train, seen = _hold_out(data, rows, data.train_labels, heldout, seed)
+    train, seen = _hold_out(data, rows, data.train_labels, heldout, (seed, 1))
     texts = data.seen_text, data.unseen_text
     return _problem(train, seen, _test(data), texts, normalisation, device)
 
@@ -81,15 +81,18 @@ def validation_problem(
     fraction: float,
 ) -> Problem:
     """The same shape of problem without the test classes: a share ``fraction`` of the seen
-    classes plays the unseen ones."""
+    classes plays the unseen ones. The images that :func:`strict_test_problem` holds out are left
+    out, so that nothing measured at the end takes part in a choice."""
     chosen = validation_classes(data.num_seen, fraction, seed)
     kept = np.setdiff1d(np.arange(data.num_seen), chosen)
     new_label = np.empty(data.num_seen, np.int64)
     new_label[kept], new_label[chosen] = np.arange(len(kept)), np.arange(len(chosen))
     labels, is_unseen = new_label[data.train_labels], np.isin(data.train_labels, chosen)
-    rows = np.flatnonzero(~is_unseen)
-    train, seen = _hold_out(data, rows, labels[rows], heldout, seed)
-    rows = np.flatnonzero(is_unseen)
+    everything = np.arange(len(labels))
+    free = _hold_out(data, everything, data.train_labels, heldout, (seed, 1))[0].rows
+    rows = free[~is_unseen[free]]
+    train, seen = _hold_out(data, rows, labels[rows], heldout, (seed, 2))
+    rows = free[is_unseen[free]]
     unseen = _Images(data.train_features, rows, labels[rows])
     texts = data.seen_text[kept], data.seen_text[chosen]
     return _problem(train, seen, unseen, texts, normalisation, device)
@@ -104,9 +107,9 @@ def validation_classes(num_seen: int, fraction: float, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng([seed, 0]).permutation(num_seen)[:count])
 
 
-def _hold_out(data: ZSLData, rows, labels, share: float, seed: int) -> tuple[_Images, _Images]:
+def _hold_out(data: ZSLData, rows, labels, share, stream) -> tuple[_Images, _Images]:
     """Split images: of every class, a share (at least one image, if it has two) is held out."""
-    order = np.random.default_rng([seed, 1]).permutation(len(data.train_labels))[rows]
+    order = np.random.default_rng(stream).permutation(len(data.train_labels))[rows]
     held = np.zeros(len(rows), bool)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)

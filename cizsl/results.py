@@ -5,6 +5,7 @@ import torch
 
 from cizsl.config import CIZSL
 from cizsl.data import ZSLData
+from repro.checkpoint import write_atomically
 from repro.run import RunFolder
 
 SCORES = ("top1", "per_class_top1", "ausuc", "seen", "unseen", "harmonic")
@@ -70,7 +71,7 @@ def write(folder: RunFolder, summary: dict, curves: dict[str, torch.Tensor]) -> 
     from cizsl import figures  # matplotlib takes a second to import
 
     arrays = {name: curve.cpu().numpy() for name, curve in curves.items()}
-    np.savez_compressed(folder.path / "curves.npz", **arrays)
+    write_atomically(folder.path / "curves.npz", lambda file: np.savez_compressed(file, **arrays))
     figures.seen_unseen(folder.path / "seen_unseen.png", arrays, summary)
     figures.training(folder.path / "training.png", folder.read_log("metrics"))
     folder.write("results.json", summary)

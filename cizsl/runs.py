@@ -156,7 +156,7 @@ def _run_folders(path: Path) -> Iterator[Path]:
 
 def _read_run(folder: Path) -> Run:
     config = _read(folder / "config.yaml", yaml.safe_load)
-    if foreign := sorted(set(config) - set(CIZSL.model_fields)):
+    if foreign := sorted(set(map(str, config)) - set(CIZSL.model_fields)):
         return Run(folder, None, config, note=f"not a run of cizsl: it sets {', '.join(foreign)}")
     environment = _read(folder / "environment.json", json.loads)
     file = folder / "results.json"

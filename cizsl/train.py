@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save as serialise
 from tqdm import tqdm
 
 from cizsl import build, results
@@ -141,8 +141,15 @@ class Phase:
         return terms
 
     def _save(self) -> None:
+        iteration = self.progress.step // (self.config.optimiser.critic_steps + 1)
         if self.progress.terms:
-            self._finite_terms(self.progress.step // (self.config.optimiser.critic_steps + 1))
+            self._finite_terms(iteration)
+        for name, module in self.gan.modules().items():
+            if not all(parameter.isfinite().all() for parameter in module.parameters()):
+                raise InputError(
+                    f"{self.folder.path}: weights of the {name} are not finite at iteration "
+                    f"{iteration} of phase '{self.name}'; the checkpoints are from before that"
+                )
         state = {
             "gan": self.gan.state_dict(),
             "draws": self.draws.state_dict(),
@@ -155,10 +162,14 @@ class Phase:
         """Go on from the newest whole checkpoint, if there is one; make the log agree with it."""
         state = checkpoint.load_newest(self.checkpoints, self.device)
         if state is not None:
-            self.gan.load_state_dict(state["gan"])
-            self.draws.load_state_dict(state["draws"])
-            set_global_states(state["random"])
-            self.progress = Progress(**state["progress"])
+            try:
+                self.gan.load_state_dict(state["gan"])
+                self.draws.load_state_dict(state["draws"])
+                set_global_states(state["random"])
+                self.progress = Progress(**state["progress"])
+            except (KeyError, TypeError, ValueError, RuntimeError) as error:
+                reason = " ".join(str(error).split())
+                raise InputError(f"{self.checkpoints}: not of this run: {reason}") from None
         others = [r for r in self.folder.read_log("metrics") if r["phase"] != self.name]
         self.folder.write_log("metrics", others + self.progress.records)
 
@@ -184,7 +195,7 @@ def train(config: CIZSL, folder: RunFolder, device: torch.device, stop: StopRequ
         return Phase(name, config, build.problem(config, data, name, device), folder, iterations)
 
     current = phase("selection" if strict else "test", config.optimiser.iterations)
-    folder.write("environment.json", environment(device, data.files))
+    folder.record_environment(environment(device, data.files))
     if strict:
         progress = current.run(stop)
         seconds, weights["best"] = progress.seconds, progress.best
@@ -197,9 +208,17 @@ def train(config: CIZSL, folder: RunFolder, device: torch.device, stop: StopRequ
     if not strict:
         weights["best"], curves["best_on_test"] = progress.best, progress.curves["best"]
     for name, state in weights.items():
-        save_file(state, folder.path / f"{name}.safetensors")
+        data_bytes = serialise(state)
+        checkpoint.write_atomically(
+            folder.path / f"{name}.safetensors", lambda file, text=data_bytes: file.write(text)
+        )
     summary = results.summarise(config, data, progress.records, current.iterations, seconds, device)
     results.write(folder, summary, curves)
-    checkpoint.prune(folder.checkpoints / "selection", keep=0)
-    checkpoint.prune(current.checkpoints, keep=1)
+    tidy(folder)
     return summary
+
+
+def tidy(folder: RunFolder) -> None:
+    """Of a complete run, keep the last checkpoint only: each has three copies of the weights."""
+    checkpoint.prune(folder.checkpoints / "selection", keep=0)
+    checkpoint.prune(folder.checkpoints / "test", keep=1)

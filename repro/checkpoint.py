@@ -31,6 +31,7 @@ def write_atomically(path: Path, write: Callable[[Any], None], mode: str = "wb")
             os.fsync(file.fileno())
         os.chmod(name, 0o666 & ~_umask())
         os.replace(name, path)
+        _flush_folder(path.parent)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
@@ -82,6 +83,15 @@ def load(path: Path, device: str | torch.device = "cpu") -> dict:
 
 def _newest_first(folder: Path) -> list[Path]:
     return sorted(folder.glob("step_*.pt"), reverse=True)
+
+
+def _flush_folder(path: Path) -> None:
+    """Make the renaming itself survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _umask() -> int:

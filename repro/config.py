@@ -57,19 +57,28 @@ def load(path: str | Path, model: type[Model], overrides: list[str] | None = Non
     wrong type or a value out of range.
     """
     path = Path(path)
-    values = _read(path)
+    values, source = _read(path), {}
     base = values.pop("base", None)
     if base is not None:
         base_values = _read(path.parent / str(base), named_by=path)
         if "base" in base_values:
             raise InputError(f"{path}: base {base} has a base of its own; one level is allowed")
+        source = dict.fromkeys(_leaves(base_values), str(path.parent / str(base)))
+        source |= dict.fromkeys(_leaves(values), str(path))
         values = _merge(base_values, values)
-    return override(values, model, str(path), overrides)
+    return override(values, model, str(path), overrides, source)
 
 
-def override(values: dict, model: type[Model], where: str, overrides: list[str] | None) -> Model:
-    """Apply ``key=value`` overrides to ``values``, read from ``where``, and validate."""
-    source = {}
+def override(
+    values: dict,
+    model: type[Model],
+    where: str,
+    overrides: list[str] | None,
+    source: dict[str, str] | None = None,
+) -> Model:
+    """Apply ``key=value`` overrides to ``values`` and validate. An error names ``where`` they are
+    from, or what ``source`` says of the key."""
+    source = dict(source or {})
     for text in overrides or []:
         keys, value = _parse_override(text)
         source[".".join(keys)] = f"override '{text}'"
@@ -90,7 +99,7 @@ def validate(values: dict, model: type[Model], where: str, source: dict | None =
             wrong.setdefault(key, []).append(_explain(item, key, known))
         lines = []
         for key, messages in wrong.items():  # a choice of types gives one message for each
-            place = next((s for name, s in (source or {}).items() if key.startswith(name)), where)
+            place = _place(key, source or {}, where)
             lines.append(f"{place}: {key + ': ' if key else ''}{' or '.join(messages)}")
         raise InputError("; ".join(lines)) from None
 
@@ -116,7 +125,7 @@ def _read(path: Path, named_by: Path | None = None) -> dict:
     except OSError as error:
         origin = f" (the base of {named_by})" if named_by else ""
         raise InputError(f"{path}{origin}: cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if content is None:
         return {}
@@ -131,8 +140,27 @@ def _parse_override(text: str) -> tuple[list[str], Any]:
         raise InputError(f"override '{text}': expected key=value, for instance seed=1")
     try:
         return key.split("."), yaml.load(value, Loader=_Loader)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         raise InputError(f"override '{text}': the value is not valid YAML") from None
+
+
+def _leaves(values: dict, prefix: str = "") -> list[str]:
+    """The dotted keys of everything that is not a section."""
+    names = []
+    for key, value in values.items():
+        deeper = isinstance(value, dict) and value
+        names += _leaves(value, f"{prefix}{key}.") if deeper else [prefix + key]
+    return names
+
+
+def _place(key: str, source: dict[str, str], where: str) -> str:
+    """Where ``key`` was set: the last source of it, of a section above it, or of a key below."""
+    places = [
+        text
+        for name, text in source.items()
+        if f"{key}.".startswith(f"{name}.") or f"{name}.".startswith(f"{key}.")
+    ]
+    return places[-1] if places else where
 
 
 def _nest(keys: list[str], value: Any) -> dict:

@@ -17,6 +17,8 @@ def resolve(name: str | None) -> torch.device:
         raise InputError(f"--device {name}: expected cpu or cuda") from None
     if device.type == "cuda" and not torch.cuda.is_available():
         raise InputError(f"--device {name}: this machine (or this torch build) has no CUDA GPU")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(f"--device {name}: this machine has {torch.cuda.device_count()} GPUs")
     if device.type not in ("cpu", "cuda"):
         raise InputError(f"--device {name}: expected cpu or cuda")
     return device
@@ -29,7 +31,10 @@ def precision(name: str, device: torch.device):
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high" if name == "tf32" else "highest")
     try:
-        with torch.autocast(device.type, torch.bfloat16, enabled=name == "bf16"):
+        # no cache of casts: it would outlive the optimiser's steps, since one context is entered
+        # around the whole of training
+        autocast = {"enabled": name == "bf16", "cache_enabled": False}
+        with torch.autocast(device.type, torch.bfloat16, **autocast):
             yield
     finally:
         torch.set_float32_matmul_precision(before)

@@ -59,8 +59,15 @@ class RunFolder:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            self._lock.close()
             raise InputError(f"{self.path}: another process is writing this run") from None
-        self._claim()
+        try:
+            self._claim()
+        except InputError:
+            self._lock.close()
+            raise
+        for leftover in self.path.glob(".*.part"):  # of a process that was killed while writing
+            leftover.unlink()
         return self
 
     def __exit__(self, *_) -> None:
@@ -82,6 +89,23 @@ class RunFolder:
         elif file.read_text() != content:
             raise InputError(f"{file}: differs from the configuration given; cannot resume")
 
+    def record_environment(self, found: dict) -> None:
+        """Write ``environment.json``; in a resumed run, compare data files and device with it."""
+        file = self.path / "environment.json"
+        if not file.exists():
+            self.write(file.name, found)
+            return
+        began = json.loads(file.read_text())
+        changed = sorted(set(began["data_files"].items()) ^ set(found["data_files"].items()))
+        if changed:
+            names = ", ".join(dict.fromkeys(name for name, _ in changed))
+            raise InputError(f"{self.path}: data files changed since the run began: {names}")
+        before, now = (text["device"].split(":")[0] for text in (began, found))
+        if before != now:
+            raise InputError(
+                f"{self.path}: the run began on {before}; resume it with --device {before}"
+            )
+
     def write(self, name: str, content: str | dict) -> Path:
         """Write a text file, or a dict as JSON, whole or not at all."""
         text = content if isinstance(content, str) else json.dumps(content, indent=2) + "\n"
@@ -96,7 +120,7 @@ class RunFolder:
     def read_log(self, name: str) -> list[dict]:
         """The whole lines of ``<name>.jsonl``; a line cut off by a crash is left out."""
         file = self.path / f"{name}.jsonl"
-        lines = file.read_text().splitlines() if file.exists() else []
+        lines = file.read_text(errors="replace").splitlines() if file.exists() else []
         records = []
         for line in lines:
             try:

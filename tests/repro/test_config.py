@@ -8,8 +8,11 @@ import yaml
 from cizsl.config import CIZSL
 from repro import config
 from repro.errors import InputError
+from sde.config import ScoreModel
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+MODELS = {"cizsl": CIZSL, "sde": ScoreModel}
+SHIPPED = sorted(path for half in MODELS for path in (CONFIGS / half).glob("*.yaml"))
 
 
 def write(folder, name="run.yaml", text=""):
@@ -58,6 +61,9 @@ def test_dump_reads_back(tmp_path):
         ("", ["seed"], r"override 'seed': expected key=value"),
         ("", ["seed=[1"], r"override 'seed=\[1': the value is not valid YAML"),
         ("", ["optimiser.lr=1"], r"override 'optimiser.lr=1': optimiser.lr: unknown key"),
+        ("seed: 18446744073709551616", [], r"seed: should be less than 9223372036854775808"),
+        ("", ["seed.x=3"], r"override 'seed.x=3': seed: should be a valid integer"),
+        ("", ["seed=" + "[" * 3000], r"the value is not valid YAML"),
         ("base: none.yaml", [], r"none.yaml \(the base of .*run.yaml\): cannot be read"),
     ],
 )
@@ -67,6 +73,17 @@ def test_each_mistake_is_one_line(tmp_path, text, overrides, expected):
     assert "\n" not in str(caught.value)
 
 
+def test_a_mistake_in_the_base_names_the_base(tmp_path):
+    write(tmp_path, "below.yaml", "creativty: {weight: 1}\noptimiser: {iterations: 0}\n")
+    path = write(tmp_path, text="base: below.yaml\noptimiser: {batch_size: -1}\n")
+    with pytest.raises(InputError) as caught:
+        config.load(path, CIZSL)
+    lines = str(caught.value).split("; ")
+    for file, key in (("run.yaml", "batch_size"), ("below.yaml", "iterations")):
+        assert any(f"{file}: optimiser.{key}: should be greater than 0" in line for line in lines)
+    assert any("below.yaml: creativty: unknown key" in line for line in lines)
+
+
 def test_only_one_level_of_base(tmp_path):
     write(tmp_path, "a.yaml", "base: b.yaml")
     write(tmp_path, "b.yaml", "seed: 1")
@@ -74,20 +91,21 @@ def test_only_one_level_of_base(tmp_path):
         config.load(write(tmp_path, text="base: a.yaml"), CIZSL)
 
 
-@pytest.mark.parametrize("path", sorted((CONFIGS / "cizsl").glob("*.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_shipped_files(path):
     """Each is valid, short, and names the schema and its purpose."""
-    lines = path.read_text().splitlines()
-    assert config.load(path, CIZSL)
-    assert lines[0] == "# yaml-language-server: $schema=../schema/cizsl.json"
+    half, lines = path.parent.name, path.read_text().splitlines()
+    assert config.load(path, MODELS[half])
+    assert lines[0] == f"# yaml-language-server: $schema=../schema/{half}.json"
     assert lines[1].startswith("# ") and len(lines) <= 30
     base = yaml.safe_load(path.read_text()).get("base")
     assert base is None or (path.parent / base).exists()
 
 
-def test_shipped_schema_is_current():
-    assert (CONFIGS / "schema" / "cizsl.json").read_text() == config.schema(CIZSL), (
-        "run: cizsl config schema > configs/schema/cizsl.json"
+@pytest.mark.parametrize("half", MODELS)
+def test_shipped_schemas_are_current(half):
+    assert (CONFIGS / "schema" / f"{half}.json").read_text() == config.schema(MODELS[half]), (
+        f"run: {half} config schema > configs/schema/{half}.json"
     )
 
 

@@ -15,6 +15,20 @@ def one_thread_per_worker():
 
 
 @pytest.fixture
+def golden():
+    """``golden(name)``: a recorded file of the published code, from the excerpts in tests/golden
+    or from the development files; the test skips, saying so, where it is in neither."""
+
+    def find(name):
+        for folder in (Path(__file__).parent / "golden", SHARED / "golden"):
+            if (folder / name).exists():
+                return folder / name
+        pytest.skip(f"needs {name}, one of the development files in {SHARED / 'golden'}")
+
+    return find
+
+
+@pytest.fixture
 def shared():
     """The folder of real files and golden vectors beside a developer's checkout."""
     if not SHARED.is_dir():

@@ -9,8 +9,8 @@ from repro.errors import InputError
 
 
 @pytest.mark.parametrize("case", ["N23_B5", "N20_B5"])
-def test_published_order_is_the_recorded_one(shared, case):
-    arrays = np.load(shared / "golden" / "cizsl" / "sampler.npz")
+def test_published_order_is_the_recorded_one(golden, case):
+    arrays = np.load(golden("cizsl/sampler.npz"))
     permutations = iter(torch.from_numpy(arrays[f"{case}/perms"]))
     size, batch = (int(text[1:]) for text in case.split("_"))
     order = DataOrder(size, batch, lambda: next(permutations), published=True)

@@ -36,8 +36,8 @@ TERMS = {
 class Trace:
     """A recorded run: arrays by name, and its draws in the order they were made."""
 
-    def __init__(self, path, name):
-        self.arrays = dict(np.load(path / f"trace_{name}.npz"))
+    def __init__(self, path):
+        self.arrays = dict(np.load(path))
         self.draws = iter([k for k in sorted(self.arrays) if k.startswith("draw/")])
         self.batches = iter([k for k in sorted(self.arrays) if k.startswith("batch/")])
 
@@ -146,31 +146,31 @@ def replay(trace, gan, tolerance):
 
 
 @pytest.mark.parametrize("name", ["B_m1_f64", "B_m2_f64", "B_m3_f64"])
-def test_corrected_pivot_meets_the_published_iterations(shared, name):
-    trace = Trace(shared / "golden" / "cizsl", name)
+def test_corrected_pivot_meets_the_published_iterations(golden, name):
+    trace = Trace(golden(f"cizsl/trace_{name}.npz"))
     replay(trace, build(trace, name, published_pivot=False), 1e-9)
 
 
 @pytest.mark.parametrize(
     "name", ["A_m1_f64", "A_m2_f64", "A_m3_f64", "A_m4_f64", "A_m5_f64", "A_m6_f64"]
 )
-def test_published_pivot_meets_the_rest(shared, name):
-    trace = Trace(shared / "golden" / "cizsl", name)
+def test_published_pivot_meets_the_rest(golden, name):
+    trace = Trace(golden(f"cizsl/trace_{name}.npz"))
     replay(trace, build(trace, name, published_pivot=True), 1e-9)
 
 
-def test_gazsl_is_the_run_without_creative_terms(shared):
-    trace = Trace(shared / "golden" / "cizsl", "A_off_f64")
+def test_gazsl_is_the_run_without_creative_terms(golden):
+    trace = Trace(golden("cizsl/trace_A_off_f64.npz"))
     replay(trace, build(trace, "A_off_f64", published_pivot=True), 1e-9)
 
 
-def test_float32(shared):
-    trace = Trace(shared / "golden" / "cizsl", "A_m2_f32")
+def test_float32(golden):
+    trace = Trace(golden("cizsl/trace_A_m2_f32.npz"))
     replay(trace, build(trace, "A_m2_f32", published_pivot=True), 2e-4)
 
 
-def test_the_quirk_shows_without_its_switch(shared):
+def test_the_quirk_shows_without_its_switch(golden):
     """The A traces hold single-image classes: the corrected pivot must differ on them."""
-    trace = Trace(shared / "golden" / "cizsl", "A_m2_f64")
+    trace = Trace(golden("cizsl/trace_A_m2_f64.npz"))
     with pytest.raises(AssertionError, match="it0/gen"):
         replay(trace, build(trace, "A_m2_f64", published_pivot=False), 1e-9)

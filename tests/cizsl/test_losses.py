@@ -81,9 +81,9 @@ def test_forward_is_the_plain_network():
     torch.testing.assert_close(logits, plain_logits)
 
 
-def test_published_state_dicts_give_the_recorded_outputs(shared):
+def test_published_state_dicts_give_the_recorded_outputs(golden):
     """Outputs, penalty and its gradients; 1e-10 relative in float64."""
-    arrays = np.load(shared / "golden" / "cizsl" / "nets_and_gp.npz")
+    arrays = np.load(golden("cizsl/nets_and_gp.npz"))
     for kind, tolerance in (("f64", 1e-10), ("f32", 2e-5)):
         part = {k[4:]: torch.from_numpy(arrays[k]) for k in arrays if k.startswith(kind)}
         generator, discriminator = Generator(12, 10, 4, 5, 8), Discriminator(10, 6, 8)
@@ -161,8 +161,8 @@ def test_hallucinated_text_is_normalised_and_never_needed():
     torch.testing.assert_close(projected, generator.project(whole))
 
 
-def test_hallucinated_text_meets_the_published_code(shared):
-    arrays = np.load(shared / "golden" / "cizsl" / "hallucinated_text.npz")
+def test_hallucinated_text_meets_the_published_code(golden):
+    arrays = np.load(golden("cizsl/hallucinated_text.npz"))
     for case in "ab":
         part = {k[2:]: arrays[k] for k in arrays if k.startswith(case)}
         labels = part["labels"].astype(np.int64)

@@ -95,9 +95,9 @@ def test_knn_in_blocks_is_knn_at_once(monkeypatch):
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_recorded_evaluations_exactly(shared, name):
+def test_recorded_evaluations_exactly(golden, name):
     """Predictions, accuracy, the 400-point curve and its area, ties included."""
-    arrays = np.load(shared / "golden" / "cizsl" / "evaluations.npz")
+    arrays = np.load(golden("cizsl/evaluations.npz"))
     part = {key.split("/")[1]: arrays[key] for key in arrays if key.startswith(name + "/")}
     samples, k = int(part["nSample"]), int(part["Knn"])
     tensors = {n: torch.from_numpy(part[n].astype(np.float64)) for n in part if part[n].ndim == 2}

@@ -249,7 +249,7 @@ def test_learning_beats_chance_and_easy_is_easier(tiny, tmp_path):
 @pytest.mark.parametrize("divergence", ["renyi", "tsallis", "bhattacharyya", "kl", "sharma_mittal"])
 def test_every_divergence_trains_in_both_forms(tiny, tmp_path, divergence):
     for form in ("exact", "published"):
-            config = tiny(creativity={"divergence": divergence, "form": form, "beta": 0.9})
+        config = tiny(creativity={"divergence": divergence, "form": form, "beta": 0.9})
         run(config, tmp_path / form)
         text = (tmp_path / form / "metrics.jsonl").read_text()
         last = json.loads(text.splitlines()[-1])

@@ -29,8 +29,10 @@ CONFIG = Path(__file__).parents[1] / "configs" / "cizsl" / "toy_corrected.yaml"
 CPU = torch.device("cpu")
 METHODS = {
     "GAZSL": ["creativity.divergence=none"],
-    "no entropy": ["creativity.weight=0"],  # hallucinated text, asked to look real and no more
-    "CIZSL": [],
+    "weight 0": ["creativity.weight=0"],  # hallucinated text, asked to look real and no more
+    "CIZSL": ["creativity.weight=0.1"],
+    "weight 3": ["creativity.weight=3"],
+    "weight 10": ["creativity.weight=10"],
 }
 MEASURING = 9  # a stream of random numbers, apart from those of cizsl.build
 

@@ -67,7 +67,7 @@ def course(bird: birds.Bird, count: int, samples: int, seed: int) -> Course:
         length = (bird.problem.centroids[first] - bird.problem.centroids[second]).norm(dim=1)
         found["along"].append(along)
         found["off"].append(off)
-        found["mass"].append(torch.cat([own, 1 - own.sum(keepdim=True)]))
+        found["mass"].append(torch.cat([own, 1 - own.sum(0, keepdim=True)]))
         found["spread"].append((x.var(1).sum(1).sqrt() / length).mean())
     return Course(**{name: torch.stack(values) for name, values in found.items()})
 

@@ -105,7 +105,7 @@ def figure(runs: dict[str, Path3]):
             panel = axes[row, column]
             panel.grid(False)
             panel.imshow(
-                torch.stack(rows, 1).clamp(max=1.2), extent=(EPS, 1, -3, 3), origin="lower",
+                torch.stack(rows, 1).clamp(max=1.2).numpy(), extent=(EPS, 1, -3, 3), origin="lower",
                 aspect="auto", cmap="Greys", vmin=0, vmax=1.6,
             )  # fmt: skip
             lines = _spaced(run.paths[direction]) / deviation[:, None]

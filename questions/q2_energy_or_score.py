@@ -204,7 +204,7 @@ def _landscape(panel, network: EnergyNetwork) -> None:
     grid = torch.linspace(-1.4, 1.4, 120)
     x = torch.cartesian_prod(grid, grid)
     log_density = log_density_of(network)(x, torch.full((len(x),), COLD)).reshape(120, 120)
-    shown = (log_density.max() - log_density).T.clamp(max=25)
+    shown = (log_density.max() - log_density).T.clamp(max=25).numpy()
     image = panel.imshow(shown, extent=(-1.4, 1.4, -1.4, 1.4), origin="lower", cmap="cividis_r")
     bar = panel.figure.colorbar(image, ax=panel, shrink=0.75)
     bar.ax.tick_params(labelsize=7)

@@ -102,23 +102,19 @@ def figure(fits: dict[str, list[Fit]]):
         axes[0].plot(t, total, ":", color=colour, lw=1.6, label=f"{name}: data + noise")
     axes[0].set(yscale="log", ylim=(1e-4, 5e3), xlabel="time t", ylabel="variance")
     axes[0].set(title="variances, data of variance 1")
-    axes[0].legend(frameon=False, fontsize=7, ncols=2, loc="upper left")
+    drawing.shared_legend(drawn, axes[0], 3)
     _dots(axes[1], fits, "lost", "nats lost to the truth", "log density, held out")
-    _dots(axes[2], fits, "distance", "energy distance²", "samples")
+    _dots(axes[2], fits, "distance", "1000 energy distance²", "samples (×: exact score)", 1000)
     for place, name in enumerate(fits):
-        values = [fit.precise for fit in fits[name]]
-        axes[2].plot(
-            [place + 0.2] * len(values), values, "x", color=drawing.GREY, ms=5,
-            label=None if place else "exact score",
-        )  # fmt: skip
-    axes[2].legend(frameon=False, fontsize=7.5)
+        values = [1000 * fit.precise for fit in fits[name]]
+        axes[2].plot([place + 0.2] * len(values), values, "x", color=drawing.GREY, ms=5)
     return drawn
 
 
-def _dots(panel, fits, field: str, label: str, title: str) -> None:
+def _dots(panel, fits, field: str, label: str, title: str, unit: float = 1) -> None:
     for place, (name, models) in enumerate(fits.items()):
         colour, style = COLOURS[name]
-        values = [getattr(model, field) for model in models]
+        values = [unit * getattr(model, field) for model in models]
         panel.plot([place] * len(values), values, style[0], color=colour, ms=5, mfc="none")
     panel.set_xticks(range(len(fits)), fits)
     panel.set(ylabel=label, title=title, xlim=(-0.5, len(fits) - 0.5))

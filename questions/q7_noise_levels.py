@@ -42,6 +42,7 @@ PROCESS = VESDE(0.02, 10.0)
 LEVELS = (3, 5, 10, 30, 100, 1000)
 LIKELIHOOD_EPS = 1e-3
 FINE_STEPS = 200
+LEAST = 1e-4  # what is drawn for less: an unbiased distance may be negative
 
 
 @dataclass(frozen=True)
@@ -141,12 +142,13 @@ def _lines(panel, fits, fields: dict[str, str]) -> None:
     levels = [n for n in fits if n]
     for (field, label), (colour, style) in zip(fields.items(), styles, strict=False):
         values = torch.tensor([[getattr(fit, field) for fit in fits[n]] for n in levels])
-        values = values.clamp(min=1e-4)
-        panel.plot(levels, values.mean(1), style, color=colour, ms=4, lw=1.2, label=label)
-        low, high = values.min(1).values, values.max(1).values
+        panel.plot(
+            levels, values.mean(1).clamp(min=LEAST), style, color=colour, ms=4, lw=1.2, label=label
+        )
+        low, high = (v.clamp(min=LEAST) for v in values.aminmax(dim=1))
         panel.fill_between(levels, low, high, color=colour, alpha=0.2, lw=0)
     continuum = [getattr(fit, next(reversed(fields))) for fit in fits[None]]
-    height = max(1e-4, sum(continuum) / len(continuum))
+    height = max(LEAST, sum(continuum) / len(continuum))
     panel.axhline(height, color=drawing.BLACK, lw=0.9, ls=":", label="continuum")
 
 

@@ -5,7 +5,7 @@
     loss = lambda E[ S(p, uniform) ]  least at H = ln C; its gradient reaches G through the head
 
 (CIZSL, arXiv:1904.01109, section 3.2.) On the TOY birds: the entropy of the head's posterior on
-hallucinated text, with the term, without it, and without hallucinated text at all (GAZSL). The
+hallucinated text, without such text in training (GAZSL), and with it at four weights lambda. The
 generator is trained against this very head, so a second judge is asked that it has never met: a
 logistic regression on the real images of the seen classes.
 """
@@ -40,16 +40,18 @@ class Entropies:
     judge: dict[str, list[Tensor]]
     texts: dict[str, dict[str, list[float]]]
     images: list[float]  # the head's mean on real images held out of the seen classes, CIZSL
+    top1: dict[str, list[float]]  # of the unseen classes, fractions
 
 
 def measure(iterations: int = ITERATIONS, seeds: int = SEEDS, samples: int = 1000) -> Entropies:
     """Posteriors of every method's own head, and of the judge."""
     head, judge = ({method: [] for method in birds.METHODS} for _ in range(2))
     texts = {method: {kind: [] for kind in TEXTS} for method in birds.METHODS}
-    images = []
+    images, top1 = [], {method: [] for method in birds.METHODS}
     for method in birds.METHODS:
         for seed in range(seeds):
             bird = birds.train(method, SPLIT, seed, iterations)
+            top1[method].append(bird.evaluation.top1)
             first, second, stream = birds.pairs(bird.problem, samples, seed)
             weight = 0.2 + 0.6 * torch.rand(samples, generator=stream)  # as in training
             mixed = hallucinate(bird.problem.seen_text, first, second, weight)
@@ -63,7 +65,7 @@ def measure(iterations: int = ITERATIONS, seeds: int = SEEDS, samples: int = 100
             if method == "CIZSL":
                 logits = bird.gan.discriminator(bird.problem.seen_features)[1]
                 images.append(entropy(logits.detach().softmax(1)).mean().item())
-    return Entropies(head, judge, texts, images)
+    return Entropies(head, judge, texts, images, top1)
 
 
 def _own_texts(bird: birds.Bird, samples: int) -> tuple[tuple[str, Tensor], ...]:
@@ -85,14 +87,14 @@ def judged(features: Tensor) -> Tensor:
 @cache
 def _judge() -> LogisticRegression:
     problem = birds.train("GAZSL", SPLIT, 0, 1).problem
-    model = LogisticRegression(C=0.1, max_iter=200)
+    model = LogisticRegression(C=10, max_iter=500)
     return model.fit(problem.train_features.numpy(), problem.train_labels.numpy())
 
 
 def figure(found: Entropies):
     """Histograms of the entropy, by the model's own head and by the judge."""
     drawn, axes = drawing.panels(1, 2, 3.2, sharex=True)
-    styles = ("-", ":", "--")
+    styles = ("-", ":", "--", "-.", (0, (5, 1)))
     titles = ("by the model's own head", "by a judge it never met")
     for panel, values, title in zip(axes, (found.head, found.judge), titles, strict=True):
         for (method, runs), line in zip(values.items(), styles, strict=True):
@@ -103,7 +105,7 @@ def figure(found: Entropies):
             panel.axvline(torch.cat(runs).mean(), color=colour, lw=1, ls=line, ymax=0.12)
         panel.set(title=title, xlabel="entropy of the posterior / ln C", xlim=(0, 1))
         panel.set_ylabel("% of hallucinated features")
-    drawing.shared_legend(drawn, axes[0], 3)
+    drawing.shared_legend(drawn, axes[0], 5)
     return drawn
 
 
@@ -115,11 +117,14 @@ def main(out: Path, **sizes) -> None:
     for method, kinds in found.texts.items():
         cells = "  ".join(f"{kind} {spread(values)}" for kind, values in kinds.items())
         by_judge = spread(v.mean().item() for v in found.judge[method])
-        print(f"   {method:11s}own head on text: {cells}; judge, hallucinated: {by_judge}")
+        print(f"   {method:10s}own head on text: {cells}; judge, hallucinated: {by_judge}; "
+              f"top-1 {spread((100 * v for v in found.top1[method]), 1)} %")  # fmt: skip
     print(f"   real images held out, head of CIZSL: {spread(found.images)}")
-    print(f"   judge: {100 * _judge_accuracy():.1f} % of the real images held out")
+    accuracy, certainty = _judge_on_images()
+    print(f"   judge on them: {100 * accuracy:.1f} % right, entropy {certainty:.3f}")
 
 
-def _judge_accuracy() -> float:
+def _judge_on_images() -> tuple[float, float]:
     problem = birds.train("GAZSL", SPLIT, 0, 1).problem
-    return _judge().score(problem.seen_features.numpy(), problem.seen_labels.numpy())
+    right = _judge().score(problem.seen_features.numpy(), problem.seen_labels.numpy())
+    return right, entropy(judged(problem.seen_features)).mean().item()

@@ -29,13 +29,13 @@ from cizsl.networks import Discriminator, Generator
 class Weights:
     """The weight of every term of the losses, by the names in :mod:`cizsl.losses`."""
 
-    gradient_penalty: float = 10.0
-    classification: float = 1.0
-    pivot: float = 1.0
-    l2: float = 1e-3
-    l21: float = 1e-4
-    hallucinated_realness: float = 1.0
-    creativity: float = 0.1
+    gradient_penalty: float
+    classification: float
+    pivot: float
+    l2: float
+    l21: float
+    hallucinated_realness: float
+    creativity: float
 
 
 class GAN:
@@ -59,7 +59,7 @@ class GAN:
         centroids: Tensor,
         divergence: str | None,
         form: str = "exact",
-        weights: Weights = Weights(),
+        weights: Weights,
         learning_rate: float = 1e-4,
         betas: tuple[float, float] = (0.5, 0.9),
         exponent_betas: tuple[float, float] = (0.5, 0.999),

@@ -12,6 +12,17 @@ from torch import nn
 from torch.nn import functional as F
 
 
+PUBLISHED_WEIGHTS = {
+    "gradient_penalty": 10.0,
+    "classification": 1.0,
+    "pivot": 1.0,
+    "l2": 1e-3,
+    "l21": 1e-4,
+    "hallucinated_realness": 1.0,
+    "creativity": 0.1,
+}
+
+
 class PlainGenerator(nn.Module):
     """G with the text of every row written out and concatenated with the noise."""
 

@@ -8,6 +8,7 @@ generator batch, so the corrected pivot must meet them; A traces need the publis
 import numpy as np
 import pytest
 import torch
+from oracles import PUBLISHED_WEIGHTS
 
 from cizsl.divergences import Exponents
 from cizsl.draws import CriticDraws, GeneratorDraws, Hallucination
@@ -90,7 +91,7 @@ def build(trace, variant, published_pivot):
         centroids=trace.tensor("centroids"),
         divergence=divergence,
         form="published",
-        weights=Weights(creativity=0.5),
+        weights=Weights(**PUBLISHED_WEIGHTS | {"creativity": 0.5}),
         published_pivot=published_pivot,
     )
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from oracles import (
+    PUBLISHED_WEIGHTS,
     PlainDiscriminator,
     PlainGenerator,
     plain_critic_step,
@@ -58,7 +59,7 @@ def gan(generator, discriminator, **options):
         labels=torch.randint(C, (60,)),
         text=text,
         centroids=torch.randn(C, D),
-        weights=Weights(creativity=0.7, pivot=1.3, classification=0.8),
+        weights=Weights(**PUBLISHED_WEIGHTS | {"pivot": 1.3, "classification": 0.8}),
         **options,
     )
 
@@ -234,7 +235,7 @@ def test_critic_steps_follow_plain_autograd():
 def test_the_benchmark_oracle_of_the_critic_step_is_right():
     generator, discriminator = networks()
     state = gan(generator, discriminator, divergence=None)
-    state.weights = Weights()
+    state.weights = Weights(**PUBLISHED_WEIGHTS)
     plain_g, plain_d = PlainGenerator(generator), PlainDiscriminator(discriminator)
     optimiser = torch.optim.Adam(plain_d.parameters(), lr=1e-4, betas=(0.5, 0.9))
     draws = CriticDraws(torch.randint(60, (B,)), torch.randn(B, Z), torch.rand(B))

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import random
 import signal
-import time
 
 import numpy as np
 import pytest
@@ -110,7 +109,8 @@ def test_a_crash_between_the_last_writes(tiny, tmp_path, monkeypatch, number):
     """The end of a run writes weights, curves, figures and results: a crash at any of them."""
     config = tiny(evaluation={"protocol": "strict"})
     run(config, tmp_path / "whole")
-    from cizsl import figures, results, train as training
+    from cizsl import figures, results
+    from cizsl import train as training
 
     places = [
         (training, "serialise"),

@@ -11,7 +11,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-
 PUBLISHED_WEIGHTS = {
     "gradient_penalty": 10.0,
     "classification": 1.0,

@@ -6,5 +6,4 @@ source "$(dirname "$0")/setup.sh"
 run="runs/digits/${*:-default}"
 sde train configs/sde/digits.yaml --out "$run" --resume "$@"
 sde sample "$run" -n 100
-sde likelihood "$run"
 sde evaluate "$run"

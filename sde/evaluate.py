@@ -82,10 +82,9 @@ def likelihood(trained: Trained, split: Split) -> Likelihood:
     dims = x[0].numel()
     how = dict(exact=True) if settings.probes == 0 else dict(probes=settings.probes)
     how |= dict(generator=generator, rtol=settings.rtol, atol=settings.atol)
-    parts = [
-        log_prob(trained.sde, trained.score_fn, rows, **how)
-        for rows in tqdm(x.split(max(1, ROWS // (settings.probes or dims))), desc="likelihood")
-    ]
+    batches = x.split(max(1, ROWS // (settings.probes or dims)))
+    with tqdm(batches, desc="likelihood") as bar:
+        parts = [log_prob(trained.sde, trained.score_fn, rows, **how) for rows in bar]
     nats = torch.cat([part.log_prob for part in parts]).double()
     bit, offset = 1 / (math.log(2) * dims), levels.offset_bits if levels else 0.0
     probe_error = None
@@ -146,15 +145,17 @@ def compare(trained: Trained, count: int) -> dict:
 
     train = trained.data.train.points(trained.stream(build.EVALUATION, 2))
     parts = [part for part in train.split(count)[:FLOORS] if len(part) == count]
-    cells = [(name, budget) for name in settings.compare for budget in settings.budgets]
+    cells = [
+        (name, budget, choose(name).steps_within(budget, trained.config.sampling.corrector_steps))
+        for name in settings.compare
+        for budget in settings.budgets
+    ]
     rows = []
-    for part, (name, budget) in enumerate(tqdm(cells, desc="samplers"), 1):
-        steps = choose(name).steps_within(budget, trained.config.sampling.corrector_steps)
-        if steps < 1:
-            continue
-        drawn = draw(trained, name, steps, count, part=part)
-        row = {"sampler": name, "budget": budget, "steps": steps, "nfe": drawn.nfe}
-        rows.append({**row, "distance": distance(drawn.x)})
+    with tqdm([cell for cell in cells if cell[2] >= 1], desc="samplers") as bar:
+        for part, (name, budget, steps) in enumerate(bar, 1):
+            drawn = draw(trained, name, steps, count, part=part)
+            row = {"sampler": name, "budget": budget, "steps": steps, "nfe": drawn.nfe}
+            rows.append({**row, "distance": distance(drawn.x)})
     return {"rows": rows, "floors": [distance(part) for part in parts]}
 
 

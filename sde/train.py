@@ -148,12 +148,16 @@ class Training:
         state = checkpoint.load_newest(self.folder.checkpoints, self.device)
         if state is not None:
             require_same_model(state, self.config, self.folder.checkpoints)
-            self.network.load_state_dict(state["network"])
-            self.average.load_state_dict(state["average"])
-            self.optimiser.load_state_dict(state["optimiser"])
-            self.generator.set_state(state["generator"].cpu())
-            set_global_states(state["random"])
-            self.progress = Progress(**state["progress"])
+            try:
+                self.network.load_state_dict(state["network"])
+                self.average.load_state_dict(state["average"])
+                self.optimiser.load_state_dict(state["optimiser"])
+                self.generator.set_state(state["generator"].cpu())
+                set_global_states(state["random"])
+                self.progress = Progress(**state["progress"])
+            except (KeyError, TypeError, ValueError, RuntimeError) as error:
+                reason = " ".join(str(error).split())
+                raise InputError(f"{self.folder.checkpoints}: not of this run: {reason}") from None
         else:
             self.progress.first = self.heldout_loss(self.network)
             self.progress.total = torch.zeros((), device=self.device)
@@ -175,7 +179,7 @@ def train(config: ScoreModel, folder: RunFolder, device: torch.device, stop: Sto
     from sde import figures  # matplotlib takes a second to import
 
     training = Training(config, folder, device)
-    folder.write("environment.json", environment(device, training.data.checksums))
+    folder.record_environment(environment(device, training.data.checksums))
     progress = training.run(stop)
     figures.save(figures.training(progress.records), folder.path / "training.png")
     summary = {

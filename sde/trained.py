@@ -90,6 +90,8 @@ def missing(state: dict) -> str:
 
 def require_same_model(state: dict, config: ScoreModel, where: Path) -> None:
     """Raise InputError where a checkpoint is of another configuration than ``config``."""
+    if missing(state):
+        raise InputError(f"{where}: the checkpoint is not one of sde: it lacks {missing(state)}")
     saved = configuration.validate(state["config"], ScoreModel, "the checkpoint")
     if changed := differences(saved, config):
         raise InputError(f"{where}: the checkpoint is of another configuration: {changed[0]}")

@@ -1,5 +1,6 @@
 """Training: what a folder holds, interruption, resumption to the bit, and learning."""
 
+import functools
 import json
 import math
 import multiprocessing
@@ -201,8 +202,9 @@ def test_heldout_loss_is_always_asked_with_the_same_numbers(tmp_path):
 @pytest.mark.parametrize("name", ["ve", "vp", "subvp"])
 @pytest.mark.parametrize("energy", ["none", "square"])
 def test_learning_reaches_the_truth(tmp_path, name, energy):
-    """Eight Gaussians in 800 iterations: the loss near that of the exact score, samples within a
-    few sampling floors of the truth (untrained: hundreds), the likelihood near the entropy."""
+    """Eight Gaussians in 600 iterations: the loss near that of the exact score, samples hardly
+    told from the truth, the likelihood near the entropy (0.43 bits away where the modes have run
+    together into a ring)."""
     if energy != "none" and name != "vp":
         pytest.skip("one process is enough for the energy network")
     process = {"name": name, "sigma_max": 10} if name == "ve" else {"name": name}
@@ -210,7 +212,7 @@ def test_learning_reaches_the_truth(tmp_path, name, energy):
         data={"train": 10000, "heldout": 2000},
         process=process,
         model={"hidden_dim": 64, "depth": 2, "frequencies": 4, "energy": energy},
-        optimiser={"iterations": 800, "batch_size": 256, "learning_rate": 4e-3},
+        optimiser={"iterations": 600, "batch_size": 256, "learning_rate": 4e-3},
         evaluation={"every": 200, "likelihoods": 400, "rtol": 1e-3, "atol": 1e-3},
         compute={"checkpoint_seconds": 1000},
     )
@@ -223,12 +225,17 @@ def test_learning_reaches_the_truth(tmp_path, name, energy):
     assert learnt - exact < 0.12 * (start - exact)
 
     trained = load(tmp_path / "run", CPU)
-    truth = RING.sample(2000, generator(5))
-    floor = max(energy_distance(truth, RING.sample(1000, generator(s))).value for s in range(6, 12))
-    samples = draw(trained, "dpm_solver_pp_2m", 25, 1000).x
-    assert energy_distance(truth, samples).value < 4 * floor
+    samples = draw(trained, "dpm_solver_pp_2m", 25, 4000).x
+    assert energy_distance(RING.sample(4000, generator(5)), samples).value < 2.5 * sampling_floor()
     found = likelihood(trained, trained.data.heldout)
-    assert abs(found.bits_per_dim - found.truth_bits_per_dim) < 0.2
+    assert abs(found.bits_per_dim - found.truth_bits_per_dim) < 0.3
+
+
+@functools.cache
+def sampling_floor() -> float:
+    """The largest of five energy distances between independent draws from the truth itself."""
+    pairs = [[RING.sample(4000, generator(2 * i + j)) for j in range(2)] for i in range(50, 55)]
+    return max(energy_distance(*pair).value for pair in pairs)
 
 
 def exact_heldout_loss(training) -> float:

@@ -145,10 +145,9 @@ def figure(found: Failures):
     drawing.plain_ticks(axes[2].xaxis, (6, 20, 100, 500))
     for panel in axes[1:]:
         panel.axhspan(_floor(found) / 3, _floor(found), color=drawing.GREY, alpha=0.25, lw=0)
-        panel.text(0.98, 0.03, "as two exact samples", transform=panel.transAxes, fontsize=7.5,
-                   ha="right")  # fmt: skip
         panel.set_ylim(bottom=_floor(found) / 3)
-    drawing.shared_legend(drawn, axes[0], 4)
+    axes[0].fill([], [], color=drawing.GREY, alpha=0.25, lw=0, label="between exact samples")
+    drawing.shared_legend(drawn, axes[0], 3)
     return drawn
 
 

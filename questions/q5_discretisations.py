@@ -124,7 +124,10 @@ def figure(found: Gaps):
             panel.plot(found.levels, gaps, style, color=colour, ms=4, lw=1.2, label=name)
         panel.set(xscale="log", yscale="log", xlabel="levels N", ylabel=note, title=title)
         drawing.plain_ticks(panel.xaxis, (50, 200, 1000))
-        panel.legend(frameon=False, fontsize=7.5, loc="lower left")
+    for panel in axes[:2]:
+        panel.legend(frameon=False, fontsize=8, loc="lower left")
+    drawing.shared_legend(drawn, axes[2], 4)
+    axes[2].set_xlabel("levels N (lines: below)")
     return drawn
 
 

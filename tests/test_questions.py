@@ -34,7 +34,7 @@ TINY = {
     3: {"samples": 50, "seeds": 1, "budgets": (6, 10), "budget": 10},
     4: {"iterations": 4, "samples": 50, "points": 5, "seeds": 1},
     5: {"levels": (50, 100, 200, 400)},
-    6: {"points": 4, "moments": 8, "seeds": 1},
+    6: {"points": 4, "moments": 8, "seeds": 2},
     7: {"levels": (3, 10), "iterations": 4, "samples": 50, "points": 5, "seeds": 1},
     8: {"iterations": 1, "seeds": 2},
     9: {"iterations": 1, "seeds": 2, "samples": 50},

@@ -67,9 +67,7 @@ def training(records: list[dict]) -> Figure:
         axes.plot(at, values, "o-", ms=3, lw=1.4, color=colour, label=label)
     axes.set(xlabel="iterations", ylabel="loss", xlim=(0, max(at, default=1)))
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
-    axes.yaxis.set_minor_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
-    axes.tick_params(which="both", labelsize=8)
+    _plain_numbers(axes.yaxis)
     axes.legend(frameon=False, fontsize=9)
     _tidy(axes)
     return figure
@@ -93,7 +91,7 @@ def comparison(rows: list[dict], floors: list[float]) -> Figure:
     axes.set(xscale="log", yscale="log", xlabel="evaluations of the score")
     axes.set_ylabel("sliced Wasserstein distance\nto held-out items")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+        _plain_numbers(axis)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2,
                   frameon=False, fontsize=8)  # fmt: skip
     _tidy(axes)
@@ -146,6 +144,14 @@ def _cloud(axes: Axes, x: Tensor, colour: str, title: str) -> None:
     axes.set_title(title, fontsize=10)
     axes.set_aspect("equal")
     _tidy(axes)
+
+
+def _plain_numbers(axis) -> None:
+    """Label a logarithmic axis 0.1, 0.2, ... wherever there are few decades."""
+    axis.set_minor_locator(matplotlib.ticker.LogLocator(subs=(1.5, 2, 3, 5, 7)))
+    axis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+    axis.set_minor_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+    axis.set_tick_params(which="both", labelsize=8)
 
 
 def _tidy(axes: Axes) -> None:

@@ -84,7 +84,7 @@ def _comparison(results: dict) -> str:
     """A figure and a table: distance by sampler and evaluations."""
     rows, floors = results["samplers"]["rows"], results["samplers"]["floors"]
     budgets = sorted({row["budget"] for row in rows})
-    header = ["at most so many evaluations:", *map(str, budgets)]
+    header = ["sampler", *(f"{budget} eval." for budget in budgets)]
     best = {b: min(row["distance"] for row in rows if row["budget"] == b) for b in budgets}
     lines = []
     for sampler in dict.fromkeys(row["sampler"] for row in rows):
@@ -92,7 +92,8 @@ def _comparison(results: dict) -> str:
         cells = [_number(values.get(b), best=values.get(b) == best[b]) for b in budgets]
         lines.append([escape(sampler), *cells])
     said = (
-        "Sliced Wasserstein distance of samples to held-out items, over evaluations of the network."
+        "Sliced Wasserstein distance of samples to held-out items, over evaluations of the "
+        "network, of which a column of the table allows so many."
         f" The band, {min(floors):.2g} to {max(floors):.2g}, is that of {len(floors)} parts of "
         "the training data, of as many items: differences of its height are noise."
     )

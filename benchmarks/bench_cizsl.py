@@ -216,7 +216,7 @@ def matrix_rate(s: Size, device: torch.device) -> float:
     return 2.0 * 2 * s.B * s.D * s.H / best
 
 
-def bench(name: str, repeat: int, device: torch.device) -> None:
+def bench(name: str, repeat: int, device: torch.device, plain_too: bool) -> None:
     s = SIZES[name]
     problem = random_problem(s, device)
     gan, draws = build(s, problem)
@@ -227,10 +227,11 @@ def bench(name: str, repeat: int, device: torch.device) -> None:
     functions = {
         "bare": bare_products(products, device),
         "ours": our_iteration(gan, draws),
-        "plain": plain_iteration(gan, draws),
         "evaluation": lambda: evaluate(gan.generator, problem, random, curve="grid"),
     }
-    if device.type == "cpu":
+    if plain_too:
+        functions["plain"] = plain_iteration(gan, draws)
+    if plain_too and device.type == "cpu":
         plain = oracles.PlainGenerator(gan.generator)
         functions["plain evaluation"] = lambda: oracles.plain_evaluation(
             plain, problem, s.samples, 20, random
@@ -240,32 +241,38 @@ def bench(name: str, repeat: int, device: torch.device) -> None:
     where = f"{torch.get_num_threads()} threads" if device.type == "cpu" else str(device)
     print(f"  one large product: {rate / 1e9:.0f} GFLOP/s on {where}")
     print(f"  iteration, {flop / 1e9:.1f} GFLOP in matrix products")
-    for key, label in (("bare", "bare products"), ("ours", "ours"), ("plain", "plain autograd")):
-        share = flop / t[key] / rate
-        print(f"    {label:<16}{t[key]:9.4f} s   {share:5.0%} of the rate")
+    labels = {"bare": "bare products", "ours": "ours", "plain": "plain autograd"}
+    report(t, labels, flop / rate)
     print(f"    ours / bare products {t['ours'] / t['bare']:.2f}")
-    print(f"    plain / ours         {t['plain'] / t['ours']:.2f}")
+    if "plain" in t:
+        print(f"    plain / ours         {t['plain'] / t['ours']:.2f}")
     flop = evaluation_flop(s)
     print(f"  evaluation, {flop / 1e9:.1f} GFLOP in matrix products")
-    for key, label in (("evaluation", "ours"), ("plain evaluation", "straightforward")):
-        if key in t:
-            share = flop / t[key] / rate
-            print(f"    {label:<16}{t[key]:9.4f} s   {share:5.0%} of the rate")
+    report(t, {"evaluation": "ours", "plain evaluation": "straightforward"}, flop / rate)
     if "plain evaluation" in t:
         print(f"    straightforward / ours {t['plain evaluation'] / t['evaluation']:.1f}")
+
+
+def report(times: dict[str, float], labels: dict[str, str], floor: float) -> None:
+    """A line for each: seconds, and the share of the rate, ``floor`` being the time at that."""
+    for key, label in labels.items():
+        if key in times:
+            share = floor / times[key]
+            print(f"    {label:<16}{times[key]:9.4f} s   {share:5.0%} of the rate")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--size", choices=SIZES, action="append", help="default: published, small")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--no-plain", action="store_true", help="without the straightforward code")
     parser.add_argument("--precision", choices=("float32", "tf32", "bf16"), default="float32")
     parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args()
     device = torch.device(options.device)
     for size in options.size or ("published", "small"):
         with precision(options.precision, device):
-            bench(size, options.repeat, device)
+            bench(size, options.repeat, device, not options.no_plain)
 
 
 if __name__ == "__main__":

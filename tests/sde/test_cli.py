@@ -114,7 +114,7 @@ def mistakes(plane, digits, folder):
     nothing.mkdir()
     (folder / "text.pt").write_text("no checkpoint")
     run, images = str(plane), str(digits)
-    wrong = {
+    return {
         "no file": (["train", "none.yaml"], "none.yaml: cannot be read"),
         "folder": (["train", str(nothing)], "expected a YAML file, got a folder"),
         "key": (["train", CONFIG, "optimser.clip=1", *out], "did you mean 'optimiser"),
@@ -161,11 +161,9 @@ def mistakes(plane, digits, folder):
         "nothing": ([], "the following arguments are required: COMMAND"),
         "no number": (["sample", run, "--steps", "many"], "invalid int value: 'many'"),
     }
-    return wrong
 
 
 def test_every_mistake_is_one_line_and_exit_code_2(plane_run, digits_run, tmp_path, capsys):
-    said = {}
     for name, (arguments, expected) in mistakes(plane_run, digits_run, tmp_path).items():
         if arguments[:1] == ["sample"] and "--out" not in arguments:
             arguments = [*arguments, "--out", str(tmp_path / "samples")]
@@ -173,11 +171,9 @@ def test_every_mistake_is_one_line_and_exit_code_2(plane_run, digits_run, tmp_pa
             code = main(arguments)
         except SystemExit as stop:  # argparse
             code = stop.code
-        lines = [line for line in capsys.readouterr().err.splitlines() if "it/s" not in line]
-        lines = [line for line in lines if "sde" in line and "error" in line]
-        said[name] = (code, lines)
-        assert code == 2 and len(lines) == 1 and expected in lines[0], (name, said[name])
-    assert not list((tmp_path / "samples").glob("*")) and len(said) > 30
+        lines = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+        assert code == 2 and len(lines) == 1 and expected in lines[0], (name, code, lines)
+    assert not list((tmp_path / "samples").glob("*"))
 
 
 def test_a_checkpoint_of_another_config_is_not_resumed(plane_run, tmp_path, capsys):

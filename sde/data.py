@@ -73,20 +73,26 @@ class Split:
         """The first items, at most ``count``."""
         return replace(self, values=self.values[:count])
 
-    def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        """Items drawn with replacement and dequantised anew, (count, *shape) float32."""
+    def draw(self, count: int, generator: torch.Generator, rows: slice = slice(None)) -> Tensor:
+        """Items drawn with replacement and dequantised anew, (count, *shape) float32.
+
+        ``rows`` asks for a part of them: ``draw(n, g, rows)`` is ``draw(n, g)[rows]``, and takes as
+        many numbers from the generator, but gathers no other item.
+        """
         device = self.values.device
-        rows = torch.randint(len(self), (count,), generator=generator, device=device)
-        return self._points(self.values[rows], generator)
+        chosen = torch.randint(len(self), (count,), generator=generator, device=device)[rows]
+        return self._points(self.values[chosen], generator, count, rows)
 
     def points(self, generator: torch.Generator) -> Tensor:
         """Every item once, in order, dequantised where it has levels: (N, *shape) float32."""
-        return self._points(self.values, generator)
+        return self._points(self.values, generator, len(self))
 
-    def _points(self, values: Tensor, generator: torch.Generator) -> Tensor:
+    def _points(self, values: Tensor, generator, count: int, rows: slice = slice(None)) -> Tensor:
+        """``values``, which are the ``rows`` of ``count`` items, dequantised."""
         if self.declaration.levels is None:
             return values
-        u = torch.rand(values.shape, generator=generator, device=values.device)
+        shape = (count, *self.declaration.shape)
+        u = torch.rand(shape, generator=generator, device=values.device)[rows]
         return self.declaration.levels.dequantise(values, u)
 
     @property

@@ -59,6 +59,15 @@ def test_digits_are_dequantised_into_their_declared_range():
     assert abs(within.mean() - 0.5) < 0.01 and abs(within.var() - 1 / 12) < 0.002
 
 
+@pytest.mark.parametrize("name", ["moons", "digits"])
+def test_a_part_of_a_draw_is_that_part_and_leaves_the_generator_where_the_whole_does(name):
+    split = data.load(name, train=50, heldout=10).train
+    whole, part = generator(4), generator(4)
+    expected = split.draw(12, whole)
+    assert torch.equal(split.draw(12, part, rows=slice(3, 8)), expected[3:8])
+    assert torch.equal(whole.get_state(), part.get_state())
+
+
 @pytest.mark.parametrize("name", ["eight_gaussians", "checkerboard"])
 def test_known_densities_are_densities_of_the_draws(name):
     """They integrate to 1, and the mean of log p over draws is minus the entropy by quadrature."""

@@ -4,7 +4,7 @@ import torch
 
 from cizsl import protocols
 from cizsl.config import CIZSL
-from cizsl.data import ZSLData, load_birds
+from cizsl.data import ZSLData, load
 from cizsl.divergences import Exponents
 from cizsl.draws import Draws
 from cizsl.gan import GAN, Weights
@@ -17,8 +17,9 @@ TRAINING, EVALUATION = 0, 1
 
 
 def data(config: CIZSL) -> ZSLData:
-    """The birds of ``config``, raw."""
-    return load_birds(config.data.root, config.data.dataset, config.data.split)
+    """The dataset of ``config``, raw."""
+    where = config.data
+    return load(where.root, where.dataset, where.split, where.layout)
 
 
 def problem(config: CIZSL, data: ZSLData, phase: str, device: torch.device) -> Problem:

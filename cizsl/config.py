@@ -16,14 +16,16 @@ Unit = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Exponent = PositiveFloat | Literal["learned"]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]  # also of files
 
 
 class Data(Settings):
-    """Which birds, and how their features are normalised."""
+    """Which classes and images, and how their features are normalised."""
 
-    root: str = Field("data", description="the folder that holds CUB2011 and NABird")
-    dataset: Literal["CUB", "NAB"] = "CUB"
-    split: Literal["easy", "hard"] = "easy"
+    layout: Literal["published"] = Field("published", description="of the files, see docs/data.md")
+    root: str = Field("data", description="the folder that holds the dataset: CUB2011, NABird")
+    dataset: Name = Field("CUB", description="CUB, NAB, or a name of your own")
+    split: Name = Field("easy", description="easy or hard in the published layout")
     normalisation: Literal["published", "standardise", "l2", "none"] = Field(
         "published", description="published: (x - mean) / variance, both scalars"
     )

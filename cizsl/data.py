@@ -29,48 +29,8 @@ from torch import Tensor
 
 from cizsl.birdchecks import read_split
 from cizsl.birdfiles import LAYOUTS, SOURCES, dataset_folder, split_files
+from cizsl.zsldata import ZSLData
 from repro.errors import InputError
-
-
-@dataclass(frozen=True, eq=False)
-class ZSLData:
-    """One split of one dataset, as read: features are raw, not normalised.
-
-    train_features: (N, D) float32, C-contiguous; train_labels: (N,) int64 in [0, S).
-    test_features: (M, D) float32, C-contiguous; test_labels: (M,) int64 in [0, U).
-    seen_text: (S, V), unseen_text: (U, V) float32; a class without an article is a row of zeros.
-    seen_ids: (S,), unseen_ids: (U,) int64 class ids, one-based: label k is the class ids[k].
-    files: file name to SHA-256 (hex) of each file read; toy: a `TOY.md` marks invented data.
-    """
-
-    dataset: str
-    split: str
-    train_features: np.ndarray
-    train_labels: np.ndarray
-    test_features: np.ndarray
-    test_labels: np.ndarray
-    seen_text: np.ndarray
-    unseen_text: np.ndarray
-    seen_ids: np.ndarray
-    unseen_ids: np.ndarray
-    files: dict[str, str]
-    toy: bool
-
-    @property
-    def num_seen(self) -> int:
-        return len(self.seen_ids)
-
-    @property
-    def num_unseen(self) -> int:
-        return len(self.unseen_ids)
-
-    @property
-    def feature_dim(self) -> int:
-        return self.train_features.shape[1]
-
-    @property
-    def text_dim(self) -> int:
-        return self.seen_text.shape[1]
 
 
 def load_birds(root: str | Path, dataset: str = "CUB", split: str = "easy") -> ZSLData:
@@ -108,6 +68,23 @@ def load_birds(root: str | Path, dataset: str = "CUB", split: str = "easy") -> Z
         toy=any((place / "TOY.md").is_file() for place in (folder, Path(root))),
         **arrays,
     )
+
+
+def load(
+    root: str | Path, dataset: str = "CUB", split: str = "easy", layout: str = "published"
+) -> ZSLData:
+    """`LAYOUT_READERS[layout]`: read one split of a dataset from the files under `root`.
+
+    Raises `InputError` for an unknown layout, and for whatever the reader finds.
+    """
+    if layout not in LAYOUT_READERS:
+        raise InputError(f"no layout {layout!r}: expected {', '.join(LAYOUT_READERS)}")
+    return LAYOUT_READERS[layout](root, dataset, split)
+
+
+LAYOUT_READERS = {  # each (root, dataset, split) -> ZSLData
+    "published": load_birds,  # MAT-files and pickles, as CIZSL and GAZSL published them
+}
 
 
 def normalise(features: Tensor, reference: Tensor, kind: str) -> Tensor:

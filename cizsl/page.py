@@ -11,7 +11,7 @@ from itertools import groupby
 
 from cizsl import report
 from cizsl.curves import chart
-from cizsl.published import CELLS, PUBLISHED
+from cizsl.published import PUBLISHED
 from cizsl.report import Table
 from cizsl.rows import Row, Section, group
 from cizsl.runs import Run
@@ -65,7 +65,10 @@ def page(runs: list[Run]) -> str:
     points = max(20, min(150, 50_000 // max(1, len(runs))))  # of each curve: below 1 MB in all
     parts = [_head(report.meaning(runs), lettered)]
     parts += [_section(letter, section, points) for letter, section in lettered]
-    if any(section.protocol == "reference" and section.kind != "toy" for section in sections):
+    if any(
+        section.protocol == "reference" and section.kind not in ("own", "toy")
+        for section in sections
+    ):
         items = "".join(
             f"<li><strong>{escape(name)}</strong>: {escape(numbers['source'])}</li>"
             for name, numbers in PUBLISHED.items()
@@ -102,7 +105,7 @@ def _section(letter: str, section: Section, points: int) -> str:
     legend = "".join(
         f"<li><strong>{name}</strong> {escape(row.description)}</li>" for name, row in named
     )
-    charts = "".join(chart(cell, section, named, points) for cell in CELLS)
+    charts = "".join(chart(cell, section, named, points) for cell in section.cells)
     *between, details = rest
     return "\n".join(
         [

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from statistics import fmean, stdev
+from string import ascii_uppercase
 
 from cizsl.published import CELLS, FEATURE_DIM, PUBLISHED, UNSEEN_CLASSES
 from cizsl.results import SCORES
@@ -25,17 +26,21 @@ EVALUATIONS = {"best_on_test": "best on test", "selected": "selected", "final": 
 KIND_TITLES = {
     "published": "Data of the published size",
     "other": "NOT THE PUBLISHED DATA",
+    "own": "DATA OF ONE'S OWN",
     "toy": "TOY DATA",
 }
 PROTOCOL_NOTES = {
     "reference": "Best on test: the best top-1 and the best AUSUC, each on its own, among all "
     "evaluations on the test classes (per-class top-1 is from the first of the two; seen, unseen "
-    "and H are from the second). The published numbers were selected on the test classes too. So "
-    "all of these are optimistic.",
+    "and H are from the second). So all of these are optimistic.",
     "strict": "Selected: validation classes, carved from the seen ones, decided how long to train; "
     "then came one training on all seen classes and one look at the test classes. Seen accuracy is "
-    "on held-out images. The published numbers are not shown here, because they were selected on "
-    "the test classes and measure seen accuracy on training images: they are not comparable.",
+    "on held-out images.",
+}
+PUBLISHED_NOTES = {
+    "reference": "The published numbers were selected on the test classes too.",
+    "strict": "The published numbers are not shown here, because they were selected on the test "
+    "classes and measure seen accuracy on training images: they are not comparable.",
 }
 KIND_NOTES = {
     "published": f"These data have the published size, {FEATURE_DIM} features. That does not prove "
@@ -43,6 +48,7 @@ KIND_NOTES = {
     "other": "Real classes and labels may stand behind these runs, but not the published visual "
     f"features: another number of them than {FEATURE_DIM} (see the column), or other labels or "
     "class splits. No number here can be compared with a published one.",
+    "own": "Neither CUB nor NAB: no published number belongs beside these.",
     "toy": "TOY DATA: invented birds. CUB and NAB only name the file layout; no number here says "
     "anything about real birds or compares with a published number.",
 }
@@ -108,6 +114,7 @@ def meaning(runs: list[Run]) -> str:
     clauses = {
         "toy": "on toy data they show that the code works and say nothing about real birds",
         "other": "on data other than the published they compare with no published number",
+        "own": "on data of one's own they compare with no published number",
         "published": "on data of the published size the reference protocol compares with the "
         "published numbers",
         "reference": "the reference protocol reports the best on the test classes, so it is "
@@ -120,7 +127,7 @@ def meaning(runs: list[Run]) -> str:
 
 def lettered(sections: list[Section]) -> Iterable[tuple[str, Section]]:
     """Sections with the letter that their rows' names begin with."""
-    return zip("ABCDEF", sections, strict=False)
+    return zip(ascii_uppercase, sections, strict=False)
 
 
 def heading(section: Section) -> str:
@@ -130,17 +137,21 @@ def heading(section: Section) -> str:
 
 def notes(section: Section) -> list[str]:
     """What a reader must know before reading the section's numbers."""
-    return [KIND_NOTES[section.kind], PROTOCOL_NOTES[section.protocol], SPREAD]
+    protocol = [PROTOCOL_NOTES[section.protocol]]
+    if section.cells == CELLS:
+        protocol.append(PUBLISHED_NOTES[section.protocol])
+    return [KIND_NOTES[section.kind], " ".join(protocol), SPREAD]
 
 
 def tables(letter: str, section: Section) -> list[Table]:
     """The tables of a section: the overview, published numbers where they belong, the details."""
     chosen = EVALUATIONS[CHOSEN[section.protocol]]
     header = [("", name) for name in ("", "Method", "Features", "Seeds")]
-    for dataset, split in CELLS:
+    for dataset, split in section.cells:
         header += [(f"{dataset} {split}", HEADINGS[name]) for name in ("top1", "ausuc")]
     lines = [_overview(f"{letter}{i}", row, section) for i, row in enumerate(section.rows, 1)]
-    published = _published() if section.protocol == "reference" else []
+    compares = section.protocol == "reference" and section.cells == CELLS
+    published = _published() if compares else []
     if section.kind == "published":
         lines += [*published, _chance()]
     result = [Table(f"Overview, {chosen}", tuple(header), tuple(lines))]
@@ -158,7 +169,7 @@ def statistics(values: list[float]) -> str:
 def _overview(name: str, row: Row, section: Section) -> tuple[str, tuple[str, ...]]:
     features = str(row.runs[0].summary.feature_dim or "not recorded")
     cells = [name, section.label(row), features, _counts(row)]
-    for cell in CELLS:
+    for cell in section.cells:
         runs = row.cells.get(cell, ())
         for score in ("top1", "ausuc"):
             cells.append(statistics([getattr(r.scores, score) for r in runs]) if runs else "")
@@ -166,7 +177,7 @@ def _overview(name: str, row: Row, section: Section) -> tuple[str, tuple[str, ..
 
 
 def _counts(row: Row) -> str:
-    counts = [str(len(row.cells[cell])) for cell in CELLS if cell in row.cells]
+    counts = [str(len(runs)) for runs in row.cells.values()]
     return counts[0] if len(set(counts)) == 1 else " / ".join(counts)
 
 
@@ -188,7 +199,7 @@ def _details(letter: str, section: Section) -> Table:
     header = ("", "Data", "Evaluation", "Seeds", *(HEADINGS[name] for name in SCORES))
     lines = []
     kinds = ["best_on_test", "final"] if section.protocol == "reference" else ["selected"]
-    for cell, kind in product(CELLS, kinds):
+    for cell, kind in product(section.cells, kinds):
         for number, row in enumerate(section.rows, 1):
             if runs := row.cells.get(cell):
                 seeds = ", ".join(str(run.summary.seed) for run in runs)

@@ -7,7 +7,7 @@ stand in sections that never share a table: protocol by protocol, and by what th
 """
 
 import json
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 
 from cizsl.published import CELLS
@@ -85,6 +85,12 @@ class Section:
     kind: str
     rows: tuple[Row, ...]
 
+    @property
+    def cells(self) -> tuple[tuple[str, str], ...]:
+        """The columns: the four published cells, unless all runs are on other datasets."""
+        found = {cell for row in self.rows for cell in row.cells}
+        return tuple(ordered(found if found.isdisjoint(CELLS) else found | set(CELLS)))
+
     def label(self, row: Row) -> str:
         """The row's method, and whatever else tells it from the other rows."""
         others = [other for other in self.rows if other is not row and other.method == row.method]
@@ -100,6 +106,13 @@ class Section:
         if settings in peers:  # the same settings on other data
             parts.append(f"data {row.runs[0].data_id}")
         return ", ".join(parts)
+
+
+def ordered(cells: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Datasets and splits in the order of the tables: the published cells, then the alphabet."""
+    return sorted(
+        cells, key=lambda cell: (CELLS.index(cell) if cell in CELLS else len(CELLS), cell)
+    )
 
 
 def group(runs: list[Run]) -> tuple[list[Section], list[Run]]:
@@ -142,7 +155,7 @@ def _separate(runs: list[Run], keys: list) -> list[Row]:
     groups = _split(runs, lambda run: (run.cell, _key(run), run.data_id))
     if not keys or len({group[0].cell for group in groups}) == len(groups):
         cells = {g[0].cell: tuple(sorted(g, key=lambda r: r.summary.seed)) for g in groups}
-        return [Row({cell: cells[cell] for cell in CELLS if cell in cells})]
+        return [Row({cell: cells[cell] for cell in ordered(cells)})]
     return [row for part in _split(runs, keys[0]) for row in _separate(part, keys[1:])]
 
 

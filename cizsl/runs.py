@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import ConfigDict, Field, model_validator
 
-from cizsl.config import CIZSL
+from cizsl.config import CIZSL, Name
 from cizsl.data import LAYOUTS
 from cizsl.published import FEATURE_DIM
 from cizsl.verify import SHA256
@@ -22,10 +22,10 @@ from repro.run import RunFolder
 Fraction = Annotated[float, Field(ge=0, le=1)]
 CHOSEN = {"reference": "best_on_test", "strict": "selected"}
 # "published": as far as their size and the known checksums tell
-KINDS = ("published", "other", "toy")
+KINDS = ("published", "other", "own", "toy")
 # settings that do not change what is measured, or that name the cell or the seed
 IGNORED = {"seed", "compute.compile", "compute.checkpoint_seconds"}
-IGNORED |= {"data.root", "data.dataset", "data.split"}
+IGNORED |= {"data.root", "data.layout", "data.dataset", "data.split"}
 
 
 class _Record(Settings):
@@ -46,8 +46,8 @@ class Scores(_Record):
 class Summary(_Record):
     """The part of ``results.json`` that the tables read."""
 
-    dataset: Literal["CUB", "NAB"]
-    split: Literal["easy", "hard"]
+    dataset: Name
+    split: Name
     protocol: Literal["reference", "strict"]
     method: str
     seed: int
@@ -103,6 +103,8 @@ class Run:
         if self.summary.toy:
             return "toy"
         dataset, split = self.cell
+        if dataset not in LAYOUTS:
+            return "own"
         known = {  # only labels and class ids: no copy of the features was to be had
             name: SHA256.get(f"{dataset} {split} {role}")
             for role, name in LAYOUTS[dataset][split].items()

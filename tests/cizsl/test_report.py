@@ -243,3 +243,19 @@ def test_a_path_without_runs_is_an_error(tmp_path, name):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=name):
         collect([tmp_path / name])
+
+
+def test_data_of_ones_own_have_their_own_columns_and_no_published_number(runs):
+    write_run(runs / "a", 0.5, dataset="my_birds", split="odd", toy=False)
+    write_run(runs / "b", 0.25, dataset="my_birds", split="easy", protocol="strict")
+    found = collect([runs])
+    assert {run.kind for run in found} == {"own"}
+    text = table(found)
+    assert "my_birds odd top-1" in text and "my_birds easy AUSUC" in text
+    assert "published:" not in text and "CUB easy" not in text and "chance" not in text
+    assert "no published number belongs beside these" in text
+    assert "Sources of the published numbers" not in report.html(found)
+    write_run(runs / "c", 0.3)
+    both = table(collect([runs]))
+    own = both[both.index("OWN") : both.index("## ", both.index("OWN"))]
+    assert "published:" in both and "published:" not in own

@@ -3,16 +3,20 @@
 Synthetic features of every class are drawn once. Those of the unseen classes feed a k-NN, which
 gives zero-shot accuracy (unseen images against unseen classes). The class means, the pivots, give
 the generalised setting, where all classes compete: the seen-unseen curve and its area, and, at
-offset zero, seen and unseen accuracy averaged over classes, and their harmonic mean.
+offset zero, seen and unseen accuracy averaged over classes, and their harmonic mean. The pivots are
+the queries of retrieval, too (:mod:`cizsl.retrieval`).
 
 Source: GAZSL (arXiv:1712.01381), section 4; Xian et al. (arXiv:1707.00600), section 4 for s, u, H.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
+from torch import Tensor
 
-from cizsl import classifiers, metrics, synthesis
+from cizsl import classifiers, metrics, retrieval, synthesis
 from cizsl.networks import Generator
 from cizsl.protocols import Problem
 from repro.device import precision
@@ -22,7 +26,7 @@ CURVES = {"grid": metrics.grid_curve, "exact": metrics.exact_curve}
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Fractions in [0, 1]; ``top1`` and the curve per image, the rest per class."""
+    """Fractions in [0, 1]; ``top1`` and the curve per image, the rest averages over classes."""
 
     top1: float
     per_class_top1: float
@@ -30,6 +34,9 @@ class Evaluation:
     seen: float
     unseen: float
     harmonic: float
+    map25: float
+    map50: float
+    map100: float
     curve: metrics.Curve
 
     def scores(self) -> dict[str, float]:
@@ -52,20 +59,37 @@ def evaluate(
     Args: ``samples`` synthetic features for each class; ``neighbours``, k of the k-NN; ``curve``,
     a key of :data:`CURVES`.
     """
-    num_seen, num_unseen = len(problem.seen_text), len(problem.unseen_text)
+    num_unseen = len(problem.unseen_text)
     # the seen classes only need their pivots, so their samples are not kept
     pivots = synthesis.pivots(generator, problem.seen_text, samples, random)
     synthetic = synthesis.synthesise(generator, problem.unseen_text, samples, random)
     pivots = torch.cat([pivots, synthetic.mean(1)])
     bank_labels = torch.arange(num_unseen, device=synthetic.device).repeat_interleave(samples)
-    unseen_labels = problem.unseen_labels + num_seen
 
     with precision("float32", synthetic.device):  # metrics are exact, whatever training uses
         predicted = classifiers.knn(
             synthetic.flatten(0, 1), bank_labels, problem.unseen_features, neighbours
         )
-        seen_best = _best(problem.seen_features, problem.seen_labels, pivots, num_seen, True)
-        unseen_best = _best(problem.unseen_features, unseen_labels, pivots, num_seen, False)
+        return assess(partial(classifiers.cosine, pivots_CD=pivots), problem, curve, predicted)
+
+
+def assess(
+    score: Callable[[Tensor], Tensor],
+    problem: Problem,
+    curve: str = "exact",
+    predicted_N: Tensor | None = None,
+) -> Evaluation:
+    """Every metric of a classifier that scores all classes.
+
+    Args: ``score``, features (n, D) to scores (n, C) of the seen classes, then the unseen ones;
+    ``predicted_N``, the unseen class in [0, U) of each image of one, where it does not come from
+    the highest score.
+    """
+    num_seen = len(problem.seen_text)
+    unseen_labels = problem.unseen_labels + num_seen
+    seen_best, _ = _reduce(score, problem.seen_features, problem.seen_labels, problem, True)
+    unseen_best, scores_NU = _reduce(score, problem.unseen_features, unseen_labels, problem, False)
+    predicted = scores_NU.argmax(1) if predicted_N is None else predicted_N
     drawn = CURVES[curve](seen_best, unseen_best)
     seen = metrics.per_class_top1(seen_best.predicted, problem.seen_labels.cpu())
     unseen = metrics.per_class_top1(unseen_best.predicted, unseen_labels.cpu())
@@ -76,16 +100,20 @@ def evaluate(
         seen=seen,
         unseen=unseen,
         harmonic=metrics.harmonic_mean(seen, unseen),
+        **retrieval.mean_precision(scores_NU, problem.unseen_labels),
         curve=drawn,
     )
 
 
-def _best(features, labels, pivots, num_seen: int, is_seen: bool) -> metrics.Best:
-    """Cosines with every pivot, reduced block by block: no images x classes table is kept."""
-    size = max(1, classifiers.BLOCK_ENTRIES // len(pivots))
-    return metrics.join(
-        [
-            metrics.best_scores(classifiers.cosine(x, pivots), y, num_seen, is_seen)
-            for x, y in zip(features.split(size), labels.split(size), strict=True)
-        ]
-    )
+def _reduce(score, features, labels, problem: Problem, is_seen: bool):
+    """Scores of images of one group, reduced block by block: what the curve needs of each image;
+    and, of images of unseen classes, the scores (N, U) of the unseen classes, which take less
+    memory than the features do."""
+    num_seen, num_unseen = len(problem.seen_text), len(problem.unseen_text)
+    size = max(1, classifiers.BLOCK_ENTRIES // (num_seen + num_unseen))
+    parts, kept = [], []
+    for x, y in zip(features.split(size), labels.split(size), strict=True):
+        scores = score(x)
+        parts.append(metrics.best_scores(scores, y, num_seen, is_seen))
+        kept += [] if is_seen else [scores[:, num_seen:]]
+    return metrics.join(parts), None if is_seen else torch.cat(kept)

@@ -5,10 +5,12 @@ import torch
 
 from cizsl.config import CIZSL
 from cizsl.data import ZSLData
+from cizsl.retrieval import SHARES
 from repro.checkpoint import write_atomically
 from repro.run import RunFolder
 
 SCORES = ("top1", "per_class_top1", "ausuc", "seen", "unseen", "harmonic")
+RETRIEVAL = tuple(SHARES)
 
 
 def best(records: list[dict], criterion: str) -> dict:
@@ -19,17 +21,23 @@ def best(records: list[dict], criterion: str) -> dict:
 def best_on_test(records: list[dict]) -> dict:
     """The published way to report: the best accuracy and the best AUSUC, each on its own.
 
-    ``per_class_top1`` belongs to the first of the two evaluations, ``seen``, ``unseen`` and
-    ``harmonic`` to the second; both iterations are named.
+    ``per_class_top1`` and retrieval belong to the first of the two evaluations, ``seen``,
+    ``unseen`` and ``harmonic`` to the second; both iterations are named.
     """
     accuracy, area = best(records, "top1"), best(records, "ausuc")
     return {
-        **{name: accuracy[name] for name in ("top1", "per_class_top1")},
-        **{name: area[name] for name in ("ausuc", "seen", "unseen", "harmonic")},
+        **scores(accuracy, ("top1", "per_class_top1")),
+        **scores(area, ("ausuc", "seen", "unseen", "harmonic")),
+        **scores(accuracy, RETRIEVAL),
         "top1_iteration": accuracy["iteration"],
         "ausuc_iteration": area["iteration"],
         "evaluations": len(records),
     }
+
+
+def scores(record: dict, names: tuple[str, ...] = SCORES + RETRIEVAL) -> dict:
+    """Those of ``names`` that the record holds: one from before retrieval was measured lacks it."""
+    return {name: record[name] for name in names if name in record}
 
 
 def summarise(
@@ -45,7 +53,7 @@ def summarise(
     ``metrics.final`` is the last evaluation. The reference protocol adds ``best_on_test``; the
     strict one ``selected``: the one evaluation after training as long as validation chose.
     """
-    final = {name: records[-1][name] for name in SCORES}
+    final = scores(records[-1])
     reference = config.evaluation.protocol == "reference"
     chosen = {"best_on_test": best_on_test(records)} if reference else {"selected": final}
     creativity = config.creativity.model_dump(mode="json")

@@ -1,6 +1,6 @@
 """What the samplers cost beside the network: overhead per step, and the adaptive ODE against scipy.
 
-    python benchmarks/bench_sde.py [--quick]
+    python benchmarks/bench_sde.py [--quick] [--threads 2]
 
 Every ratio is of two times measured in this run, interleaved, each the least of its repeats.
 """
@@ -32,9 +32,13 @@ def least_seconds(repeats: int, *functions) -> list[float]:
     return least
 
 
+def threads() -> str:
+    return f"CPU threads: {torch.get_num_threads()}"
+
+
 def overhead(repeats: int, steps: int = 200) -> None:
     """Microseconds per step with a score that costs nothing, (B, D) = (64, 2)."""
-    print(f"\nOverhead with a free score, batch (64, 2), {steps} steps, 1 thread")
+    print(f"\nOverhead with a free score, batch (64, 2), {steps} steps, {threads()}")
     print(f"{'sampler':44s} {'us/step':>9s} {'steps/s':>9s}")
     sde, shape, g = VPSDE(), (64, 2), torch.Generator().manual_seed(0)
 
@@ -57,8 +61,8 @@ def overhead(repeats: int, steps: int = 200) -> None:
 
 
 def adaptive_ode(repeats: int, count: int = 4096, tolerance: float = 1e-5) -> None:
-    """torchdiffeq on the device against scipy's RK45 on the host, as the published code does."""
-    print(f"\nAdaptive probability flow, {count} mixture samples, tol {tolerance}, 1 thread")
+    """Our solver on the device against scipy's RK45 on the host, as the published code does."""
+    print(f"\nAdaptive probability flow, {count} mixture samples, tol {tolerance}, {threads()}")
     print(f"{'process':8s} {'ours ms':>9s} {'scipy ms':>9s} {'scipy/ours':>10s} "
           f"{'nfe':>5s} {'nfe':>5s} {'rms error':>10s} {'rms error':>10s}")  # fmt: skip
     data = ring()
@@ -110,8 +114,10 @@ def likelihood_passes() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer repeats and steps")
-    quick = parser.parse_args().quick
-    torch.set_num_threads(1)
+    parser.add_argument("--threads", type=int, default=1, help="of the CPU")
+    options = parser.parse_args()
+    quick = options.quick
+    torch.set_num_threads(options.threads)
     overhead(1 if quick else 5, 50 if quick else 200)
     adaptive_ode(1 if quick else 9)
     likelihood_passes()

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from repro.config import Settings
+from sde.samplers.adaptive import METHODS
 
 NonNegative = Annotated[float, Field(ge=0)]
 Time = Annotated[float, Field(gt=0, lt=1)]
@@ -91,6 +92,7 @@ class Sampling(Settings):
     eps: Time | None = Field(None, description="the time to stop at; null: the process's own")
     rtol: PositiveFloat = Field(1e-5, description="of ode")
     atol: PositiveFloat = Field(1e-5, description="of ode")
+    method: Literal[METHODS] = Field("dormand_prince", description="of ode")
 
 
 class Evaluation(Settings):
@@ -115,6 +117,7 @@ class Evaluation(Settings):
     probes: NonNegativeInt = Field(0, description="of Hutchinson's estimator; 0: exact divergence")
     rtol: PositiveFloat = Field(1e-5, description="of the likelihood")
     atol: PositiveFloat = Field(1e-5, description="of the likelihood")
+    method: Literal[METHODS] = Field("dormand_prince", description="of the likelihood's ODE")
 
 
 class Compute(Settings):

@@ -81,7 +81,7 @@ def likelihood(trained: Trained, split: Split) -> Likelihood:
     x = split.first(settings.likelihoods).points(generator)
     dims = x[0].numel()
     how = dict(exact=True) if settings.probes == 0 else dict(probes=settings.probes)
-    how |= dict(generator=generator, rtol=settings.rtol, atol=settings.atol)
+    how |= dict(generator=generator, rtol=settings.rtol, atol=settings.atol, method=settings.method)
     batches = x.split(max(1, ROWS // (settings.probes or dims)))
     with tqdm(batches, desc="likelihood") as bar:
         parts = [log_prob(trained.sde, trained.score_fn, rows, **how) for rows in bar]

@@ -21,8 +21,8 @@ from torch import Tensor
 from repro.errors import InputError
 from sde.processes import SDE
 from sde.reverse import ScoreFn, probability_flow
+from sde.samplers.adaptive import integrate
 from sde.samplers.base import CountedScore, check_finite
-from sde.samplers.dormand_prince import integrate
 
 EPS = 1e-5
 
@@ -98,13 +98,15 @@ def log_prob(
     eps: float = EPS,
     rtol: float = 1e-5,
     atol: float = 1e-5,
+    method: str = "dormand_prince",
 ) -> LogProb:
     """log p_eps(x) in nats for x (B, ...).
 
     exact: the true divergence, D products per evaluation. Otherwise ``probes`` draws of the given
     kind from the generator, or ``epsilon`` (P, B, ...) in their place. terminal_log_prob(z) ->
-    (B,) stands in for the prior's. Raises InputError for data that is not finite, eps outside
-    (0, 1), an unknown probe, a score not connected to x, or a solver that stalls.
+    (B,) stands in for the prior's; method is a name of ``samplers.adaptive.METHODS``. Raises
+    InputError for data that is not finite, eps outside (0, 1), an unknown probe, a score not
+    connected to x, or a solver that stalls.
     """
     _check(x, eps)
     if exact:
@@ -122,7 +124,7 @@ def log_prob(
         return torch.cat([velocity.flatten(1), change], 1)
 
     start = torch.cat([x.detach().flatten(1), x.new_zeros(len(x), columns)], 1)
-    state = integrate(field, start, eps, 1.0, rtol=rtol, atol=atol)
+    state = integrate(field, start, eps, 1.0, rtol=rtol, atol=atol, method=method)
     z, change = state[:, :dims].reshape(x.shape), state[:, dims:]
     terminal = (terminal_log_prob or sde.prior_log_prob)(z)
     error = change.std(1) / math.sqrt(columns) if columns > 1 else None

@@ -79,7 +79,7 @@ def draw(
     if choice.solver:
         return samplers.solve(*what, solver=choice.solver, steps=steps, **how)
     if choice.predictor is None:
-        tolerance = dict(rtol=settings.rtol, atol=settings.atol)
+        tolerance = dict(rtol=settings.rtol, atol=settings.atol, method=settings.method)
         return samplers.probability_flow_sample(*what, denoise=True, **tolerance, **how)
     return samplers.sample(
         *what,

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from sde.processes import SDE
 from sde.reverse import ScoreFn, probability_flow
+from sde.samplers.adaptive import integrate
 from sde.samplers.base import CountedScore, Samples, check_finite, check_run
 from sde.samplers.base import denoise as tweedie
-from sde.samplers.dormand_prince import integrate
 from sde.samplers.loop import batches, start_of_batch
 
 
@@ -26,6 +26,7 @@ def probability_flow_sample(
     generator: torch.Generator | None,
     rtol: float = 1e-5,
     atol: float = 1e-5,
+    method: str = "dormand_prince",
     eps: float | None = None,
     denoise: bool = False,
     init: Tensor | None = None,
@@ -36,18 +37,18 @@ def probability_flow_sample(
 ) -> Samples:
     """Draw shape[0] samples by the adaptive probability flow from the prior, or decode ``init``.
 
-    denoise: end on E[x_0 | x_eps]. nfe is that of the costliest batch. Raises InputError where
-    the solver stalls.
+    method: a name of ``adaptive.METHODS``. denoise: end on E[x_0 | x_eps]. nfe is that of the
+    costliest batch. Raises InputError where the solver stalls.
     """
     eps = sde.sampling_eps if eps is None else eps
     check_run(shape, 1, eps)
     score = CountedScore(score_fn)
-    flow = probability_flow(sde, score)
+    flow, how = probability_flow(sde, score), dict(rtol=rtol, atol=atol, method=method)
     xs, nfe = [], 0
     for rows in batches(shape, batch_size, progress):
         x = start_of_batch(sde, shape, rows, init, generator, dtype, device)
         score.calls = 0
-        x = integrate(lambda t, x: flow.drift(x, t), x, 1.0, eps, rtol=rtol, atol=atol)
+        x = integrate(lambda t, x: flow.drift(x, t), x, 1.0, eps, **how)
         if denoise:
             x = tweedie(sde, score, x, x.new_full((1,), eps))
         check_finite(x, "the probability-flow ODE")

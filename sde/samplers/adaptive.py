@@ -1,0 +1,56 @@
+"""dy/dt = v(t, y) between two times to a tolerance, by the method of a name.
+
+    dormand_prince   ours: the steps of scipy's RK45, so the evaluations of the published code
+    dopri5, dopri8, bosh3, fehlberg2, adaptive_heun     those of torchdiffeq (arXiv:1806.07366)
+
+All keep the state on its device. dopri8, of order 8, pays at tolerances below about 1e-8.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torchdiffeq import odeint
+
+from repro.errors import InputError
+from sde.samplers import dormand_prince
+from sde.samplers.dormand_prince import MAX_ATTEMPTS, Field
+
+TORCHDIFFEQ = ("dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun")
+METHODS = ("dormand_prince", *TORCHDIFFEQ)
+
+
+def integrate(
+    field: Field,
+    y: Tensor,
+    start: float,
+    end: float,
+    *,
+    rtol: float,
+    atol: float,
+    method: str = "dormand_prince",
+) -> Tensor:
+    """y at time ``end`` from y (any shape) at ``start``, forwards or backwards in time.
+
+    ``field(t (1,) float64, y)`` is dy/dt. Raises InputError for an unknown method, tolerances that
+    are not positive, and where the solver stalls.
+    """
+    if method not in METHODS:
+        raise InputError(f"unknown ODE method {method!r}: choose from {', '.join(METHODS)}")
+    if not (0 < rtol < math.inf and 0 < atol < math.inf):
+        raise InputError(f"rtol and atol must be positive; got {rtol}, {atol}")
+    how = dict(rtol=rtol, atol=atol)
+    if method == "dormand_prince":
+        return dormand_prince.integrate(field, y, start, end, **how)
+    times = torch.tensor([start, end], dtype=torch.float64, device=y.device)
+    # step_t: it would step past the end, where a process may not be defined, and interpolate
+    options = dict(step_t=times[1:], max_num_steps=MAX_ATTEMPTS)
+    try:
+        at = odeint(lambda t, y: field(t[None], y), y, times, **how, method=method, options=options)
+    except AssertionError as error:  # how torchdiffeq says it
+        raise InputError(
+            f"the ODE solver {method} stalled between {start:g} and {end:g} at rtol={rtol:g}, "
+            f"atol={atol:g}: {error}: the score is not finite or not smooth there, or the "
+            "tolerance too small"
+        ) from None
+    return at[1]

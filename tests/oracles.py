@@ -143,19 +143,22 @@ def plain_knn(synthetic, synthetic_labels, features, k):
     return np.array(predictions)
 
 
-def plain_evaluation(generator, problem, samples, neighbours, random):
-    """Top-1 and the area of the curve, the published way: class by class, 400 dense copies."""
+def plain_evaluation(generator, problem, samples, neighbours, random, *, growing=False):
+    """Top-1 and the area of the curve: class by class, 400 dense copies.
+
+    ``growing``: with one array that is copied whole for every class appended to it, as the
+    published code does (train_CIZSL.py, lines 414 to 468); else with one copy at the end.
+    """
+    noise_dim = generator.hidden.in_features - len(generator.text_projection.bias)
 
     def generate(text):
-        rows = []
+        parts = []
         for row in text:
-            z = torch.randn(
-                samples,
-                generator.hidden.in_features - len(generator.text_projection.bias),
-                generator=random,
-            )
-            rows.append(generator(z, row.repeat(samples, 1)).detach().numpy())
-        return np.vstack(rows).astype(np.float64)
+            z = torch.randn(samples, noise_dim, generator=random)
+            parts.append(generator(z, row.repeat(samples, 1)).detach().numpy().astype(np.float64))
+            if growing:
+                parts = [np.vstack(parts)]
+        return np.vstack(parts)
 
     num_seen, num_unseen = len(problem.seen_text), len(problem.unseen_text)
     unseen_features = problem.unseen_features.numpy()

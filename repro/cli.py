@@ -10,6 +10,8 @@ from pathlib import Path
 from repro.errors import InputError
 from repro.interrupt import Interrupted
 
+RUNS = Path("runs")
+
 
 class Parser(argparse.ArgumentParser):
     """argparse with one-line errors: the usage text stays behind ``--help``."""
@@ -47,9 +49,9 @@ def run(parser: argparse.ArgumentParser, arguments: list[str] | None = None) -> 
         return 0
 
 
-def default_folder(config: str, overrides: list[str], seed: int) -> Path:
-    """``runs/<file name>[<overrides>]/seed<seed>``: another setting is another folder."""
+def default_folder(config: str, overrides: list[str], seed: int, root: Path = RUNS) -> Path:
+    """``<root>/<file name>[<overrides>]/seed<seed>``: another setting is another folder."""
     others = [text for text in overrides if not text.startswith("seed=")]
     suffix = f"[{','.join(others)}]" if others else ""
     name = re.sub(r"[^\w\[\],.=+-]", "_", Path(config).stem + suffix)
-    return Path("runs") / name / f"seed{seed}"
+    return root / name / f"seed{seed}"

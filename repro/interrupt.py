@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: finish the step in hand, save, stop."""
+"""Ctrl-C, SIGTERM, and SIGUSR2 (the warning of SLURM): finish the step in hand, save, stop."""
 
 import signal
 import sys
@@ -9,14 +9,15 @@ class Interrupted(Exception):
 
 
 class StopRequest:
-    """While active, the first SIGINT or SIGTERM only sets a flag; the second interrupts at once.
+    """While active, the first signal only sets a flag. A second Ctrl-C interrupts at once; the
+    other two may come again, as schedulers send them, and change nothing.
 
     >>> with StopRequest() as stop:
     ...     stop.requested
     False
     """
 
-    signals = (signal.SIGINT, signal.SIGTERM)
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
 
     def __enter__(self) -> "StopRequest":
         self.requested = False
@@ -29,7 +30,9 @@ class StopRequest:
 
     def _handle(self, number: int, _frame) -> None:
         if self.requested:
-            raise KeyboardInterrupt
+            if number == signal.SIGINT:
+                raise KeyboardInterrupt
+            return
         self.requested = True
         name = signal.Signals(number).name
         print(f"\n{name}: finishing the step in hand, then saving", file=sys.stderr)

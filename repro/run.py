@@ -47,6 +47,11 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
+    def started(self) -> bool:
+        """Whether a run began here; one that could not start leaves no ``environment.json``."""
+        return (self.path / "environment.json").exists()
+
+    @property
     def complete(self) -> bool:
         return (self.path / "results.json").exists()
 
@@ -74,19 +79,23 @@ class RunFolder:
         self._lock.close()
 
     def _claim(self) -> None:
-        """Write the configuration into a new folder, or compare it with the one there.
-
-        A folder without ``environment.json`` is of a run that could not start, and counts as new.
-        """
-        file, content = self.path / "config.yaml", configuration.dump(self.settings)
-        if not (self.path / "environment.json").exists():
-            self.write("config.yaml", content)
+        """Write the configuration into a new folder, or compare it with the one there."""
+        if not self.started:
+            self.write("config.yaml", configuration.dump(self.settings))
         elif not self.resume:
             raise InputError(
                 f"{self.path}: holds a run already; add --resume to go on with it, or give another "
                 "folder with --out"
             )
-        elif file.read_text() != content:
+        else:
+            self.compare()
+
+    def compare(self) -> None:
+        """Raise :class:`InputError` if the run in the folder has another configuration.
+
+        Values are compared: a setting that is newer than the run has its default there."""
+        file = self.path / "config.yaml"
+        if configuration.load(file, type(self.settings)) != self.settings:
             raise InputError(f"{file}: differs from the configuration given; cannot resume")
 
     def record_environment(self, found: dict) -> None:

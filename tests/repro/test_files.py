@@ -97,6 +97,19 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
         RunFolder(tmp_path / "file" / "run", Few()).__enter__()
 
 
+def test_a_run_goes_on_where_a_setting_was_added_since(tmp_path):
+    class More(Few):
+        added: int = 5
+
+    with RunFolder(tmp_path, Few(value=2)) as folder:
+        folder.write("environment.json", {})
+    with RunFolder(tmp_path, More(value=2), resume=True):
+        pass
+    for other in (More(value=2, added=6), More(value=3)):
+        with pytest.raises(InputError, match="differs from the configuration"):
+            RunFolder(tmp_path, other, resume=True).__enter__()
+
+
 def test_environment_is_complete():
     described = environment("cpu", {"a.mat": "00"})
     assert described["packages"]["numpy"] == np.__version__
@@ -111,6 +124,10 @@ def test_first_signal_asks_second_interrupts():
         assert stop.requested
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
+    with StopRequest() as stop:  # a scheduler may repeat itself
+        for number in (signal.SIGUSR2, signal.SIGTERM, signal.SIGUSR2):
+            os.kill(os.getpid(), number)
+        assert stop.requested
     assert signal.getsignal(signal.SIGTERM) == before != stop._handle
 
 

@@ -126,18 +126,43 @@ class MatVariable:
 
     def read(self) -> np.ndarray:
         """The matrix (rows, columns) as float32, C-contiguous, a few columns at a time."""
+        with damage("a MAT-file"):  # which may claim any size
+            matrix = np.empty(self._checked_shape(), np.float32)
+        for start, block in self._columns():
+            matrix[:, start : start + len(block)] = block.T
+        return matrix
+
+    def read_transposed(self, order: np.ndarray | None = None) -> np.ndarray:
+        """The transpose (columns, rows) as float32, C-contiguous; row i is the column order[i].
+
+        ``order``: (columns,) a permutation, as the file has them if left out. No second copy of
+        the matrix is ever made.
+        """
+        rows, columns = self._checked_shape()
+        with damage("a MAT-file"):
+            matrix = np.empty((columns, rows), np.float32)
+        place = np.arange(columns)
+        if order is not None:
+            place[order] = np.arange(columns)
+        for start, block in self._columns():
+            matrix[place[start : start + len(block)]] = block
+        return matrix
+
+    def _checked_shape(self) -> tuple[int, int]:
         if self.dtype is None or len(self.shape) != 2 or 0 in self.shape:
             raise InputError(f"{self.name} must be a dense matrix of real numbers, not empty")
+        return self.shape
+
+    def _columns(self) -> Iterator[tuple[int, np.ndarray]]:
+        """A few columns at a time: the number of the first one, and they (count, rows)."""
         (rows, columns), size = self.shape, self.dtype.itemsize
         block = max(1, 2**22 // (rows * size))
         with damage("a MAT-file"), np.errstate(over="ignore"):  # an infinity is reported later
-            matrix = np.empty(self.shape, np.float32)
             for start in range(0, columns, block):
                 count = min(block, columns - start)
                 data = np.frombuffer(_take(self.stream, rows * count * size), self.dtype)
-                matrix[:, start : start + count] = data.reshape(count, rows).T
+                yield start, data.reshape(count, rows)
             self.stream.read(64)  # what is compressed ends with a checksum, which this compares
-        return matrix
 
 
 @contextmanager

@@ -121,7 +121,7 @@ def inspect(options) -> int:
 
 
 def cells(options) -> int:
-    from cizsl.data import LAYOUTS, dataset_folder, split_files
+    from cizsl.birdfiles import LAYOUTS, dataset_folder, split_files
 
     for dataset in LAYOUTS:
         folder = dataset_folder(options.folder, dataset)

@@ -2,21 +2,19 @@
 
 A split of a dataset is six files, by role: "text" (C, V), "ids" of the seen and unseen classes,
 "train_features" (N, D), "test_features" (M, D), "train_labels" (N,) and "test_labels" (M,). Labels
-are pickles, a format that can run any program: `LabelUnpickler` admits what integers need.
+are pickles, a format that can run any program: `NumberUnpickler` admits what numbers need.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
-import pickle
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from cizsl.matfile import NUMBERS, damage, mat_variables
+from cizsl.matfile import damage, mat_variables
 from repro.errors import InputError
+from repro.pickles import NumberUnpickler, PickledArray
 
 LAYOUTS = {
     "CUB": {
@@ -61,20 +59,77 @@ LAYOUTS = {
 
 
 SOURCES = "data/README.md says where to get it, `cizsl data toy` makes a stand-in"
+BUILT = "docs/data.md says how to build it (`cizsl data text`, `images`, `splits`)"
+
+
+OWN_TEXT = "{}_Porter_TFIDF.mat"  # the same layout under a name of one's own, see `dataset_layout`
+OWN_SPLIT = {
+    "ids": "train_test_split_{}.mat",
+    "train_features": "pfc_feat_train_{}.mat",
+    "test_features": "pfc_feat_test_{}.mat",
+    "train_labels": "labels_train_{}.pkl",
+    "test_labels": "labels_test_{}.pkl",
+}
+CLASSES = "classes.txt"  # no published dataset has it: the name of each row of the text
+
+
+def dataset_layout(dataset: str) -> dict[str, str]:
+    """ "folder", "text" and "terms" of a dataset: as published, or after a name of one's own."""
+    if dataset in LAYOUTS:
+        return {role: LAYOUTS[dataset][role] for role in ("folder", "text", "terms")}
+    text = OWN_TEXT.format(dataset)
+    return {"folder": dataset, "text": text, "terms": text.replace(".mat", "_term.mat")}
+
+
+def split_layout(dataset: str, split: str) -> dict[str, str]:
+    """The names of the five files that belong to one split of a dataset, by role."""
+    if dataset in LAYOUTS:
+        return LAYOUTS[dataset][split]
+    return {role: name.format(split) for role, name in OWN_SPLIT.items()}
+
+
+def dataset_of(folder: Path) -> str:
+    """The dataset whose folder this is, by the folder's name."""
+    name = folder.resolve().name
+    return next((known for known in LAYOUTS if LAYOUTS[known]["folder"] == name), name)
 
 
 def dataset_folder(root: str | Path, dataset: str) -> Path | None:
     """The folder of `dataset` in `root`, or `root` itself where that is the dataset's folder."""
-    root, layout = Path(root), LAYOUTS[dataset]
-    if (root / layout["folder"]).is_dir():
-        return root / layout["folder"]
-    named = root.is_dir() and root.resolve().name == layout["folder"]
-    return root if named or (root / layout["text"]).is_file() else None
+    root, names = Path(root), dataset_layout(dataset)
+    if (root / names["folder"]).is_dir():
+        return root / names["folder"]
+    named = root.is_dir() and root.resolve().name == names["folder"]
+    return root if named or (root / names["text"]).is_file() else None
+
+
+def datasets_in(root: str | Path) -> list[tuple[Path, str]]:
+    """Every dataset folder in `root`, or `root` itself, with its name: published, then one's own.
+
+    One's own is known by its text, whose file has the name in it.
+    """
+    found = [(folder, known) for known in LAYOUTS if (folder := dataset_folder(root, known))]
+    text = OWN_TEXT.format("*")
+    for path in sorted([*Path(root).glob(text), *Path(root).glob(f"*/{text}")]):
+        found.append((path.parent, path.name.removesuffix(text[1:])))
+    return found
+
+
+def splits_in(folder: Path, dataset: str) -> list[str]:
+    """The splits whose class ids are in the folder, easy before hard before others."""
+    if dataset in LAYOUTS:
+        names = [
+            name for name in ("easy", "hard") if (folder / LAYOUTS[dataset][name]["ids"]).is_file()
+        ]
+        return names
+    before, after = OWN_SPLIT["ids"].split("{}")
+    files = sorted(folder.glob(f"{before}*{after}"))
+    return [path.name.removeprefix(before).removesuffix(after) for path in files]
 
 
 def split_files(folder: Path, dataset: str, split: str) -> dict[str, Path]:
     """The six files that a split needs, by role."""
-    names = {"text": LAYOUTS[dataset]["text"], **LAYOUTS[dataset][split]}
+    names = {"text": dataset_layout(dataset)["text"], **split_layout(dataset, split)}
     return {role: folder / name for role, name in names.items()}
 
 
@@ -112,63 +167,10 @@ def _matrix(path: Path, variable: str) -> np.ndarray:
 
 
 def read_labels(path: Path) -> np.ndarray:
-    """The labels (N,) in the file's own integer type; `LabelUnpickler` says what is admitted."""
+    """The labels (N,) in the file's own integer type; `repro.pickles` says what is admitted."""
     with damage("a pickle of labels"), path.open("rb") as file:
-        found = LabelUnpickler(file, encoding="latin1").load()
+        found = NumberUnpickler(file, encoding="latin1").load()
         labels = found.values if isinstance(found, PickledArray) else np.asarray(found).ravel()
     if labels.dtype.kind not in "iu" or not labels.size:
         raise InputError(f"labels must be integers, found {labels.size} of type {labels.dtype}")
     return labels
-
-
-class LabelUnpickler(pickle.Unpickler):
-    """Reads arrays of integers, and lists of them, and runs nothing that the file names.
-
-    A pickle is a program: it names functions and calls them. Those of labels need four of numpy's
-    (numpy 2 moved `numpy.core` to `numpy._core`). A protocol-2 pickle written by Python 3 needs a
-    fifth, since that protocol has no bytes and spells them `_codecs.encode(text, "latin1")`. They
-    are replaced by the few lines below, since numpy's own can be made to corrupt memory. Any other
-    name raises `InputError` before it is looked up, let alone called.
-    """
-
-    def find_class(self, module: str, name: str) -> Callable:
-        try:
-            return ADMITTED[module.replace("numpy._core.", "numpy.core."), name]
-        except KeyError:
-            called = f"{module}.{name}"
-            raise InputError(f"refused to call {called!r}, as labels need no such thing") from None
-
-
-class PickledType:
-    """numpy.dtype("u2", ...), whose byte order follows as the second item of its state."""
-
-    def __init__(self, code: str, *_: object):
-        self.code, self.order = code, "="
-
-    def __setstate__(self, state: tuple) -> None:
-        self.order = state[1]
-
-    def decode(self, data: bytes | str) -> np.ndarray:
-        if self.code not in NUMBERS.values() or self.order not in "<>=|":
-            raise InputError(f"labels must be integers, found the type {self.order}{self.code}")
-        data = data.encode("latin1") if isinstance(data, str) else data  # Python 2: str is bytes
-        return np.frombuffer(data, np.dtype(self.order + self.code))
-
-
-class PickledArray:
-    """What numpy.core.multiarray._reconstruct(numpy.ndarray, ...) makes, before it is filled."""
-
-    def __setstate__(self, state: tuple) -> None:
-        _, shape, dtype, _, data = state
-        self.values = dtype.decode(data)
-        if math.prod(shape) != self.values.size:
-            raise InputError(f"damaged: {self.values.size} labels for the shape {shape}")
-
-
-ADMITTED = {
-    ("numpy.core.multiarray", "_reconstruct"): lambda array, shape, code: array(),
-    ("numpy.core.multiarray", "scalar"): lambda dtype, data: dtype.decode(data)[0],
-    ("numpy", "ndarray"): PickledArray,
-    ("numpy", "dtype"): PickledType,
-    ("_codecs", "encode"): lambda text, encoding: text.encode("latin1"),
-}

@@ -17,24 +17,33 @@ a division by the variance, not by the standard deviation. Its results depend on
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import scipy.io
 import torch
 from torch import Tensor
 
 from cizsl.birdchecks import read_split
-from cizsl.birdfiles import LAYOUTS, SOURCES, dataset_folder, split_files
+from cizsl.birdfiles import (
+    BUILT,
+    LAYOUTS,
+    SOURCES,
+    dataset_folder,
+    dataset_layout,
+    split_files,
+    split_layout,
+)
+from cizsl.birdwriters import write_ids, write_labels, write_mat
 from cizsl.zsldata import ZSLData
 from repro.errors import InputError
 
 
 def load_birds(root: str | Path, dataset: str = "CUB", split: str = "easy") -> ZSLData:
-    """Read one split of "CUB" or "NAB"; `root` holds their folders, or is the dataset's own folder.
+    """Read one split of "CUB", "NAB" or a dataset of one's own in the same layout.
+
+    `root` holds the dataset's folder, or is that folder.
 
     Files are hashed and converted piece by piece: of a NABirds folder at full size (685 MiB) the
     peak memory was 1.03 times the arrays returned, stored as float32 and as float64 alike.
@@ -42,15 +51,16 @@ def load_birds(root: str | Path, dataset: str = "CUB", split: str = "easy") -> Z
     Raises `InputError` for an unknown dataset or split, for missing files (all named at once), and
     for whatever `read_split` finds.
     """
-    if dataset not in LAYOUTS or split not in ("easy", "hard"):
+    known = dataset in LAYOUTS and split in ("easy", "hard")
+    if dataset.upper() in LAYOUTS and not known:
         names = " or ".join(LAYOUTS)
         raise InputError(f"no split {split!r} of {dataset!r}: expected easy or hard of {names}")
-    folder = dataset_folder(root, dataset)
+    folder, origin = dataset_folder(root, dataset), SOURCES if known else BUILT
     if folder is None:
-        raise InputError(f"{root}: no folder {LAYOUTS[dataset]['folder']} here; {SOURCES}")
+        raise InputError(f"{root}: no folder {dataset_layout(dataset)['folder']} here; {origin}")
     paths = split_files(folder, dataset, split).values()
     if missing := [path.name for path in paths if not path.is_file()]:
-        raise InputError(f"{folder}: missing {', '.join(missing)}; {SOURCES}")
+        raise InputError(f"{folder}: missing {', '.join(missing)}; {origin}")
     read = read_split(folder, dataset, split)
     if errors := [finding for finding in read.findings if finding.level == "error"]:
         more = f" (`cizsl data verify` lists {len(errors) - 1} more)" if errors[1:] else ""
@@ -166,31 +176,21 @@ def write_birds(
 ) -> Path:
     """Write the published layout under `root` and return the dataset's folder.
 
-    text: (classes, V); terms: V strings; splits: "easy" and "hard" to a `BirdSplit` (either may be
-    left out). The published file names are kept whatever V is, because readers look for those
-    names: a `7551D` in a name says nothing about the number of terms in the file.
+    text: (classes, V); terms: V strings, or none; splits: "easy", "hard" (of one's own dataset any
+    name) to a `BirdSplit`. The published file names are kept whatever V is, because readers look
+    for those names: a `7551D` in a name says nothing about the number of terms in the file.
+    The same arrays give the same bytes.
     """
-    layout = LAYOUTS[dataset]
-    folder = Path(root) / layout["folder"]
-    folder.mkdir(parents=True, exist_ok=True)
-
-    def save(name: str, variables: dict[str, np.ndarray]) -> None:
-        scipy.io.savemat(folder / name, variables, do_compression=compress)
-
-    save(layout["text"], {"PredicateMatrix": text})
-    save(layout["terms"], {"TFIDF_Term": np.array(terms, dtype=np.str_)})
+    names = dataset_layout(dataset)
+    folder = Path(root) / names["folder"]
+    write_mat(folder / names["text"], {"PredicateMatrix": text}, compress)
+    if len(terms):
+        write_mat(folder / names["terms"], {"TFIDF_Term": np.array(terms, np.str_)}, compress)
     for name, split in splits.items():
-        files = layout[name]
-        ids = {"train_cid": split.train_ids, "test_cid": split.test_ids}
-        save(files["ids"], {key: np.asarray(value)[None] for key, value in ids.items()})
+        files = split_layout(dataset, name)
+        write_ids(folder / files["ids"], split.train_ids, split.test_ids)
         for part in ("train", "test"):
-            save(files[f"{part}_features"], {"pfc_feat": getattr(split, f"{part}_features")})
-            labels = np.asarray(getattr(split, f"{part}_labels"), dtype=np.uint16)
-            (folder / files[f"{part}_labels"]).write_bytes(_published_pickle(labels))
+            features = {"pfc_feat": getattr(split, f"{part}_features")}
+            write_mat(folder / files[f"{part}_features"], features, compress)
+            write_labels(folder / files[f"{part}_labels"], getattr(split, f"{part}_labels"))
     return folder
-
-
-def _published_pickle(labels: np.ndarray) -> bytes:
-    """Protocol 2 under numpy's old module name, which numpy 1 and the published code can read."""
-    data = pickle.dumps(labels, protocol=2)
-    return data.replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")

@@ -1,0 +1,64 @@
+"""Data of one's own: the published layout under another name."""
+
+import numpy as np
+import pytest
+
+from cizsl import birdfiles, data
+from cizsl.birdwriters import HEADING
+from repro.errors import InputError
+from tests.cizsl.test_data import bird_split
+
+TEXT = np.random.default_rng(1).random((6, 5))
+
+
+def write(root, dataset="finches", splits=("easy", "islands")):
+    made = {name: bird_split(seed) for seed, name in enumerate(splits)}
+    return data.write_birds(root, dataset, TEXT, list("abcde"), made), made
+
+
+def test_the_published_layout_under_a_name_of_ones_own(tmp_path):
+    folder, made = write(tmp_path)
+    assert sorted(path.name for path in folder.glob("*islands*")) == [
+        "labels_test_islands.pkl",
+        "labels_train_islands.pkl",
+        "pfc_feat_test_islands.mat",
+        "pfc_feat_train_islands.mat",
+        "train_test_split_islands.mat",
+    ]
+    for root in (tmp_path, folder):
+        read = data.load(root, "finches", "islands")
+        assert (read.dataset, read.split) == ("finches", "islands")
+        np.testing.assert_array_equal(read.train_features, made["islands"].train_features)
+        np.testing.assert_array_equal(read.test_labels, made["islands"].test_labels)
+        np.testing.assert_array_equal(read.unseen_text, TEXT[[4, 1]].astype(np.float32))
+        assert birdfiles.datasets_in(root) == [(folder, "finches")]
+    assert birdfiles.dataset_of(folder) == "finches"
+    assert birdfiles.splits_in(folder, "finches") == ["easy", "islands"]
+    with pytest.raises(InputError, match=r"missing train_test_split_hard.mat.*docs/data.md says"):
+        data.load(tmp_path, "finches", "hard")
+    with pytest.raises(InputError, match=r"no folder wrens here; docs/data.md"):
+        data.load(tmp_path, "wrens")
+    with pytest.raises(InputError, match="no layout 'hdf': expected published"):
+        data.load(tmp_path, "finches", "easy", "hdf")
+
+
+def test_published_datasets_are_found_beside_ones_own(tmp_path):
+    write(tmp_path, "CUB", ["easy", "hard"])
+    write(tmp_path)
+    found = [(tmp_path / "CUB2011", "CUB"), (tmp_path / "finches", "finches")]
+    assert birdfiles.datasets_in(tmp_path) == found
+    assert birdfiles.dataset_of(tmp_path / "CUB2011") == "CUB"
+    assert birdfiles.splits_in(tmp_path / "CUB2011", "CUB") == ["easy", "hard"]
+
+
+def test_the_same_arrays_give_the_same_bytes(tmp_path):
+    """No date in the files; and no half-precision numbers, which MAT-files do not have."""
+    one, _ = write(tmp_path / "one")
+    two, _ = write(tmp_path / "two")
+    for path in one.iterdir():
+        assert path.read_bytes() == (two / path.name).read_bytes()
+        assert path.suffix == ".pkl" or path.read_bytes().startswith(HEADING)
+    half = TEXT.astype(np.float16)
+    data.write_birds(tmp_path / "half", "finches", half, [], {"easy": bird_split()})
+    read = data.load(tmp_path / "half", "finches")
+    np.testing.assert_array_equal(read.unseen_text, half[[4, 1]].astype(np.float32))

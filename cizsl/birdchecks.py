@@ -69,7 +69,7 @@ def _problems(arrays: dict[str, np.ndarray]) -> Problems:
         yield from _part_problems(part, arrays)
     both = np.intersect1d(*(arrays.get(role, []) for role in ("train_ids", "test_ids")))
     if both.size:
-        yield "error", "test_ids", f"classes both seen and unseen: {_few(both)}"
+        yield "error", "test_ids", f"classes both seen and unseen: {few(both)}"
     features = [arrays[r] for r in ("train_features", "test_features") if r in arrays]
     if len({x.shape[1] for x in features}) > 1:
         seen, unseen = (x.shape[1] for x in features)
@@ -90,24 +90,25 @@ def _part_problems(part: str, arrays: dict[str, np.ndarray]) -> Problems:
 def _id_problems(part: str, ids: np.ndarray, text: np.ndarray | None) -> Problems:
     unique, times = np.unique(ids, return_counts=True)
     if (times > 1).any():
-        yield "error", f"{part}_ids", f"{part}_cid repeats the classes {_few(unique[times > 1])}"
+        yield "error", f"{part}_ids", f"{part}_cid repeats the classes {few(unique[times > 1])}"
     last = ids.max() if text is None else len(text)
     outside = unique[(unique < 1) | (unique > last)]
     if outside.size:
         expected = f"expected 1 to {last}, the rows of the text"
-        yield "error", f"{part}_ids", f"{part}_cid holds {_few(outside)}; {expected}"
+        yield "error", f"{part}_ids", f"{part}_cid holds {few(outside)}; {expected}"
 
 
 def _label_problems(part: str, labels: np.ndarray, classes: int) -> Problems:
     outside = np.setdiff1d(labels, np.arange(classes))
     if outside.size:
         expected = f"expected 0 to {classes - 1}, as {part}_cid has {classes} classes"
-        yield "error", f"{part}_labels", f"labels {_few(outside)} are out of range; {expected}"
+        yield "error", f"{part}_labels", f"labels {few(outside)} are out of range; {expected}"
     empty = np.setdiff1d(np.arange(classes), labels)
     if empty.size:
-        yield "note", f"{part}_labels", f"no images for the labels {_few(empty)}"
+        yield "note", f"{part}_labels", f"no images for the labels {few(empty)}"
 
 
-def _few(values: np.ndarray) -> str:
+def few(values: np.ndarray) -> str:
+    """The first five, and how many more there are."""
     more = f" and {len(values) - 5} more" if len(values) > 5 else ""
     return ", ".join(map(str, values[:5])) + more

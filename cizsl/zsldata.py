@@ -20,6 +20,10 @@ class ZSLData:
     seen_text: (S, V), unseen_text: (U, V) float32; a class without an article is a row of zeros.
     seen_ids: (S,), unseen_ids: (U,) int64 class ids, one-based: label k is the class ids[k].
     files: file name to SHA-256 (hex) of each file read; toy: a `TOY.md` marks invented data.
+
+    Layouts that say more than the birds' fill what follows; None: the protocols take their own.
+    seen_test_features: (M', D), seen_test_labels: (M',) in [0, S): images of seen classes that
+    measure seen accuracy. validation_classes: (K,) the labels, of the seen classes, that validate.
     """
 
     dataset: str
@@ -34,6 +38,9 @@ class ZSLData:
     unseen_ids: np.ndarray
     files: dict[str, str]
     toy: bool
+    seen_test_features: np.ndarray | None = None
+    seen_test_labels: np.ndarray | None = None
+    validation_classes: np.ndarray | None = None
 
     @property
     def num_seen(self) -> int:

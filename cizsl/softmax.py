@@ -1,0 +1,90 @@
+r"""A linear softmax classifier, fitted to synthetic (and real) features until it has converged.
+
+f-CLSWGAN turns zero-shot learning into an ordinary classification: synthetic features of the
+classes that have no images stand in for them, and a linear softmax is trained on those,
+
+    p(y | x) = softmax(W x + b)_y ,     min  (1/M) sum_i -log p(y_i | x_i) + (lambda/2) |W|^2 .
+
+There it is trained by Adam for a fixed number of epochs, without a penalty: on features that can be
+separated the weights then grow as long as training goes on, and how long decides. The penalty
+makes the objective strictly convex in W, so that the result does not depend on how it was found;
+b has no penalty. scikit-learn's ``LogisticRegression(C=1 / (lambda M))`` has the same minimum.
+
+The fit is L-BFGS over all M features at once, on their device: no random number, no batch size, no
+learning rate. Features are centred first, which changes nothing but b and the speed.
+
+Source: Xian et al., CVPR 2018 (f-CLSWGAN, arXiv:1712.00981), section 3.3, eq. 5.
+"""
+
+import warnings
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+HISTORY = 20  # pairs of steps that L-BFGS remembers
+
+
+@dataclass(frozen=True, eq=False)
+class Softmax:
+    """weight (C, D), bias (C,); ``slope``: the largest component of the objective's gradient."""
+
+    weight: Tensor
+    bias: Tensor
+    slope: float
+
+    def log_probabilities(self, features_ND: Tensor) -> Tensor:
+        """log p(y | x) for every class: (N, D) -> (N, C)."""
+        x = features_ND.to(self.weight.dtype)
+        return torch.addmm(self.bias, x, self.weight.T).log_softmax(1)
+
+
+def fit(
+    features_MD: Tensor,
+    labels_M: Tensor,
+    num_classes: int,
+    *,
+    penalty: float = 1e-4,
+    tolerance: float = 1e-5,
+    max_steps: int = 1000,
+) -> Softmax:
+    """The minimum of the objective above: no component of its gradient exceeds ``tolerance``.
+
+    Args: features (M, D) with labels (M,) in [0, C); ``penalty``, lambda > 0. Warns, in one line,
+    where it stopped before: after ``max_steps`` steps, or when rounding stood in the way.
+    """
+    mean = features_MD.mean(0)
+    x = features_MD - mean
+    weight = torch.zeros(num_classes, x.shape[1], dtype=x.dtype, device=x.device)
+    bias = torch.zeros(num_classes, dtype=x.dtype, device=x.device)
+    optimiser = torch.optim.LBFGS(
+        [weight.requires_grad_(), bias.requires_grad_()],
+        max_iter=max_steps,
+        max_eval=10 * max_steps,
+        tolerance_grad=tolerance,
+        tolerance_change=0.0,
+        history_size=HISTORY,
+        line_search_fn="strong_wolfe",
+    )
+
+    def objective() -> Tensor:
+        optimiser.zero_grad()
+        loss = cross_entropy(torch.addmm(bias, x, weight.T), labels_M)
+        loss = loss + penalty / 2 * weight.square().sum()
+        loss.backward()
+        return loss
+
+    with torch.enable_grad():
+        optimiser.step(objective)
+        objective()
+    slope = torch.cat([weight.grad.ravel(), bias.grad]).abs().max().item()
+    if not slope <= tolerance:
+        warnings.warn(
+            f"softmax classifier: it stopped where the largest gradient is {slope:.1e}, not "
+            f"{tolerance:.0e} as asked for; a larger evaluation.penalty converges faster",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    weight, bias = weight.detach(), bias.detach()
+    return Softmax(weight, bias - weight @ mean, slope)

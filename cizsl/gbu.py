@@ -1,6 +1,6 @@
 """The attribute benchmarks of Xian et al., in the layout of their archive `xlsa17`.
 
-A dataset is a folder with its name and two MAT-files: N images, C classes, A attributes, D features.
+A dataset is a folder with its name and two MAT-files: N images, C classes, A attributes, D numbers:
 
     res101.mat       features (D, N), pooled from a ResNet-101, D = 2048; labels (N, 1), classes
                      from one

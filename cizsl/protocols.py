@@ -11,6 +11,9 @@ selects on the test set; it is here because the published numbers were made so.
 share of every seen class's images. All choices are made on the validation problem. Then one
 training on all seen classes, and one look at the test classes.
 
+Data that bring test images of seen classes (GBU) have seen accuracy measured on those, in both
+protocols, and data that bring validation classes use them in the place of the carved ones.
+
 Source: train_CIZSL.py, lines 387 to 456 and 533 to 552; Xian et al. (arXiv:1707.00600), section 3
 for validation classes that are disjoint from training and test classes.
 """
@@ -56,18 +59,16 @@ class _Images:
 
 def reference_problem(data: ZSLData, normalisation: str, device: torch.device) -> Problem:
     """The published problem: all training images, and the test classes."""
-    train = _Images(data.train_features, np.arange(len(data.train_labels)), data.train_labels)
     texts = data.seen_text, data.unseen_text
-    return _problem(train, None, _test(data), texts, normalisation, device)
+    return _problem(_train(data), _seen_test(data), _test(data), texts, normalisation, device)
 
 
 def strict_test_problem(
     data: ZSLData, normalisation: str, device: torch.device, heldout: float, seed: int
 ) -> Problem:
-    """All seen classes, a share ``heldout`` of their images kept for seen accuracy; the test
-    classes."""
-    rows = np.arange(len(data.train_labels))
-    train, seen = _hold_out(data, rows, data.train_labels, heldout, (seed, 1))
+    """All seen classes, a share ``heldout`` of their images kept for seen accuracy unless the data
+    bring images for that; the test classes."""
+    train, seen = _for_the_end(data, heldout, seed)
     texts = data.seen_text, data.unseen_text
     return _problem(train, seen, _test(data), texts, normalisation, device)
 
@@ -80,16 +81,18 @@ def validation_problem(
     seed: int,
     fraction: float,
 ) -> Problem:
-    """The same shape of problem without the test classes: a share ``fraction`` of the seen
-    classes plays the unseen ones. The images that :func:`strict_test_problem` holds out are left
-    out, so that nothing measured at the end takes part in a choice."""
-    chosen = validation_classes(data.num_seen, fraction, seed)
+    """The same shape of problem without the test classes: the data's validation classes, or a
+    share ``fraction`` of the seen ones, play the unseen ones. The images that
+    :func:`strict_test_problem` holds out are left out, so that nothing measured at the end takes
+    part in a choice."""
+    chosen = data.validation_classes
+    if chosen is None:
+        chosen = validation_classes(data.num_seen, fraction, seed)
     kept = np.setdiff1d(np.arange(data.num_seen), chosen)
     new_label = np.empty(data.num_seen, np.int64)
     new_label[kept], new_label[chosen] = np.arange(len(kept)), np.arange(len(chosen))
     labels, is_unseen = new_label[data.train_labels], np.isin(data.train_labels, chosen)
-    everything = np.arange(len(labels))
-    free = _hold_out(data, everything, data.train_labels, heldout, (seed, 1))[0].rows
+    free = _for_the_end(data, heldout, seed)[0].rows
     rows = free[~is_unseen[free]]
     train, seen = _hold_out(data, rows, labels[rows], heldout, (seed, 2))
     rows = free[is_unseen[free]]
@@ -107,6 +110,14 @@ def validation_classes(num_seen: int, fraction: float, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng([seed, 0]).permutation(num_seen)[:count])
 
 
+def _for_the_end(data: ZSLData, heldout: float, seed: int) -> tuple[_Images, _Images]:
+    """Images to learn from, and those of seen classes that only the last evaluation sees."""
+    if (seen := _seen_test(data)) is not None:
+        return _train(data), seen
+    rows = np.arange(len(data.train_labels))
+    return _hold_out(data, rows, data.train_labels, heldout, (seed, 1))
+
+
 def _hold_out(data: ZSLData, rows, labels, share, stream) -> tuple[_Images, _Images]:
     """Split images: of every class, a share (at least one image, if it has two) is held out."""
     order = np.random.default_rng(stream).permutation(len(data.train_labels))[rows]
@@ -119,8 +130,19 @@ def _hold_out(data: ZSLData, rows, labels, share, stream) -> tuple[_Images, _Ima
     return parts[0], parts[1]
 
 
+def _train(data: ZSLData) -> _Images:
+    return _Images(data.train_features, np.arange(len(data.train_labels)), data.train_labels)
+
+
 def _test(data: ZSLData) -> _Images:
     return _Images(data.test_features, np.arange(len(data.test_labels)), data.test_labels)
+
+
+def _seen_test(data: ZSLData) -> _Images | None:
+    labels = data.seen_test_labels
+    if labels is None:
+        return None
+    return _Images(data.seen_test_features, np.arange(len(labels)), labels)
 
 
 def _problem(train, seen, unseen, texts, normalisation, device) -> Problem:

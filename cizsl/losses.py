@@ -104,7 +104,9 @@ def l2(generator: Generator) -> Tensor:
 
 def l21(generator: Generator) -> Tensor:
     """sum_v |W_r e_v|: the norms of the text projection's columns, one for each term, so that
-    whole terms drop out. Source: GAZSL eq. 7."""
+    whole terms drop out; 0 where there is no projection. Source: GAZSL eq. 7."""
+    if generator.text_projection is None:
+        return generator.hidden.weight.new_zeros(())
     return torch.linalg.vector_norm(generator.text_projection.weight, dim=0).sum()
 
 

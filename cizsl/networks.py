@@ -26,7 +26,8 @@ class Generator(nn.Module):
     """Visual features from noise and class text.
 
     Args: widths of the text (V), the features (D), the noise (Z), the reduced text (R) and the
-    hidden layer (H). Weights are Xavier-normal, biases zero.
+    hidden layer (H). Weights are Xavier-normal, biases zero. R = 0: no W_r, the text enters the
+    hidden layer as it is, as GAZSL has it for attributes, which are few and without noise.
     """
 
     def __init__(
@@ -39,22 +40,23 @@ class Generator(nn.Module):
     ):
         super().__init__()
         self.noise_dim = noise_dim
-        self.text_projection = nn.Linear(text_dim, text_embed_dim)
-        self.hidden = nn.Linear(noise_dim + text_embed_dim, hidden_dim)
+        self.text_projection = nn.Linear(text_dim, text_embed_dim) if text_embed_dim else None
+        self.hidden = nn.Linear(noise_dim + (text_embed_dim or text_dim), hidden_dim)
         self.output = nn.Linear(hidden_dim, feature_dim)
         self.apply(_xavier_normal)
 
     def project(self, text_BV: Tensor) -> Tensor:
         """W_t W_r t, the linear part of the text's way to the hidden layer: (B, V) -> (B, H)."""
-        embedded = F.linear(text_BV, self.text_projection.weight)
-        return F.linear(embedded, self.hidden.weight[:, self.noise_dim :])
+        if self.text_projection is not None:
+            text_BV = F.linear(text_BV, self.text_projection.weight)
+        return F.linear(text_BV, self.hidden.weight[:, self.noise_dim :])
 
     def decode(self, z_BZ: Tensor, projected_BH: Tensor) -> Tensor:
         """Features from noise (B, Z) and projected text (B, H): (B, D) in (-1, 1)."""
-        noise_weight, text_weight = self.hidden.weight.split(
-            [self.noise_dim, self.text_projection.out_features], dim=1
-        )
-        bias = F.linear(self.text_projection.bias, text_weight, self.hidden.bias)
+        noise_weight, text_weight = self.hidden.weight.tensor_split([self.noise_dim], dim=1)
+        bias = self.hidden.bias
+        if self.text_projection is not None:
+            bias = F.linear(self.text_projection.bias, text_weight, bias)
         hidden = F.leaky_relu(F.linear(z_BZ, noise_weight, bias) + projected_BH)
         return self.output(hidden).tanh()
 

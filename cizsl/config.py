@@ -7,7 +7,7 @@ code does. A YAML file states only what it changes.
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from repro.config import Settings
 
@@ -17,6 +17,15 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Exponent = PositiveFloat | Literal["learned"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]  # also of files
+
+
+def _ascending(weights: tuple[float, ...]) -> tuple[float, ...]:
+    if len(set(weights)) < len(weights):
+        raise ValueError(f"expected different weights, got {list(weights)}")
+    return tuple(sorted(weights))
+
+
+Candidates = Annotated[tuple[NonNegative, ...], Field(min_length=2), AfterValidator(_ascending)]
 
 
 class Data(Settings):
@@ -48,15 +57,19 @@ class Creativity(Settings):
     form: Literal["exact", "published"] = "exact"
     alpha: Exponent = 0.5
     beta: Exponent = 0.5
-    weight: NonNegative = 0.1
+    weight: NonNegative | Candidates = Field(
+        0.1, description="a list: one of these, chosen on validation classes (strict)"
+    )
     realness: NonNegative = Field(1.0, description="weight of -E[D(x_h)] on hallucinated samples")
-    mixing: tuple[Unit, Unit] = (0.2, 0.8)
+    mixing: tuple[Unit, Unit] = Field(
+        (0.2, 0.8), description="range of the mixing weight; [1, 1]: texts of single classes"
+    )
     published_pairs: bool = Field(False, description="pair classes by shuffling a batch")
 
     @model_validator(mode="after")
     def _check(self):
-        if self.mixing[0] >= self.mixing[1]:
-            raise ValueError(f"mixing: expected low < high, got {list(self.mixing)}")
+        if self.mixing[0] > self.mixing[1]:
+            raise ValueError(f"mixing: expected low <= high, got {list(self.mixing)}")
         divides = self.divergence in ("sharma_mittal", "renyi")
         if self.form == "published" and divides and self.beta == 1:
             raise ValueError("beta: the published form divides by beta - 1; 0.9999 was used")
@@ -118,6 +131,7 @@ class Compute(Settings):
 class CIZSL(Settings):
     """One experiment."""
 
+    name: str = Field("", max_length=60, description="what tables call it; else its settings")
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     data: Data = Data()
     model: Model = Model()
@@ -130,6 +144,20 @@ class CIZSL(Settings):
     @property
     def method(self) -> str:
         return "GAZSL" if self.creativity.divergence == "none" else "CIZSL"
+
+    @property
+    def searches(self) -> bool:
+        """Whether the creativity weight is to be chosen; GAZSL has none."""
+        return isinstance(self.creativity.weight, tuple) and self.method == "CIZSL"
+
+    @model_validator(mode="after")
+    def _has_validation_classes(self):
+        if self.searches and self.evaluation.protocol == "reference":
+            raise ValueError(
+                "creativity.weight: one of a list is chosen on validation classes, which the "
+                "reference protocol does not have; give one weight, or evaluation.protocol: strict"
+            )
+        return self
 
     @model_validator(mode="after")
     def _evaluates(self):

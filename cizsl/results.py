@@ -51,7 +51,8 @@ def summarise(
     """The content of ``results.json``; every metric is a fraction in [0, 1].
 
     ``metrics.final`` is the last evaluation. The reference protocol adds ``best_on_test``; the
-    strict one ``selected``: the one evaluation after training as long as validation chose.
+    strict one ``selected``: the one evaluation after training as long as validation chose, with
+    the creativity weight that it chose, if it did.
     """
     final = scores(records[-1])
     reference = config.evaluation.protocol == "reference"
@@ -81,5 +82,7 @@ def write(folder: RunFolder, summary: dict, curves: dict[str, torch.Tensor]) -> 
     arrays = {name: curve.cpu().numpy() for name, curve in curves.items()}
     write_atomically(folder.path / "curves.npz", lambda file: np.savez_compressed(file, **arrays))
     figures.seen_unseen(folder.path / "seen_unseen.png", arrays, summary)
-    figures.training(folder.path / "training.png", folder.read_log("metrics"))
+    weight = (summary["creativity"] or {}).get("weight")  # of several, show the chosen one
+    records = [r for r in folder.read_log("metrics") if r.get("weight", weight) == weight]
+    figures.training(folder.path / "training.png", records)
     folder.write("results.json", summary)

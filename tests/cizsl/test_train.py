@@ -65,6 +65,7 @@ VARIANTS = {
     "learned": {"creativity": {"form": "published", "alpha": "learned", "beta": "learned"}},
     "new_class": {"creativity": {"divergence": "new_class"}},
     "gazsl": {"creativity": {"divergence": "none"}},
+    "search": {"evaluation": {"protocol": "strict"}, "creativity": {"weight": [0, 0.1, 1e40]}},
 }
 
 

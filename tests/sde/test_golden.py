@@ -84,8 +84,10 @@ def test_tables_of_the_discrete_models(golden):
     assert_near(std, arrays["f64tab/vp/table_sqrt_1m_alphas_cumprod"], 1e-11)
 
 
-@pytest.mark.parametrize("variant, tolerance", [("f64", 1e-10), ("f32", 2e-6)])
+@pytest.mark.parametrize("variant, tolerance", [("f64", 1e-10), ("f32", 6e-7)])
 def test_single_predictor_and_corrector_steps(golden, variant, tolerance):
+    """In float32 ours are within 2e-7 of the published values in float64; the published float32
+    itself is off by 5.4e-7 (VE predictors)."""
     arrays, cases = golden("predictor_corrector_single")
     dtype = torch.float64 if variant == "f64" else torch.float32
     noise, t = tensor(arrays["noise"]).to(dtype), tensor(arrays["t"]).double()
@@ -107,6 +109,8 @@ def test_single_predictor_and_corrector_steps(golden, variant, tolerance):
             x, x_mean = part.step(x, interval, noise[i])
         assert_near(x, arrays[f"{case['id']}/x"], tolerance)
         assert_near(x_mean, arrays[f"{case['id']}/x_mean"], tolerance)
+        wide = case["id"].replace("f32", "f64")
+        assert_near(x, arrays[f"{wide}/x"], min(tolerance, 2e-7))
         met += 1
     assert met >= 60
 
@@ -122,8 +126,10 @@ def network(arrays, dtype):
     return forward, W, b
 
 
-@pytest.mark.parametrize("variant, tolerance", [("f64", 1e-10), ("f32", 1e-5)])
+@pytest.mark.parametrize("variant, tolerance", [("f64", 1e-10), ("f32", 1e-6)])
 def test_losses_and_their_gradients(golden, variant, tolerance):
+    """Gradients at twice the tolerance: their sums over 384 numbers round to 1.3e-6 in float32,
+    the published ones too."""
     arrays, cases = golden("losses")
     dtype = torch.float64 if variant == "f64" else torch.float32
     x0, z = tensor(arrays["batch"]).to(dtype), tensor(arrays["z"]).to(dtype)
@@ -153,8 +159,9 @@ def test_losses_and_their_gradients(golden, variant, tolerance):
         loss.backward()
         # At t = 1e-5 the published 1 - exp(-1e-6) is itself good to 1e-10 only, even in float64.
         tiny_slack = 2 if case.get("u") == "utiny" else 1
-        for ours, what in ((loss, "loss"), (W.grad, "grad_W"), (b.grad, "grad_b")):
-            assert_near(ours.detach(), arrays[f"{case['id']}/{what}"], tiny_slack * tolerance)
+        for ours, what, slack in ((loss, "loss", 1), (W.grad, "grad_W", 2), (b.grad, "grad_b", 2)):
+            theirs = arrays[f"{case['id']}/{what}"]
+            assert_near(ours.detach(), theirs, tiny_slack * slack * tolerance)
         met += 1
     assert met >= 18
 

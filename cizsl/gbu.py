@@ -106,8 +106,7 @@ def read_gbu(folder: Path, dataset: str) -> SplitFiles:
     arrays: "att" (C, A) float32, "labels" (N,) int64 from one, each `_loc` int64 from one, and
     "features" (N, D) float32, the rows in the order trainval, test_seen, test_unseen, and the rest.
     """
-    read = SplitFiles()
-    _read_file(folder / SPLITS, read, {"att": _transposed} | dict.fromkeys(PARTS, _whole))
+    read = read_splits(folder)
     order = _order([read.arrays.get(name) for name in PARTS])
     wanted = {"features": lambda found: _in_order(found, order), "labels": _whole}
     _read_file(folder / FEATURES, read, wanted)
@@ -115,6 +114,13 @@ def read_gbu(folder: Path, dataset: str) -> SplitFiles:
     for level, name, message in problems(read.arrays, dataset, toy):
         path = folder / (FEATURES if name in ("features", "labels") else SPLITS)
         read.findings.append(Finding(level, str(path), message))
+    return read
+
+
+def read_splits(folder: Path) -> SplitFiles:
+    """Hash and read `att_splits.mat` alone: "att" and the `_loc`, as in `read_gbu`."""
+    read = SplitFiles()
+    _read_file(folder / SPLITS, read, {"att": _transposed} | dict.fromkeys(PARTS, _whole))
     return read
 
 

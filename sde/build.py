@@ -9,9 +9,9 @@ from torch.optim.swa_utils import AveragedModel
 from repro.random import generator, seed_everything
 from sde import data as datasets
 from sde import losses
-from sde.config import ScoreModel
+from sde.config import NOT_OF_DDPM, UNETS, Model, ScoreModel
 from sde.data import Dataset
-from sde.networks import MLP, EnergyNetwork, SmallConv
+from sde.networks import DDPM, MLP, EnergyNetwork, NCSNpp, SmallConv
 from sde.processes import SDE, VESDE, VPSDE, SubVPSDE
 from sde.reverse import ScoreFn
 from sde.score import score_fn
@@ -19,7 +19,15 @@ from sde.score import score_fn
 # one stream of random numbers for each purpose
 TRAINING, EVALUATION, SAMPLING, LIKELIHOOD = range(4)
 
-NETWORKS = {"mlp": MLP, "small_conv": SmallConv}
+NETWORKS = {"mlp": MLP, "small_conv": SmallConv, "ncsnpp": NCSNpp, "ddpm": DDPM}
+# what a U-Net embeds of each conditioning: its logarithm, or not; times a scale that spreads it
+# over about 1000 for "positional", and that makes it log std (or log t) for "fourier"
+EMBEDDED = {
+    "time": {"positional": (False, 999), "fourier": (True, 1)},
+    "time_999": {"positional": (False, 1), "fourier": (True, 1)},
+    "std": {"positional": (True, 100), "fourier": (True, 1)},
+    "log_noise": {"positional": (False, 400), "fourier": (False, 4)},
+}
 PROCESSES = {
     "ve": lambda p: VESDE(p.sigma_min, p.sigma_max),
     "vp": lambda p: VPSDE(p.beta_min, p.beta_max),
@@ -46,13 +54,23 @@ def network(config: ScoreModel, shape: tuple[int, ...], device: torch.device) ->
     """The network for items of this shape, with seeded weights."""
     seed_everything(config.seed)
     model = config.model
-    how = dict(hidden_dim=model.hidden_dim, depth=model.depth)
+    if model.network in UNETS:
+        how = _unet(model)
+    else:
+        how = dict(hidden_dim=model.hidden_dim, depth=model.depth)
     if model.network == "mlp":
         how["frequencies"] = model.frequencies
     net = NETWORKS[model.network](shape, **how)
     if model.energy != "none":
         net = EnergyNetwork(net, form=model.energy)
     return net.to(device)
+
+
+def _unet(model: Model) -> dict:
+    """The arguments of a U-Net."""
+    how = model.unet.model_dump(exclude=set(NOT_OF_DDPM) if model.network == "ddpm" else None)
+    log, scale = EMBEDDED[model.conditioning][model.unet.embedding]
+    return {**how, "log_condition": log, "condition_scale": scale}
 
 
 def average(config: ScoreModel, network: nn.Module) -> AveragedModel:

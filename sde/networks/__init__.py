@@ -2,6 +2,7 @@
 
 from sde.networks.energy import EnergyNetwork
 from sde.networks.mlp import MLP
+from sde.networks.ncsnpp import DDPM, NCSNpp
 from sde.networks.small_conv import SmallConv
 
-__all__ = ["MLP", "EnergyNetwork", "SmallConv"]
+__all__ = ["DDPM", "MLP", "EnergyNetwork", "NCSNpp", "SmallConv"]

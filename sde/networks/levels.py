@@ -1,0 +1,183 @@
+"""The levels of a U-Net, and the style that all its parts share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from repro.errors import InputError
+from sde.networks.blocks import (
+    SILENT,
+    Attention,
+    InputResidual,
+    InputSkip,
+    OutputResidual,
+    OutputSkip,
+    ResidualBlock,
+    head,
+)
+from sde.networks.resampling import Down, DownConv, Up, UpConv
+
+ACTIVATIONS = {
+    "swish": nn.SiLU,
+    "elu": nn.ELU,
+    "relu": nn.ReLU,
+    "lrelu": lambda: nn.LeakyReLU(0.2),
+}
+CHOICES = {
+    "block": ("biggan", "ddpm"),
+    "progressive_input": ("none", "input_skip", "residual"),
+    "progressive_output": ("none", "output_skip", "residual"),
+    "combine": ("sum", "cat"),
+    "activation": tuple(ACTIVATIONS),
+}
+
+
+@dataclass(frozen=True)
+class Style:
+    """What all parts of one network share, and how it makes them: see ``NCSNpp``.
+
+    Raises InputError for a choice that is none.
+    """
+
+    embedded_dim: int | None
+    dropout: float
+    block: str
+    fir: bool
+    resample_with_conv: bool
+    progressive_input: str
+    progressive_output: str
+    combine: str
+    rescale_skips: bool
+    activation: str
+    groups: int | None
+
+    def __post_init__(self):
+        for name, values in CHOICES.items():
+            if (given := getattr(self, name)) not in values:
+                raise InputError(f"{name}: expected one of {', '.join(values)}; got {given!r}")
+
+    def residual(self, channels_in: int, channels: int, resample=None) -> ResidualBlock:
+        """A residual block."""
+        return ResidualBlock(
+            channels_in,
+            channels,
+            kind=self.block,
+            embedded_dim=self.embedded_dim,
+            activation=self.act,
+            dropout=self.dropout,
+            rescale=self.rescale_skips,
+            groups=self.groups,
+            resample=resample,
+        )
+
+    @property
+    def act(self) -> nn.Module:
+        """The activation."""
+        return ACTIVATIONS[self.activation]()
+
+    def attention(self, channels: int) -> Attention:
+        """Attention over all pixels."""
+        return Attention(channels, rescale=self.rescale_skips, groups=self.groups)
+
+    def head(self, channels_in: int, channels: int, gain: float = SILENT) -> nn.Module:
+        """From features to an image."""
+        return head(channels_in, channels, activation=self.act, groups=self.groups, gain=gain)
+
+    def shrink(self, channels: int) -> nn.Module:
+        """(h, embedded) -> h at half the resolution."""
+        return self._resample(channels, Down, DownConv)
+
+    def grow(self, channels: int) -> nn.Module:
+        """(h, embedded) -> h at twice the resolution."""
+        return self._resample(channels, Up, UpConv)
+
+    def _resample(self, channels: int, plain: type, learned: type) -> nn.Module:
+        if self.block == "biggan":
+            return self.residual(channels, channels, partial(plain, fir=self.fir))
+        if self.resample_with_conv:
+            return learned(channels, channels, fir=self.fir)
+        return plain(channels, fir=self.fir)
+
+    def input_step(self, channels_in: int, channels: int) -> nn.Module:
+        """A step down the input pyramid, ``InputSkip`` or ``InputResidual``."""
+        if self.progressive_input == "input_skip":
+            return InputSkip(channels_in, channels, fir=self.fir, combine=self.combine)
+        return InputResidual(channels_in, channels, fir=self.fir, rescale=self.rescale_skips)
+
+    def output_step(self, channels_in: int, channels: int, image_channels: int) -> nn.Module:
+        """A step up the output pyramid; ``channels_in`` is 0 where it begins."""
+        if self.progressive_output == "output_skip":
+            up = Up(image_channels, fir=self.fir) if channels_in else None
+            return OutputSkip(self.head(channels, image_channels), up)
+        if not channels_in:
+            return OutputSkip(self.head(channels, channels, gain=1.0), None)
+        return OutputResidual(channels_in, channels, fir=self.fir, rescale=self.rescale_skips)
+
+
+class DownLevel(nn.Module):
+    """Residual blocks at one resolution, each with attention if ``attends``, then ``shrink``, if
+    there is a level below. Final."""
+
+    def __init__(
+        self, style: Style, channels_in: int, channels: int, blocks: int, attends: bool, last: bool
+    ):
+        super().__init__()
+        widths = [channels_in] + [channels] * (blocks - 1)
+        self.blocks = nn.ModuleList(style.residual(width, channels) for width in widths)
+        self.attentions = nn.ModuleList(
+            style.attention(channels) if attends else nn.Identity() for _ in widths
+        )
+        self.shrink = None if last else style.shrink(channels)
+
+    def forward(self, h: Tensor, embedded: Tensor | None) -> list[Tensor]:
+        """The features after each block; the last is the level's."""
+        features = []
+        for block, attention in zip(self.blocks, self.attentions, strict=True):
+            h = attention(block(h, embedded))
+            features.append(h)
+        return features
+
+
+class Middle(nn.Module):
+    """Block, attention, block, at the lowest resolution. Final."""
+
+    def __init__(self, style: Style, channels: int):
+        super().__init__()
+        self.first = style.residual(channels, channels)
+        self.attention = style.attention(channels)
+        self.second = style.residual(channels, channels)
+
+    def forward(self, h: Tensor, embedded: Tensor | None) -> Tensor:
+        return self.second(self.attention(self.first(h, embedded)), embedded)
+
+
+class UpLevel(nn.Module):
+    """Residual blocks, each joined by features of the way down with as many channels as ``joined``
+    says, then attention if ``attends``; ``grow`` if there is a level above. Final."""
+
+    def __init__(
+        self,
+        style: Style,
+        channels_in: int,
+        channels: int,
+        joined: Sequence[int],
+        attends: bool,
+        last: bool,
+    ):
+        super().__init__()
+        widths = [channels_in] + [channels] * (len(joined) - 1)
+        self.blocks = nn.ModuleList(
+            style.residual(width + more, channels)
+            for width, more in zip(widths, joined, strict=True)
+        )
+        self.attention = style.attention(channels) if attends else nn.Identity()
+        self.grow = None if last else style.grow(channels)
+
+    def forward(self, h: Tensor, kept: list[Tensor], embedded: Tensor | None) -> Tensor:
+        """Takes the features it joins from the end of ``kept``."""
+        for block in self.blocks:
+            h = block(torch.cat([h, kept.pop()], 1), embedded)
+        return self.attention(h)

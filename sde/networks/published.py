@@ -1,0 +1,121 @@
+"""The published code's names for the parts of a score U-Net, ``all_modules.N...``.
+
+It numbers its parts in the order in which they are made; ``in_published_order`` walks ours in that
+order. Linear maps over channels ("NIN") are stored there as (in, out), and queries, keys and values
+apart: every published tensor is a view of one of ours, so that reading, writing, comparing shapes
+and comparing gradients are all done through ``published_tensors``.
+"""
+
+from collections.abc import Callable, Iterator
+
+from torch import Tensor, nn
+
+from sde.networks.blocks import Attention, InputSkip, ResidualBlock
+from sde.networks.embedding import Fourier
+from sde.networks.ncsnpp import NCSNpp
+from sde.networks.resampling import DownConv, UpConv
+
+Of = Callable[[Tensor], Tensor]
+
+FROZEN = "W"  # the name of the frequencies of the Fourier embedding: saved, never trained
+TABLE = "sigmas"  # the noise levels: a constant that the published code saves too
+
+
+def published_tensors(network: NCSNpp, of: Of = lambda tensor: tensor) -> dict[str, Tensor]:
+    """Each published name, in the published order, with a view in the published shape of
+    ``of(ours)``, ours being a parameter or the frozen frequencies.
+
+    Where nothing is conditional there are no frequencies, though the published code has them.
+    """
+    skipped = network.condition is None and network.embedding == "fourier"
+    named = {}
+    for number, part in enumerate(in_published_order(network), int(skipped)):
+        for name, tensor in TENSORS[type(part)](part, of):
+            named[f"all_modules.{number}.{name}"] = tensor
+    return named
+
+
+def in_published_order(network: NCSNpp) -> Iterator[nn.Module]:
+    """The parts that the published code numbers."""
+    yield from _numbered(network.condition)
+    yield from _numbered(network.enter)
+    for i, level in enumerate(network.down):
+        for block, attention in zip(level.blocks, level.attentions, strict=True):
+            yield from _numbered(block)
+            yield from _numbered(attention)
+        yield from _numbered(level.shrink)
+        yield from _numbered(*network.input_pyramid[i : i + 1])
+    yield from _numbered(network.middle)
+    for i, level in enumerate(network.up):
+        yield from _numbered(*level.blocks, level.attention)
+        yield from _numbered(*network.output_pyramid[i : i + 1])
+        yield from _numbered(level.grow)
+    yield from _numbered(network.leave)
+
+
+def _numbered(*parts: nn.Module | None) -> Iterator[nn.Module]:
+    """The parts that have a number: these, or what they are made of."""
+    for part in parts:
+        if type(part) in TENSORS:
+            yield part
+        elif part is not None:
+            yield from _numbered(*part.children())
+
+
+Named = Iterator[tuple[str, Tensor]]
+
+
+def _layer(layer: nn.Module, of: Of, prefix: str = "") -> Named:
+    yield f"{prefix}weight", of(layer.weight)
+    yield f"{prefix}bias", of(layer.bias)
+
+
+def _projection(name: str, weight: Tensor, bias: Tensor) -> Named:
+    """A linear map over channels, weight (out, in)."""
+    yield f"{name}.W", weight.T
+    yield f"{name}.b", bias
+
+
+def _residual(block: ResidualBlock, of: Of) -> Named:
+    yield from _layer(block.norm_in, of, "GroupNorm_0.")
+    yield from _layer(block.first, of, "Conv_0.")
+    if block.shift is not None:
+        yield from _layer(block.shift, of, "Dense_0.")
+    yield from _layer(block.norm, of, "GroupNorm_1.")
+    yield from _layer(block.second, of, "Conv_1.")
+    if block.shortcut is not None and block.kind == "biggan":
+        yield from _layer(block.shortcut, of, "Conv_2.")
+    elif block.shortcut is not None:
+        weight = of(block.shortcut.weight)[:, :, 0, 0]
+        yield from _projection("NIN_0", weight, of(block.shortcut.bias))
+
+
+def _attention(attention: Attention, of: Of) -> Named:
+    yield from _layer(attention.norm, of, "GroupNorm_0.")
+    layer = attention.query_key_value
+    weights, biases = of(layer.weight).chunk(3), of(layer.bias).chunk(3)
+    for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        yield from _projection(f"NIN_{i}", weight, bias)
+    yield from _projection("NIN_3", of(attention.out.weight), of(attention.out.bias))
+
+
+def _resampling(part: DownConv | UpConv, of: Of) -> Named:
+    name = "Conv_0." if part.kernel is None else "Conv2d_0."
+    yield from _layer(part.conv, of, name)
+
+
+def _fourier(part: Fourier, of: Of) -> Named:
+    yield FROZEN, of(part.frequencies)
+
+
+TENSORS = {
+    nn.Linear: _layer,
+    nn.Conv2d: _layer,
+    nn.GroupNorm: _layer,
+    Fourier: _fourier,
+    ResidualBlock: _residual,
+    Attention: _attention,
+    DownConv: _resampling,
+    UpConv: _resampling,
+    InputSkip: lambda part, of: _layer(part.conv, of, "Conv_0."),
+}

@@ -1,6 +1,7 @@
 r"""Classifiers made from synthetic features: k nearest neighbours, and class pivots.
 
-Similarity is the cosine. Both work in blocks of images, so memory does not grow with their number.
+Similarity is the cosine, but for the baselines in closed form, which have others to choose from.
+The k-NN works in blocks of images, so its memory does not grow with their number.
 
 Source: GAZSL (arXiv:1712.01381), section 4; train_CIZSL.py, lines 414 to 484.
 """
@@ -49,3 +50,18 @@ def cosine(features_ND: Tensor, pivots_CD: Tensor) -> Tensor:
     length = torch.linalg.vector_norm(features_ND, dim=1, keepdim=True)
     pivots = normalize(pivots_CD, dim=1).to(features_ND.dtype)
     return (features_ND @ pivots.T).div_(torch.where(length > 0, length, 1))
+
+
+def euclidean(features_ND: Tensor, pivots_CD: Tensor) -> Tensor:
+    """-||x - pivot||^2 for every pair: (N, C)."""
+    pivots = pivots_CD.to(features_ND.dtype)
+    squares = pivots.square().sum(1) + features_ND.square().sum(1, keepdim=True)
+    return 2 * features_ND @ pivots.T - squares
+
+
+def product(features_ND: Tensor, pivots_CD: Tensor) -> Tensor:
+    """x' pivot for every pair: (N, C)."""
+    return features_ND @ pivots_CD.to(features_ND.dtype).T
+
+
+SIMILARITIES = {"cosine": cosine, "euclidean": euclidean, "product": product}

@@ -9,7 +9,6 @@ the queries of retrieval, too (:mod:`cizsl.retrieval`).
 Source: GAZSL (arXiv:1712.01381), section 4; Xian et al. (arXiv:1707.00600), section 4 for s, u, H.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -70,50 +69,53 @@ def evaluate(
         predicted = classifiers.knn(
             synthetic.flatten(0, 1), bank_labels, problem.unseen_features, neighbours
         )
-        return assess(partial(classifiers.cosine, pivots_CD=pivots), problem, curve, predicted)
+        return assess(pivots, problem, curve=curve, predicted_N=predicted)
 
 
 def assess(
-    score: Callable[[Tensor], Tensor],
+    vectors_CD: Tensor,
     problem: Problem,
+    *,
+    similarity: str = "cosine",
     curve: str = "exact",
     predicted_N: Tensor | None = None,
 ) -> Evaluation:
-    """Every metric of a classifier that scores all classes.
+    """Every metric of a classifier that has one vector in feature space for each class.
 
-    Args: ``score``, features (n, D) to scores (n, C) of the seen classes, then the unseen ones;
-    ``predicted_N``, the unseen class in [0, U) of each image of one, where it does not come from
-    the highest score.
+    Args: ``vectors_CD`` of the seen classes, then of the unseen ones; ``similarity`` to them, a
+    key of :data:`classifiers.SIMILARITIES`; ``predicted_N``, the unseen class in [0, U) of each
+    image of one, where that is not the most similar. Retrieval always ranks by the cosine.
     """
     num_seen = len(problem.seen_text)
     unseen_labels = problem.unseen_labels + num_seen
-    seen_best, _ = _reduce(score, problem.seen_features, problem.seen_labels, problem, True)
-    unseen_best, scores_NU = _reduce(score, problem.unseen_features, unseen_labels, problem, False)
-    predicted = scores_NU.argmax(1) if predicted_N is None else predicted_N
+    score = partial(classifiers.SIMILARITIES[similarity], pivots_CD=vectors_CD)
+    seen_best = _best(score, problem.seen_features, problem.seen_labels, problem, True)
+    unseen_best = _best(score, problem.unseen_features, unseen_labels, problem, False)
     drawn = CURVES[curve](seen_best, unseen_best)
     seen = metrics.per_class_top1(seen_best.predicted, problem.seen_labels.cpu())
     unseen = metrics.per_class_top1(unseen_best.predicted, unseen_labels.cpu())
+    if predicted_N is None:
+        predicted_N = score(problem.unseen_features, pivots_CD=vectors_CD[num_seen:]).argmax(1)
+    ranking = classifiers.cosine(problem.unseen_features, vectors_CD[num_seen:])
     return Evaluation(
-        top1=metrics.top1(predicted, problem.unseen_labels),
-        per_class_top1=metrics.per_class_top1(predicted, problem.unseen_labels),
+        top1=metrics.top1(predicted_N, problem.unseen_labels),
+        per_class_top1=metrics.per_class_top1(predicted_N, problem.unseen_labels),
         ausuc=metrics.ausuc(drawn),
         seen=seen,
         unseen=unseen,
         harmonic=metrics.harmonic_mean(seen, unseen),
-        **retrieval.mean_precision(scores_NU, problem.unseen_labels),
+        **retrieval.mean_precision(ranking, problem.unseen_labels),
         curve=drawn,
     )
 
 
-def _reduce(score, features, labels, problem: Problem, is_seen: bool):
-    """Scores of images of one group, reduced block by block: what the curve needs of each image;
-    and, of images of unseen classes, the scores (N, U) of the unseen classes, which take less
-    memory than the features do."""
+def _best(score, features, labels, problem: Problem, is_seen: bool) -> metrics.Best:
+    """Scores of all classes, reduced block by block: no images x classes table is kept."""
     num_seen, num_unseen = len(problem.seen_text), len(problem.unseen_text)
     size = max(1, classifiers.BLOCK_ENTRIES // (num_seen + num_unseen))
-    parts, kept = [], []
-    for x, y in zip(features.split(size), labels.split(size), strict=True):
-        scores = score(x)
-        parts.append(metrics.best_scores(scores, y, num_seen, is_seen))
-        kept += [] if is_seen else [scores[:, num_seen:]]
-    return metrics.join(parts), None if is_seen else torch.cat(kept)
+    return metrics.join(
+        [
+            metrics.best_scores(score(x), y, num_seen, is_seen)
+            for x, y in zip(features.split(size), labels.split(size), strict=True)
+        ]
+    )

@@ -1,0 +1,95 @@
+r"""Two classifiers in closed form that a trained generator should beat: ridge regression and ESZSL.
+
+Classes have texts t (V,), the S seen ones also images x (D,). Classes are few and texts long, so
+texts enter through their products K = T T' (S x S) only: no V x V matrix is formed. Each method
+ends in one vector of the feature space for every class, seen or unseen.
+
+Ridge regression predicts a class's centroid from its text, both centred by their means over the
+seen classes, and takes the class whose prediction is nearest, by cosine or Euclidean distance:
+
+    W = argmin ||T W - M||^2 + l ||W||^2,        m(t) = W't = M' (K + l I)^-1 T t
+
+ESZSL scores a pair by x'V t; Y (N x S) is 1 for an image's own class, else 0:
+
+    V = argmin ||X V T' - Y||^2 + g ||V T'||^2 + l ||X V||^2 + g l ||V||^2
+      = (X'X + g I)^-1  X'Y  (K + l I)^-1  T
+
+(both by T'(T T' + l I)^-1 = (T'T + l I)^-1 T'). The matrices are symmetric, so one decomposition of
+each serves all penalties. Penalties are in units of the mean eigenvalue of the matrix they are
+added to: one grid fits any normalisation.
+
+Source: Romera-Paredes and Torr, ICML 2015, equation 4 and github.com/bernard24/
+Embarrassingly-simple-ZSL, whose targets are 0 and 1 (-1 and 1 in the paper; see docs/results.md).
+"""
+
+from itertools import product
+
+import torch
+from torch import Tensor
+
+from cizsl.protocols import Problem
+
+PENALTIES = tuple(10.0**power for power in range(-3, 4))
+
+
+class Penalised:
+    """(A + p I)^-1 B for any penalty p, A (n, n) symmetric and positive semidefinite.
+
+    Penalties are in units of the mean eigenvalue of A.
+    """
+
+    def __init__(self, matrix: Tensor):
+        values, self.vectors = torch.linalg.eigh(matrix)
+        self.values = values.clamp_min(0)
+        self.unit = self.values.mean()
+
+    def solve(self, penalty: float, right: Tensor) -> Tensor:
+        """``right`` (n, m) -> (n, m)."""
+        inverse = 1 / (self.values + penalty * self.unit)
+        return self.vectors @ (inverse[:, None] * (self.vectors.T @ right))
+
+
+class Ridge:
+    """Ridge regression from the texts of seen classes to their centroids, fitted in float64."""
+
+    grid = tuple(
+        {"penalty": penalty, "similarity": similarity}
+        for penalty, similarity in product(PENALTIES, ("cosine", "euclidean"))
+    )
+
+    def __init__(self, problem: Problem):
+        seen, unseen = problem.seen_text.double(), problem.unseen_text.double()
+        centre = seen.mean(0)
+        self.mean = problem.centroids.double().mean(0)
+        self.centroids = problem.centroids.double() - self.mean
+        self.products = (torch.cat([seen, unseen]) - centre) @ (seen - centre).T  # (C, S)
+        self.kernel = Penalised(self.products[: len(seen)])
+
+    def vectors(self, penalty: float) -> Tensor:
+        """m(t) of every class, seen ones first: (C, D)."""
+        return self.mean + self.products @ self.kernel.solve(penalty, self.centroids)
+
+
+class ESZSL:
+    """The bilinear classifier x'V t of the seen classes, fitted in float64."""
+
+    grid = tuple(
+        {"feature_penalty": feature, "text_penalty": text, "similarity": "product"}
+        for feature, text in product(PENALTIES, PENALTIES)
+    )
+
+    def __init__(self, problem: Problem):
+        x, seen = problem.train_features.double(), problem.seen_text.double()
+        self.covariance = Penalised(x.T @ x)
+        sums = x.new_zeros(len(seen), x.shape[1])
+        self.sums = sums.index_add_(0, problem.train_labels, x)  # Y'X, without Y: (S, D)
+        self.products = torch.cat([seen, problem.unseen_text.double()]) @ seen.T  # (C, S)
+        self.kernel = Penalised(self.products[: len(seen)])
+
+    def vectors(self, feature_penalty: float, text_penalty: float) -> Tensor:
+        """V t of every class, seen ones first: (C, D)."""
+        by_feature = self.covariance.solve(feature_penalty, self.sums.T)
+        return self.products @ self.kernel.solve(text_penalty, by_feature.T)
+
+
+BASELINES = {"ridge": Ridge, "eszsl": ESZSL}

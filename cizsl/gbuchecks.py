@@ -107,7 +107,7 @@ def _class_problems(arrays: dict[str, np.ndarray]) -> Problems:
     if absent.size:
         message = f"test_seen_loc has no image of the seen classes {few(absent)}"
         yield "note", "test_seen_loc", message
-    left = len(arrays["labels"]) - sum(len(arrays[name]) for name in PARTS)
+    left = len(arrays["labels"]) - len(np.unique(np.concatenate([arrays[p] for p in PARTS])))
     if left:
         yield "note", "trainval_loc", f"{left} images are in no part of the split"
     if validation_classes(arrays) is None:

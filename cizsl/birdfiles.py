@@ -70,7 +70,9 @@ OWN_SPLIT = {
     "train_labels": "labels_train_{}.pkl",
     "test_labels": "labels_test_{}.pkl",
 }
-CLASSES = "classes.txt"  # no published dataset has it: the name of each row of the text
+# what no published dataset has, a line for each row: of the text, and of a split's features
+CLASSES = "classes.txt"
+IMAGES = "images_{part}_{split}.txt"
 
 
 def dataset_layout(dataset: str) -> dict[str, str]:
@@ -131,6 +133,12 @@ def split_files(folder: Path, dataset: str, split: str) -> dict[str, Path]:
     """The six files that a split needs, by role."""
     names = {"text": dataset_layout(dataset)["text"], **split_layout(dataset, split)}
     return {role: folder / name for role, name in names.items()}
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a UTF-8 file, such as `CLASSES`."""
+    with damage("UTF-8 text"):
+        return path.read_text(encoding="utf-8").splitlines()
 
 
 def sha256(path: Path) -> str:

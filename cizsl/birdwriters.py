@@ -5,7 +5,7 @@ The same arrays give the same bytes: scipy would put the date into a MAT-file's 
 
 import io
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,12 @@ def write_ids(path: Path, train_ids: np.ndarray, test_ids: np.ndarray) -> None:
     """The classes of a split: train_ids (S,) seen, test_ids (U,) unseen, counted from one."""
     ids = {"train_cid": train_ids, "test_cid": test_ids}
     write_mat(path, {name: np.asarray(value)[None] for name, value in ids.items()})
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Text, a line for each of `lines`."""
+    text = "".join(f"{line}\n" for line in lines).encode()
+    write_atomically(path, lambda file: file.write(text))
 
 
 def write_labels(path: Path, labels: np.ndarray) -> None:

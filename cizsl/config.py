@@ -31,7 +31,9 @@ Candidates = Annotated[tuple[NonNegative, ...], Field(min_length=2), AfterValida
 class Data(Settings):
     """Which classes and images, and how their features are normalised."""
 
-    layout: Literal["published"] = Field("published", description="of the files, see docs/data.md")
+    layout: Literal["published", "npz"] = Field(
+        "published", description="of the files, see docs/data.md"
+    )
     root: str = Field("data", description="the folder that holds the dataset: CUB2011, NABird")
     dataset: Name = Field("CUB", description="CUB, NAB, or a name of your own")
     split: Name = Field("easy", description="easy or hard in the published layout")

@@ -36,6 +36,7 @@ from cizsl.birdfiles import (
     split_layout,
 )
 from cizsl.birdwriters import write_ids, write_labels, write_mat
+from cizsl.npzfiles import load_npz
 from cizsl.zsldata import ZSLData
 from repro.errors import InputError
 
@@ -94,6 +95,7 @@ def load(
 
 LAYOUT_READERS = {  # each (root, dataset, split) -> ZSLData
     "published": load_birds,  # MAT-files and pickles, as CIZSL and GAZSL published them
+    "npz": load_npz,  # one file of numpy arrays, see cizsl/npzfiles.py
 }
 
 

@@ -36,6 +36,7 @@ NUMBERS = {
     12: "i8",
     13: "u8",
 }
+CHARACTERS = {1: "ascii", 2: "latin1", 4: "utf-16-{}", 16: "utf-8", 17: "utf-16-{}"}
 
 
 def mat_variables(path: Path) -> Iterator[MatVariable]:
@@ -61,6 +62,14 @@ def mat_variables(path: Path) -> Iterator[MatVariable]:
             file.seek(stop)
 
 
+def mat_strings(path: Path, variable: str) -> list[str]:
+    """The rows of the matrix of characters `variable`, as in the term lists."""
+    for found in mat_variables(path):
+        if found.name == variable:
+            return found.strings()
+    raise InputError(f"{path}: no variable {variable}")
+
+
 def _variable(stream: BinaryIO, order: str) -> MatVariable:
     flags, dims, name = (_short_element(stream, order) for _ in range(3))
     shape = struct.unpack(f"{order}{len(dims) // 4}i", dims)
@@ -71,7 +80,7 @@ def _variable(stream: BinaryIO, order: str) -> MatVariable:
         dtype = np.dtype(order + NUMBERS[kind])
         if min(shape) < 0 or math.prod(shape) * dtype.itemsize != size:
             raise InputError(f"damaged: {size} bytes of {dtype} for the shape {shape}")
-    return MatVariable(name.decode("latin1"), shape, dtype, stream)
+    return MatVariable(name.decode("latin1"), shape, dtype, stream, order)
 
 
 def _element(stream: BinaryIO, order: str) -> tuple[int, int, BinaryIO]:
@@ -123,6 +132,7 @@ class MatVariable:
     shape: tuple[int, ...]
     dtype: np.dtype | None
     stream: BinaryIO
+    order: str = "<"
 
     def read(self) -> np.ndarray:
         """The matrix (rows, columns) as float32, C-contiguous, a few columns at a time."""
@@ -147,6 +157,17 @@ class MatVariable:
         for start, block in self._columns():
             matrix[place[start : start + len(block)]] = block
         return matrix
+
+    def strings(self) -> list[str]:
+        """The rows of a matrix of characters, without the blanks at their ends."""
+        kind, size, stream = _element(self.stream, self.order)
+        if self.dtype is not None or kind not in CHARACTERS or len(self.shape) != 2:
+            raise InputError(f"{self.name} must be a matrix of characters")
+        encoding = CHARACTERS[kind].format("le" if self.order == "<" else "be")
+        with damage("a MAT-file"):
+            letters = list(_take(stream, size).decode(encoding))
+            columns = np.array(letters, "U1").reshape(self.shape[::-1])
+        return ["".join(row).rstrip() for row in columns.T]
 
     def _checked_shape(self) -> tuple[int, int]:
         if self.dtype is None or len(self.shape) != 2 or 0 in self.shape:

@@ -1,0 +1,264 @@
+"""The neutral layout against what was written, its faults one by one, and the round trip."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cizsl import birdfiles, data, npzfiles
+from cizsl.convert import convert, read_folder
+from cizsl.npzfiles import Dataset, Split, check_npz, load_npz, read_npz, write_npz
+from repro.errors import InputError
+from tests.cizsl.test_data import bird_split
+
+LABELS = np.array([4, 0, 1, 1, 3, 0, 4, 2])
+
+
+def arrays(**changes):
+    """A file of five classes and eight images; `None` leaves an array out."""
+    random = np.random.default_rng(0)
+    found = {"schema": np.array("cizsl 1"), "text": random.random((5, 3))}
+    found |= {"features": random.normal(size=(8, 2)).astype(np.float16), "labels": LABELS}
+    found |= {"odd/seen": np.array([4, 1, 0]), "odd/unseen": np.array([3, 2])}
+    return {name: x for name, x in (found | changes).items() if x is not None}
+
+
+def write(folder, name="wrens", **changes):
+    path = folder / f"{name}.npz"
+    np.savez(path, **arrays(**changes))
+    return path
+
+
+def same(one, two):
+    """Two `ZSLData`, bit for bit, but for the names and sums of their files."""
+    for field in dataclasses.fields(one):
+        if field.name == "files":
+            continue
+        a, b = getattr(one, field.name), getattr(two, field.name)
+        if isinstance(a, np.ndarray):
+            assert a.dtype == b.dtype and a.tobytes() == b.tobytes() and a.shape == b.shape
+            assert a.flags.c_contiguous == b.flags.c_contiguous
+        else:
+            assert a == b
+
+
+def test_a_split_by_hand(tmp_path):
+    """Labels are places in seen [4, 1, 0] and unseen [3, 2]; images keep the file's order."""
+    path = write(tmp_path)
+    for root in (tmp_path, path):
+        read = data.load(root, "wrens", "odd", "npz")
+        assert read.train_labels.tolist() == [0, 2, 1, 1, 2, 0]
+        assert read.test_labels.tolist() == [0, 1]
+        rows = arrays()["features"].astype(np.float32)
+        np.testing.assert_array_equal(read.train_features, rows[[0, 1, 2, 3, 5, 6]])
+        np.testing.assert_array_equal(read.test_features, rows[[4, 7]])
+        text = arrays()["text"].astype(np.float32)
+        np.testing.assert_array_equal(read.seen_text, text[[4, 1, 0]])
+        np.testing.assert_array_equal(read.unseen_text, text[[3, 2]])
+        assert read.seen_ids.tolist() == [5, 2, 1] and read.unseen_ids.tolist() == [4, 3]
+        assert read.seen_test_labels is None and read.validation_classes is None
+        assert read.files == {"wrens.npz": birdfiles.sha256(path)} and not read.toy
+
+
+def test_rows_of_a_split_that_are_given(tmp_path):
+    more = {"odd/train": [6, 1, 2], "odd/test": [7], "odd/seen_test": [5], "odd/validation": [1]}
+    write(tmp_path, toy=np.array(True), **{name: np.array(x) for name, x in more.items()})
+    read = load_npz(tmp_path, "wrens", "odd")
+    assert read.train_labels.tolist() == [0, 2, 1] and read.test_labels.tolist() == [1]
+    assert read.seen_test_labels.tolist() == [2] and read.validation_classes.tolist() == [1]
+    features = arrays()["features"].astype(np.float32)
+    np.testing.assert_array_equal(read.train_features, features[[6, 1, 2]])
+    np.testing.assert_array_equal(read.seen_test_features, features[[5]])
+    assert read.toy
+
+
+FAULTS = {
+    "no array text, labels": {"text": None, "labels": None},
+    "schema is '2'; expected 'cizsl 1'": {"schema": np.array("2")},
+    r"text is \(5, 3\) int64; expected a matrix of floats": {"text": np.ones((5, 3), int)},
+    r"features is \(8,\) float64": {"features": np.ones(8)},
+    "features holds NaN": {"features": np.full((8, 2), np.nan)},
+    "text holds NaN, infinities or numbers beyond float32": {"text": np.full((5, 3), 1e300)},
+    r"labels is \(7,\) int64; expected an integer for each row": {"labels": LABELS[1:]},
+    r"labels is \(8,\) float64": {"labels": LABELS * 1.0},
+    "labels holds -1, 5; expected 0 to 4": {"labels": np.array([4, 0, 1, 1, 3, -1, 5, 2])},
+    r"terms is \(2,\) <U1; expected a string for each of the columns": {
+        "terms": np.array(["a"] * 2)
+    },
+    "class_names repeats wren": {"class_names": np.array(["wren", "wren", "a", "b", "c"])},
+    "expected a string for each of the rows of features": {"image_names": np.arange(8)},
+    "no split": {"odd/seen": None, "odd/unseen": None},
+    "no array odd/unseen": {"odd/unseen": None},
+    "odd/seen holds 5; expected 0 to 4": {"odd/seen": np.array([0, 5])},
+    "odd/seen repeats": {"odd/seen": np.array([0, 1, 1])},
+    "odd/train holds 8; expected 0 to 7": {"odd/train": np.array([0, 8])},
+    r"odd/test is \(1, 1\) int64; expected a list of integers": {"odd/test": np.array([[4]])},
+    "odd: classes both seen and unseen: 3": {"odd/seen": np.array([4, 3])},
+    "odd/train: images of the classes 2, not seen": {"odd/train": np.array([0, 7])},
+    "odd/validation: classes that are not seen: 3": {"odd/validation": np.array([4, 3])},
+    "odd/test: no image of a class that is unseen": {"labels": np.array([4, 0, 1, 1, 4, 0, 4, 4])},
+}
+
+
+@pytest.mark.parametrize("message", FAULTS)
+def test_every_fault_is_named(tmp_path, message):
+    path = write(tmp_path, **FAULTS[message])
+    with pytest.raises(InputError, match=f"wrens.npz: .*{message}"):
+        load_npz(tmp_path, "wrens", "odd")
+    assert any(finding.level == "error" for finding in check_npz(path)[1])
+
+
+def test_no_fault_and_two_notes(tmp_path):
+    assert check_npz(write(tmp_path))[1] == []
+    path = write(tmp_path, colour=np.ones(1), **{"odd/train": np.array([0, 1])})
+    messages = [(finding.level, finding.message) for finding in check_npz(path)[1]]
+    assert messages == [
+        ("note", "arrays of no known meaning: colour"),
+        ("note", "odd/train: no images of the classes 1"),
+    ]
+
+
+class Hostile:
+    def __reduce__(self):
+        return Path.touch, (Path("marker"),)
+
+
+def test_nothing_in_a_file_can_run_code(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez(tmp_path / "wrens.npz", **arrays(terms=np.array([Hostile()] * 3, object)))
+    with pytest.raises(InputError, match=r"not an .npz file of arrays.*allow_pickle"):
+        load_npz(tmp_path, "wrens", "odd")
+    np.save(tmp_path / "one.npy", np.array([Hostile()]))
+    (tmp_path / "one.npy").rename(tmp_path / "wrens.npz")
+    with pytest.raises(InputError, match=r"not an .npz file"):
+        load_npz(tmp_path, "wrens", "odd")
+    assert not (tmp_path / "marker").exists()
+
+
+def test_missing_or_damaged_files(tmp_path):
+    with pytest.raises(InputError, match=r"no file wrens.npz here \(`cizsl data convert`"):
+        load_npz(tmp_path, "wrens", "odd")
+    path = write(tmp_path)
+    with pytest.raises(InputError, match="no split 'easy'; expected odd"):
+        load_npz(tmp_path, "wrens", "easy")
+    path.write_bytes(path.read_bytes()[:-300])
+    with pytest.raises(InputError, match="cut short or damaged"):
+        load_npz(tmp_path, "wrens", "odd")
+    np.save(path.with_suffix(".npy"), np.ones(3))
+    path.with_suffix(".npy").rename(path)
+    with pytest.raises(InputError, match=r"a single array, expected an .npz file"):
+        load_npz(tmp_path, "wrens", "odd")
+
+
+@pytest.mark.parametrize("dataset", ["CUB", "finches"])
+def test_published_to_npz_and_back_is_bit_identical(tmp_path, dataset):
+    """Both splits show the same images, in another order; one image stands in a split twice."""
+    easy = bird_split()
+    order = np.random.default_rng(3).permutation(13)
+    ids = np.array([1, 3, 4, 6])
+    train = easy.train_features[order], easy.train_labels[order]
+    hard = data.BirdSplit(ids, np.array([2, 5]), *train, easy.test_features, 1 - easy.test_labels)
+    easy.train_features[:] = np.vstack([easy.train_features[:1], easy.train_features[:-1]])
+    easy.train_labels[1] = easy.train_labels[0]
+    text = np.random.default_rng(1).random((7, 5)).astype(np.float32)  # a class in neither split
+    splits = {"easy": easy, "hard": hard}
+    folder = data.write_birds(tmp_path / "one", dataset, text, list("abcde"), splits)
+    file = convert(folder, tmp_path / f"{dataset}.npz")
+    back = convert(file, tmp_path / "two" / folder.name)
+    assert sorted(p.name for p in back.iterdir()) == sorted(p.name for p in folder.iterdir())
+    for path in folder.iterdir():
+        assert path.read_bytes() == (back / path.name).read_bytes(), path.name
+    for split in splits:
+        before = data.load(tmp_path / "one", dataset, split)
+        same(before, data.load(tmp_path, dataset, split, "npz"))
+        same(before, data.load(tmp_path / "two", dataset, split))
+    assert len(read_npz(file).features) < sum(map(len, (easy.train_features, *train[:1]))) + 13
+
+
+def full(**changes):
+    """A `Dataset` with everything the published layout can take, in the order of its splits."""
+    random = np.random.default_rng(5)
+    splits = {"a": Split(*map(np.array, ([4, 1, 0], [3, 2], [0, 1, 2, 3], [4, 5])))}
+    splits["b"] = Split(*map(np.array, ([0, 2], [4], [1, 6, 5], [0])))
+    labels = np.array([4, 0, 1, 1, 3, 2, 2])
+    return Dataset(
+        **{
+            "text": random.random((5, 3)).astype(np.float32),
+            "features": random.random((7, 2)).astype(np.float32),
+            "labels": labels,
+            "splits": splits,
+            "class_names": np.array(["é", "b", "c", "d", "e"]),
+            "terms": np.array(["fli", "wing", "x"]),
+            "image_names": np.array([f"{label}/{i}.png" for i, label in enumerate(labels)]),
+            "toy": True,
+        }
+        | changes
+    )
+
+
+def test_npz_to_published_and_back_is_the_same_file(tmp_path):
+    """Names, terms and the mark of invented data included."""
+    write_npz(tmp_path / "wrens.npz", full())
+    folder = convert(tmp_path / "wrens.npz", tmp_path / "wrens")
+    assert (folder / "classes.txt").read_text(encoding="utf-8").split() == ["é", "b", "c", "d", "e"]
+    assert (folder / "images_train_b.txt").read_text().split() == ["0/1.png", "2/6.png", "2/5.png"]
+    back = convert(folder, tmp_path / "back.npz")
+    assert back.read_bytes() == (tmp_path / "wrens.npz").read_bytes()
+    for split in "ab":
+        one = load_npz(tmp_path, "wrens", split)
+        same(one, data.load(tmp_path, "wrens", split))
+        assert one.toy
+
+
+def test_half_precision_survives_as_numbers(tmp_path):
+    half = full(features=full().features.astype(np.float16))
+    write_npz(tmp_path / "wrens.npz", half)
+    assert read_npz(tmp_path / "wrens.npz").features.dtype == np.float16
+    convert(tmp_path / "wrens.npz", tmp_path / "wrens")
+    same(load_npz(tmp_path, "wrens", "a"), data.load(tmp_path, "wrens", "a"))
+
+
+def test_equal_features_of_two_names_or_classes_stay_two_images(tmp_path):
+    same_rows = full(features=np.ones((7, 2), np.float32))
+    write_npz(tmp_path / "wrens.npz", same_rows)
+    folder = convert(tmp_path / "wrens.npz", tmp_path / "wrens")
+    assert len(read_folder(folder).features) == 7
+    for path in folder.glob("images_*"):
+        path.unlink()
+    assert len(read_folder(folder).features) == 5  # as many as classes: nothing tells them apart
+
+
+def test_what_cannot_be_converted(tmp_path):
+    file = tmp_path / "wrens.npz"
+    write_npz(file, full())
+    cases = [
+        (file, tmp_path / "b.npz", "expected the dataset's folder"),
+        (file, tmp_path, "is there already; --overwrite"),
+        (tmp_path, tmp_path / "b.npz", "no dataset here"),
+        (tmp_path / "nowhere.npz", tmp_path / "new", "cannot be read|not an .npz file"),
+        (tmp_path / "nowhere", tmp_path / "b.npz", "no dataset here"),
+        (tmp_path, tmp_path / "b", "expected a file with the ending .npz"),
+        (file, tmp_path / "CUB2011", "CUB has the splits easy and hard only, not a"),
+    ]
+    for source, target, message in cases:
+        with pytest.raises(InputError, match=message):
+            convert(source, target)
+    convert(file, tmp_path / "wrens")
+    convert(file, tmp_path / "finches")
+    with pytest.raises(InputError, match=r"more than one dataset; give one of .*finches, .*wrens"):
+        convert(tmp_path, tmp_path / "b.npz")
+    with pytest.raises(InputError, match="is there already; --overwrite replaces it"):
+        convert(tmp_path / "wrens", file)
+    assert convert(tmp_path / "wrens", file, overwrite=True) == file
+    split = dataclasses.replace(full().splits["a"], seen_test=np.array([1]))
+    write_npz(file, full(splits={"a": split}))
+    with pytest.raises(InputError, match="no place for seen_test, validation"):
+        convert(file, tmp_path / "new")
+    (tmp_path / "wrens" / "images_train_a.txt").write_text("one\n")
+    with pytest.raises(InputError, match="1 names for 4 images: a train"):
+        read_folder(tmp_path / "wrens")
+
+
+def test_the_loader_is_one_of_the_layouts():
+    assert data.LAYOUT_READERS["npz"] is npzfiles.load_npz

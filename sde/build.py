@@ -39,10 +39,9 @@ LossFn = Callable[[ScoreFn, Tensor, Tensor, Tensor], losses.Loss]
 
 
 def dataset(config: ScoreModel, device: torch.device) -> Dataset:
-    """The data of ``config``, on the device."""
-    settings = config.data
-    parts = dict(train=settings.train, heldout=settings.heldout, seed=settings.seed)
-    return datasets.load(settings.name, **parts).to(device)
+    """The data of ``config``, drawn on the device. Raises InputError for bad files."""
+    what = config.data.model_dump(exclude={"memory"})
+    return datasets.load(**what).to(device, config.data.memory)
 
 
 def process(config: ScoreModel) -> SDE:

@@ -9,24 +9,12 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from repro.config import Settings
+from sde.dataconfig import PLANE, Data
 from sde.samplers.adaptive import METHODS
 
 NonNegative = Annotated[float, Field(ge=0)]
 Time = Annotated[float, Field(gt=0, lt=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
-
-PLANE = ("eight_gaussians", "moons", "checkerboard", "swiss_roll")
-
-
-class Data(Settings):
-    """What is learnt."""
-
-    name: Literal["eight_gaussians", "moons", "checkerboard", "swiss_roll", "digits"] = (
-        "eight_gaussians"
-    )
-    train: PositiveInt = Field(20000, description="draws to train on; the digits are 1500 images")
-    heldout: PositiveInt = Field(4000, description="draws held out; of the digits, 297 images")
-    seed: NonNegativeInt = Field(0, description="of the draws and of the split")
 
 
 class Process(Settings):

@@ -1,18 +1,16 @@
-"""Data that need no download: distributions in the plane, and 8x8 images of digits.
+"""Data by name. Those of this file need no download:
 
     eight_gaussians   a ring of eight modes; its density is known
     checkerboard      uniform on 8 of 16 squares; its density is known, 1/2
     moons, swiss_roll from scikit-learn, moved and scaled into about [-1, 1]
     digits            the 1797 handwritten digits of scikit-learn, (1, 8, 8), levels 0 to 16
 
-What numbers stand for is declared once, by ``Declaration``: everyone else asks it. The held-out
-part is never trained on: other draws of a distribution, other images of the digits.
+Images in files (MNIST, Fashion-MNIST, CIFAR-10, folders, npz) are those of sde/images.py. What is
+held out is never trained on: other draws of a distribution, other images.
 """
 
-import hashlib
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -22,114 +20,54 @@ from torch import Tensor
 
 from repro.errors import InputError
 from repro.random import generator
+from sde import images
 from sde.analytic import ring
+from sde.items import Dataset, Declaration, Split
 from sde.likelihood import DataRange
 
 DIGITS_HELD_OUT = 297
 
 
-@dataclass(frozen=True)
-class Declaration:
-    """What one item is: its shape, and the range and number of its levels, if it has levels."""
-
-    name: str
-    shape: tuple[int, ...]  # of one item
-    levels: DataRange | None = None  # None: real numbers of no declared range
-
-    @property
-    def is_image(self) -> bool:
-        return len(self.shape) == 3
-
-
-@dataclass(frozen=True)
-class Split:
-    """Items of one kind. Raises InputError where they are not finite, not of the declared shape,
-    or no whole levels of the declared range."""
-
-    declaration: Declaration
-    values: Tensor  # (N, *shape): levels where the declaration has levels, else the numbers
-
-    def __post_init__(self):
-        name, levels = self.declaration.name, self.declaration.levels
-        if tuple(self.values.shape[1:]) != self.declaration.shape or not len(self.values):
-            raise InputError(
-                f"{name}: items of shape {self.declaration.shape} expected, got an array of shape "
-                f"{tuple(self.values.shape)}"
-            )
-        if not bool(torch.isfinite(self.values).all()):
-            raise InputError(f"{name}: the data holds values that are not finite")
-        if levels is not None and not bool((self.values == self.values.floor()).all()):
-            raise InputError(f"{name}: levels must be whole numbers")
-        if levels is not None and not 0 <= self.values.min() <= self.values.max() < levels.levels:
-            raise InputError(f"{name}: levels must lie in 0..{levels.levels - 1}")
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def to(self, device: torch.device) -> "Split":
-        return replace(self, values=self.values.to(device))
-
-    def first(self, count: int) -> "Split":
-        """The first items, at most ``count``."""
-        return replace(self, values=self.values[:count])
-
-    def draw(self, count: int, generator: torch.Generator, rows: slice = slice(None)) -> Tensor:
-        """Items drawn with replacement and dequantised anew, (count, *shape) float32.
-
-        ``rows`` asks for a part of them: ``draw(n, g, rows)`` is ``draw(n, g)[rows]``, and takes as
-        many numbers from the generator, but gathers no other item.
-        """
-        device = self.values.device
-        chosen = torch.randint(len(self), (count,), generator=generator, device=device)[rows]
-        return self._points(self.values[chosen], generator, count, rows)
-
-    def points(self, generator: torch.Generator) -> Tensor:
-        """Every item once, in order, dequantised where it has levels: (N, *shape) float32."""
-        return self._points(self.values, generator, len(self))
-
-    def _points(self, values: Tensor, generator, count: int, rows: slice = slice(None)) -> Tensor:
-        """``values``, which are the ``rows`` of ``count`` items, dequantised."""
-        if self.declaration.levels is None:
-            return values
-        shape = (count, *self.declaration.shape)
-        u = torch.rand(shape, generator=generator, device=values.device)[rows]
-        return self.declaration.levels.dequantise(values, u)
-
-    @property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.values.cpu().numpy().tobytes()).hexdigest()
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """A training and a held-out part of the same kind."""
-
-    declaration: Declaration
-    train: Split
-    heldout: Split
-    log_density: Callable[[Tensor], Tensor] | None = None  # (N, *shape) -> (N,) nats, where known
-
-    @property
-    def checksums(self) -> dict[str, str]:
-        """SHA-256 of each part, by name."""
-        name = self.declaration.name
-        return {f"{name} train": self.train.sha256, f"{name} held out": self.heldout.sha256}
-
-    def to(self, device: torch.device) -> "Dataset":
-        return replace(self, train=self.train.to(device), heldout=self.heldout.to(device))
-
-
-def load(name: str, *, train: int = 20000, heldout: int = 4000, seed: int = 0) -> Dataset:
-    """The data set ``name``, a key of ``DATASETS``; the same for the same arguments.
+def load(
+    name: str,
+    *,
+    train: int = 20000,
+    heldout: int | float = 4000,
+    seed: int = 0,
+    flip: bool = False,
+    dequantise: bool = True,
+    centred: bool = True,
+    **files,
+) -> Dataset:
+    """The data set ``name``; the same for the same arguments.
 
     ``train`` and ``heldout`` are counts of draws; of the digits there are 1500 and 297 whatever
-    they say. Raises InputError for an unknown name or a count below 1.
+    they say. ``flip`` mirrors training images at random, ``dequantise`` spreads levels over their
+    cells where they are drawn for training, ``centred`` puts them on [-1, 1], else on [0, 1].
+    ``files``, and what ``heldout`` means of images in files: see ``images.load``; the other data
+    have no use for them. Raises InputError for an unknown name, a count below 1, or bad files.
     """
-    if name not in DATASETS:
-        raise InputError(f"unknown data {name!r}: choose from {', '.join(DATASETS)}")
-    if train < 1 or heldout < 1:
+    if name in images.READERS:
+        found = images.load(name, heldout=heldout, seed=seed, **files)
+    elif name not in DATASETS:
+        known = ", ".join([*DATASETS, *images.READERS])
+        raise InputError(f"unknown data {name!r}: choose from {known}")
+    elif train < 1 or heldout < 1:
         raise InputError(f"{name}: counts must be at least 1; got {train} and {heldout}")
-    return DATASETS[name](train, heldout, seed)
+    else:
+        found = DATASETS[name](train, heldout, seed)
+    return _as_drawn(found, flip, dequantise, centred)
+
+
+def _as_drawn(data: Dataset, flip: bool, dequantise: bool, centred: bool) -> Dataset:
+    declaration = data.declaration
+    if flip and not declaration.is_image:
+        raise InputError(f"{declaration.name}: flip is for images")
+    if declaration.levels and not centred:
+        declaration = replace(declaration, levels=replace(declaration.levels, low=0.0))
+    how = dict(declaration=declaration, dequantise=dequantise)
+    train, heldout = replace(data.train, flip=flip, **how), replace(data.heldout, **how)
+    return replace(data, declaration=declaration, train=train, heldout=heldout)
 
 
 def _plane(name: str, make, log_density=None):

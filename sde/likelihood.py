@@ -64,9 +64,18 @@ class DataRange:
         Uniform dequantisation: the likelihood of the result bounds that of the levels
         (Theis et al. 2016, arXiv:1511.01844). Raises InputError for levels out of range.
         """
-        if not bool(((level >= 0) & (level < self.levels)).all()):
+        in_range = self.holds_all_of(level.dtype)  # then the device is not asked, nor waited for
+        if not in_range and not bool(((level >= 0) & (level < self.levels)).all()):
             raise InputError(f"levels must lie in 0..{self.levels - 1}")
         return self.low + (self.high - self.low) * (level + u) / self.levels
+
+    def place(self, level: Tensor) -> Tensor:
+        """Level k without dequantisation, low + (high - low) k / (levels - 1), both ends taken."""
+        return self.low + (self.high - self.low) * level.float() / (self.levels - 1)
+
+    def holds_all_of(self, dtype: torch.dtype) -> bool:
+        """Whether every number of this type is a level, as every byte is one of 256."""
+        return dtype == torch.uint8 and self.levels >= 256
 
     def quantise(self, x: Tensor) -> Tensor:
         """The level (long) whose cell holds x, the ends clamped."""

@@ -42,6 +42,19 @@ def parser() -> cli.Parser:
     _model(command)
     command.set_defaults(run=evaluate)
 
+    data = commands.add_parser("data", help="look at the data of a configuration")
+    data = data.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    command = data.add_parser(
+        "inspect",
+        help="shape, range, counts, classes, checksums; fetches and decodes what is missing",
+    )
+    command.add_argument("config", help="a YAML file, see configs/sde")
+    command.add_argument("overrides", nargs="*", metavar="key=value", help="such as data.root=DIR")
+    command.add_argument(
+        "--skip-bad", action="store_true", help="list the files that are no images, and go on"
+    )
+    command.set_defaults(run=inspect)
+
     config = commands.add_parser("config", help="what may stand in a configuration file")
     config = config.add_subparsers(title="commands", required=True, metavar="COMMAND")
     command = config.add_parser("schema", help="print the JSON schema, for editors")
@@ -114,6 +127,13 @@ def evaluate(options) -> int:
         print(f"  {name:<19} {distance['value']:10.5f}   training data {distance['floor']:10.5f}")
     print(f"  {results['likelihood']['in_words']}\n{page}")
     return 0
+
+
+def inspect(options) -> None:
+    from sde.build import dataset
+
+    options.overrides += ["data.skip_bad=true"] if options.skip_bad else []
+    print(dataset(_load(options), "cpu").in_words())
 
 
 def _trained(options):

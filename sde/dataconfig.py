@@ -60,7 +60,7 @@ class Data(Settings):
                 self.name not in names
                 and getattr(self, key) != type(self).model_fields[key].default
             ):
-                raise ValueError(f"{key}: {self.name} has no use for it, {', '.join(names)} have")
+                raise ValueError(f"{key}: {self.name} has no use for it, only {', '.join(names)}")
         if self.name in ("folder", "npz") and self.path is None:
             raise ValueError(f"path: {self.name} needs one")
         if self.heldout < 1 and self.name not in IMAGES:

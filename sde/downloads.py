@@ -47,7 +47,7 @@ def _try_mirrors(name: str, path: Path) -> list[str]:
     failures = []
     for mirror in MIRRORS[name]:
         print(f"{path}: from {mirror}", file=sys.stderr)
-        with tqdm(unit="B", unit_scale=True, desc=path.name, leave=False) as bar:
+        with tqdm(unit="B", unit_scale=True, desc=path.name, leave=False, delay=1) as bar:
             http = pooch.HTTPDownloader(progressbar=bar, chunk_size=2**16, timeout=TIMEOUT)
             try:
                 pooch.retrieve(

@@ -21,6 +21,7 @@ from repro.errors import InputError
 from sde.likelihood import DataRange
 
 SHARE = 0.25  # of a device's memory that data may take before they are left in host memory
+SHOWN = 20  # classes, in words
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,25 @@ class Dataset:
     def size(self) -> int:
         """Bytes of both parts."""
         return sum(part.values.nbytes for part in (self.train, self.heldout))
+
+    def in_words(self) -> str:
+        """A few lines: what an item is, the parts with their checksums, the files skipped."""
+        what, parts = self.declaration, {"train": self.train, "held out": self.heldout}
+        lines = [f"data      {what.name}", f"item      {' x '.join(map(str, what.shape))}"]
+        if what.levels:
+            low, high, levels = what.levels.low, what.levels.high, what.levels.levels
+            lines[-1] += f", levels 0 to {levels - 1} on [{low:g}, {high:g}]"
+        for name, part in parts.items():
+            lines.append(f"{name:<9} {len(part)} items, {part.values.nbytes / 1e6:.1f} MB")
+            lines.append(f"          sha256 {part.sha256}")
+        if what.classes:
+            counts = [part.labels.bincount(minlength=len(what.classes)) for part in parts.values()]
+            each = zip(what.classes, *(count.tolist() for count in counts), strict=True)
+            shown = [f"{name}: {train} + {heldout}" for name, train, heldout in each]
+            shown[SHOWN:] = [f"and {len(shown) - SHOWN} more"] if len(shown) > SHOWN else []
+            lines.append(f"classes   {len(what.classes)} ({', '.join(shown)})")
+        lines += [f"skipped   {line}" for line in self.skipped]
+        return "\n".join(lines)
 
     def to(self, device: torch.device, memory: str = "auto") -> "Dataset":
         """Drawn on ``device``, from its own memory ("device") or the host's ("host"); "auto": its

@@ -17,6 +17,7 @@ from sde.reverse import ScoreFn
 
 PARTS = ("config", "average", "progress")  # of a checkpoint, that are read here
 LATER = ("sampling", "evaluation", "compute")  # sections that do not make another model
+WHERE = ("root", "path", "heldout_path", "memory", "download")  # data may move to another place
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,9 @@ def require_same_model(state: dict, config: ScoreModel, where: Path) -> None:
 def differences(saved: ScoreModel, config: ScoreModel) -> list[str]:
     """What makes another model of it, as ``key of value, not value``."""
     before, after = saved.model_dump(exclude=set(LATER)), config.model_dump(exclude=set(LATER))
+    elsewhere = [f"data.{key}" for key in WHERE]
     keys = [key for key in configuration.known_keys(ScoreModel) if key.split(".")[0] not in LATER]
+    keys = [key for key in keys if key not in elsewhere]
     found = []
     for key in keys:
         old, new = _value(before, key), _value(after, key)

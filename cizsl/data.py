@@ -36,6 +36,7 @@ from cizsl.birdfiles import (
     split_layout,
 )
 from cizsl.birdwriters import write_ids, write_labels, write_mat
+from cizsl.gbu import load_gbu
 from cizsl.npzfiles import load_npz
 from cizsl.zsldata import ZSLData
 from repro.errors import InputError
@@ -96,6 +97,7 @@ def load(
 LAYOUT_READERS = {  # each (root, dataset, split) -> ZSLData
     "published": load_birds,  # MAT-files and pickles, as CIZSL and GAZSL published them
     "npz": load_npz,  # one file of numpy arrays, see cizsl/npzfiles.py
+    "gbu": load_gbu,  # the attribute benchmarks, see cizsl/gbu.py
 }
 
 
@@ -123,6 +125,11 @@ def _standardise(features: Tensor, reference: Tensor) -> Tensor:
     return (features - mean) / torch.where(varies, std, 1)
 
 
+def _minmax(features: Tensor, reference: Tensor) -> Tensor:
+    low, high = torch.aminmax(reference, dim=0)
+    return (features - low) / torch.where(high > low, high - low, 1)
+
+
 def _l2(features: Tensor, reference: Tensor) -> Tensor:
     return torch.nn.functional.normalize(features, dim=1)
 
@@ -134,6 +141,7 @@ def _none(features: Tensor, reference: Tensor) -> Tensor:
 NORMALISATIONS = {
     "published": _published,  # (x - mean) / variance, two numbers for the whole matrix
     "standardise": _standardise,  # each feature to mean 0 and deviation 1; a constant one to 0
+    "minmax": _minmax,  # each feature to [0, 1] on the reference; GAZSL and f-CLSWGAN on GBU
     "l2": _l2,  # each image to unit length; zero stays zero
     "none": _none,
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.io
+import sklearn.preprocessing
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -216,6 +217,7 @@ def test_normalisations():
     expected = {
         "published": (x - reference.mean()) / reference.var(),
         "standardise": (x - mean) / std,
+        "minmax": sklearn.preprocessing.MinMaxScaler().fit(reference).transform(x),
         "l2": x / np.where(length == 0, 1, length),
         "none": x,
     }
@@ -227,7 +229,7 @@ def test_normalisations():
 
 
 def test_normalisation_of_the_impossible():
-    with pytest.raises(InputError, match="'variance': expected published, standardise, l2, none"):
+    with pytest.raises(InputError, match="'variance': expected published, standardise, minmax, l2"):
         data.normalise(torch.ones(2, 2), torch.ones(2, 2), "variance")
     with pytest.raises(InputError, match="all one number"):
         data.normalise(torch.ones(2, 2), torch.full((50, 3), 0.1), "published")

@@ -74,7 +74,7 @@ class ESZSL:
     """The bilinear classifier x'V t of the seen classes, fitted in float64."""
 
     grid = tuple(
-        {"feature_penalty": feature, "text_penalty": text, "similarity": "product"}
+        {"feature_penalty": feature, "text_penalty": text}
         for feature, text in product(PENALTIES, PENALTIES)
     )
 

@@ -3,7 +3,7 @@
 import torch
 
 from cizsl import protocols
-from cizsl.config import CIZSL
+from cizsl.config import CIZSL, Baseline, Choice
 from cizsl.data import ZSLData, load
 from cizsl.divergences import Exponents
 from cizsl.draws import Draws
@@ -16,13 +16,13 @@ from repro.random import generator, seed_everything
 TRAINING, EVALUATION = 0, 1
 
 
-def data(config: CIZSL) -> ZSLData:
+def data(config: CIZSL | Baseline) -> ZSLData:
     """The dataset of ``config``, raw."""
     where = config.data
     return load(where.root, where.dataset, where.split, where.layout)
 
 
-def problem(config: CIZSL, data: ZSLData, phase: str, device: torch.device) -> Problem:
+def problem(config: CIZSL | Baseline, data: ZSLData, phase: str, device: torch.device) -> Problem:
     """The problem of a phase: ``test``, or ``selection`` (strict protocol, validation classes)."""
     settings, normalisation = config.evaluation, config.data.normalisation
     if settings.protocol == "reference":
@@ -31,6 +31,13 @@ def problem(config: CIZSL, data: ZSLData, phase: str, device: torch.device) -> P
     if phase == "selection":
         return protocols.validation_problem(*carve, settings.validation_share)
     return protocols.strict_test_problem(*carve)
+
+
+def baseline(config: CIZSL, name: str) -> Baseline:
+    """The baseline ``name`` on the data and validation classes of an experiment."""
+    shared = {key: getattr(config.evaluation, key) for key in Choice.model_fields}
+    choice = Choice(**{**shared, "protocol": "strict"})
+    return Baseline(baseline=name, data=config.data, evaluation=choice)
 
 
 def blank_generator(config: CIZSL, problem: Problem) -> Generator:

@@ -170,3 +170,21 @@ class CIZSL(Settings):
                 f"optimiser.iterations is {self.optimiser.iterations}"
             )
         return self
+
+
+class Choice(Settings):
+    """What a baseline has of :class:`Evaluation`: how its penalties are chosen."""
+
+    protocol: Literal["strict"] = "strict"
+    validation_share: Share = 0.2
+    heldout_share: Share = 0.1
+    validation_seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    select_by: Literal["ausuc", "top1", "harmonic"] = "ausuc"
+
+
+class Baseline(Settings):
+    """A classifier in closed form on the data of an experiment; nothing in it is random."""
+
+    baseline: Literal["ridge", "eszsl"]
+    data: Data = Data()
+    evaluation: Choice = Choice()

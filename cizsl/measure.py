@@ -7,8 +7,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from cizsl import build
-from cizsl.config import CIZSL
+from cizsl import build, fit
+from cizsl.baselines import BASELINES
+from cizsl.config import CIZSL, Baseline
 from cizsl.evaluate import Evaluation, evaluate
 from cizsl.networks import Generator
 from cizsl.protocols import Problem
@@ -31,7 +32,7 @@ def measure(config: CIZSL, generator: Generator, problem: Problem, iteration: in
 
 
 def evaluate_again(path: Path, split: str, device: torch.device) -> tuple[str, dict[str, float]]:
-    """Evaluate the saved generator of a finished run.
+    """Evaluate the saved generator of a finished run, or fit a baseline again.
 
     ``split="test"``: the final generator on the test classes, with the numbers of the run's own
     last evaluation, so it gives the same result. ``split="val"``: the generator that selection
@@ -44,7 +45,7 @@ def evaluate_again(path: Path, split: str, device: torch.device) -> tuple[str, d
         began = json.loads((path / "environment.json").read_text())["data_files"]
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(f"{path}: holds no finished run (no readable results.json)") from None
-    config = configuration.load(path / "config.yaml", CIZSL)
+    config = configuration.load(path / "config.yaml", Baseline if "chosen" in summary else CIZSL)
     protocol = config.evaluation.protocol
     if split == "val" and protocol != "strict":
         raise InputError(f"{path}: the reference protocol has no validation classes")
@@ -53,15 +54,23 @@ def evaluate_again(path: Path, split: str, device: torch.device) -> tuple[str, d
     if data.files != began:
         raise InputError(f"{path}: the data files in {config.data.root} are not those of the run")
     problem = build.problem(config, data, phase, device)
-    generator = build.blank_generator(config, problem)
-    try:
-        generator.load_state_dict(load_file(path / f"{name}.safetensors", str(device)))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path / name}.safetensors: cannot be loaded: {reason}") from None
+    where = f"{protocol} protocol, {'test' if split == 'test' else 'validation'} classes"
+    if isinstance(config, Baseline):  # fitted again: that takes seconds
+        model = BASELINES[config.baseline](problem)
+        return where, fit.measure(model, summary["chosen"], problem).scores()
+    generator = _saved(path / f"{name}.safetensors", config, problem)
     with precision(config.compute.precision, device):
         evaluation = measure(config, generator, problem, iteration)
-    classes = "test classes" if split == "test" else "validation classes"
     drew = f" (other random numbers: it ran on {summary['device']})"
     note = drew if summary["device"] != device.type else ""
-    return f"{protocol} protocol, {classes}, iteration {iteration}{note}", evaluation.scores()
+    return f"{where}, iteration {iteration}{note}", evaluation.scores()
+
+
+def _saved(file: Path, config: CIZSL, problem: Problem) -> Generator:
+    generator = build.blank_generator(config, problem)
+    try:
+        generator.load_state_dict(load_file(file, str(problem.seen_text.device)))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{file}: cannot be loaded: {reason}") from None
+    return generator

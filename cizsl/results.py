@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from cizsl.config import CIZSL
+from cizsl.config import CIZSL, Baseline
 from cizsl.data import ZSLData
 from cizsl.retrieval import SHARES
 from repro.checkpoint import write_atomically
@@ -58,20 +58,26 @@ def summarise(
     reference = config.evaluation.protocol == "reference"
     chosen = {"best_on_test": best_on_test(records)} if reference else {"selected": final}
     creativity = config.creativity.model_dump(mode="json")
+    return outline(config, data, device, seconds) | {
+        "method": config.method,
+        "creativity": None if config.method == "GAZSL" else creativity,
+        "seed": config.seed,
+        "iterations": iterations,
+        "model": config.model.model_dump(),
+        "metrics": {"final": final, **chosen},
+    }
+
+
+def outline(config: CIZSL | Baseline, data: ZSLData, device: torch.device, seconds: float) -> dict:
+    """What every ``results.json`` begins with."""
     return {
         "dataset": data.dataset,
         "split": data.split,
         "toy": data.toy,
         "protocol": config.evaluation.protocol,
-        "method": config.method,
-        "creativity": None if config.method == "GAZSL" else creativity,
-        "seed": config.seed,
-        "iterations": iterations,
+        "feature_dim": data.feature_dim,
         "seconds": round(seconds, 3),
         "device": device.type,
-        "feature_dim": data.feature_dim,
-        "model": config.model.model_dump(),
-        "metrics": {"final": final, **chosen},
     }
 
 
@@ -82,7 +88,8 @@ def write(folder: RunFolder, summary: dict, curves: dict[str, torch.Tensor]) -> 
     arrays = {name: curve.cpu().numpy() for name, curve in curves.items()}
     write_atomically(folder.path / "curves.npz", lambda file: np.savez_compressed(file, **arrays))
     figures.seen_unseen(folder.path / "seen_unseen.png", arrays, summary)
-    weight = (summary["creativity"] or {}).get("weight")  # of several, show the chosen one
+    weight = (summary.get("creativity") or {}).get("weight")  # of several, show the chosen one
     records = [r for r in folder.read_log("metrics") if r.get("weight", weight) == weight]
-    figures.training(folder.path / "training.png", records)
+    if records:  # a baseline is not trained
+        figures.training(folder.path / "training.png", records)
     folder.write("results.json", summary)

@@ -1,0 +1,170 @@
+"""The closed forms against scikit-learn, the primal solution, and the gradient at the optimum."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import Ridge as SklearnRidge
+
+from cizsl.baselines import BASELINES, ESZSL, Penalised, Ridge
+from cizsl.classifiers import SIMILARITIES
+from cizsl.data import class_centroids
+from cizsl.evaluate import assess
+from cizsl.protocols import Problem
+
+SEEN, UNSEEN, TERMS, FEATURES = 7, 4, 12, 9
+
+
+@pytest.fixture
+def problem():
+    """A small problem in float64: none of its means is 0, none of its deviations 1."""
+    random = torch.Generator().manual_seed(0)
+    make = {"generator": random, "dtype": torch.float64}
+    text = 0.3 + 2 * torch.rand(SEEN + UNSEEN, TERMS, **make)
+    labels = torch.cat([torch.arange(SEEN), torch.randint(SEEN, (33,), generator=random)])
+    features = 1.5 + 3 * torch.randn(40, FEATURES, **make)
+    unseen = torch.arange(UNSEEN).repeat_interleave(5)
+    return Problem(
+        train_features=features,
+        train_labels=labels,
+        seen_features=features,
+        seen_labels=labels,
+        unseen_features=1.5 + 3 * torch.randn(20, FEATURES, **make),
+        unseen_labels=unseen,
+        seen_text=text[:SEEN],
+        unseen_text=text[SEEN:],
+        centroids=class_centroids(features, labels, SEEN),
+    )
+
+
+def targets(problem):
+    return torch.nn.functional.one_hot(problem.train_labels, SEEN).double()
+
+
+def absolute(model, name, penalty):
+    """A penalty in units of the mean eigenvalue, as a plain number."""
+    return penalty * float(getattr(model, name).unit)
+
+
+def test_unit_is_the_mean_eigenvalue():
+    matrix = torch.tensor([[2.0, 1.0], [1.0, 4.0]], dtype=torch.float64)
+    solver = Penalised(matrix)
+    assert float(solver.unit) == pytest.approx(3.0)  # half the trace
+    right = torch.tensor([[1.0], [5.0]], dtype=torch.float64)
+    direct = torch.linalg.solve(matrix + 0.5 * 3.0 * torch.eye(2), right)
+    torch.testing.assert_close(solver.solve(0.5, right), direct)
+
+
+@pytest.mark.parametrize("penalty", [1e-3, 0.7, 50.0])
+def test_ridge_is_that_of_sklearn(problem, penalty):
+    """Predictions for seen and unseen classes, and the coefficients that they imply."""
+    model = Ridge(problem)
+    theirs = SklearnRidge(alpha=absolute(model, "kernel", penalty), solver="cholesky")
+    theirs.fit(problem.seen_text.numpy(), problem.centroids.numpy())
+    text = torch.cat([problem.seen_text, problem.unseen_text])
+    ours = model.vectors(penalty)
+    np.testing.assert_allclose(ours, theirs.predict(text.numpy()), rtol=1e-9, atol=1e-9)
+    centred = problem.seen_text - problem.seen_text.mean(0)
+    coefficients = centred.T @ model.kernel.solve(penalty, model.centroids)
+    np.testing.assert_allclose(coefficients.T, theirs.coef_, rtol=1e-8, atol=1e-10)
+
+
+def test_ridge_dual_is_primal(problem):
+    """(T'T + l I)^-1 T'M, which forms the V x V matrix."""
+    model, penalty = Ridge(problem), 0.4
+    text = problem.seen_text - problem.seen_text.mean(0)
+    scaled = absolute(model, "kernel", penalty) * torch.eye(TERMS)
+    primal = torch.linalg.solve(text.T @ text + scaled, text.T @ model.centroids)
+    unseen = problem.unseen_text - problem.seen_text.mean(0)
+    torch.testing.assert_close(model.vectors(penalty)[SEEN:], model.mean + unseen @ primal)
+
+
+def eszsl_penalties(model, feature, text):
+    return absolute(model, "covariance", feature), absolute(model, "kernel", text)
+
+
+@pytest.mark.parametrize(("feature", "text"), [(1e-3, 10.0), (0.3, 0.2), (20.0, 1e-3)])
+def test_eszsl_dual_is_primal(problem, feature, text):
+    """Equation 4 with both inverses written out, V x V the second of them."""
+    model = ESZSL(problem)
+    g, s = eszsl_penalties(model, feature, text)
+    x, t, y = problem.train_features, problem.seen_text, targets(problem)
+    left = torch.linalg.inv(x.T @ x + g * torch.eye(FEATURES))
+    right = torch.linalg.inv(t.T @ t + s * torch.eye(TERMS))
+    v = left @ x.T @ y @ t @ right
+    everything = torch.cat([problem.seen_text, problem.unseen_text])
+    torch.testing.assert_close(model.vectors(feature, text), everything @ v.T)
+
+
+def test_eszsl_is_the_minimum_of_its_objective(problem):
+    """The gradient is zero at V and at no V nearby, by automatic differentiation in float64."""
+    feature, text = 0.05, 0.3
+    model = ESZSL(problem)
+    g, s = eszsl_penalties(model, feature, text)
+    x, t, y = problem.train_features, problem.seen_text, targets(problem)
+
+    def objective(v):
+        fit = (x @ v @ t.T - y).square().sum()
+        penalties = g * (v @ t.T).square().sum() + s * (x @ v).square().sum()
+        return fit + penalties + g * s * v.square().sum()
+
+    # V itself: its rows lie in the span of the seen texts, so it is read off the seen classes
+    unit = torch.linalg.lstsq(t, model.vectors(feature, text)[:SEEN]).solution.T
+    v, zero = unit.requires_grad_(), torch.zeros_like(unit).requires_grad_()
+    (gradient,) = torch.autograd.grad(objective(v), v)
+    (at_zero,) = torch.autograd.grad(objective(zero), zero)
+    assert gradient.abs().max() < 1e-9 * at_zero.abs().max()
+    with torch.no_grad():
+        for scale in (0.99, 1.01):
+            assert objective(scale * v) > objective(v)
+
+
+def test_no_vocabulary_by_vocabulary_matrix(problem):
+    """A vocabulary whose square would take 80 GB."""
+    wide = torch.zeros(SEEN + UNSEEN, 100_000, dtype=torch.float64)
+    wide[:, :TERMS] = torch.cat([problem.seen_text, problem.unseen_text])
+    other = {**vars(problem), "seen_text": wide[:SEEN], "unseen_text": wide[SEEN:]}
+    for kind, penalties in ((Ridge, (0.1,)), (ESZSL, (0.1, 0.1))):
+        same = kind(problem).vectors(*penalties)
+        torch.testing.assert_close(kind(Problem(**other)).vectors(*penalties), same)
+
+
+def test_similarities_by_hand():
+    x = torch.tensor([[3.0, 4.0]])
+    pivots = torch.tensor([[3.0, 4.0], [0.0, 2.0]])
+    for name, expected in {
+        "cosine": [1.0, 0.8],
+        "euclidean": [0.0, -(9.0 + 4.0)],
+        "product": [25.0, 8.0],
+    }.items():
+        torch.testing.assert_close(SIMILARITIES[name](x, pivots), torch.tensor([expected]))
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_linear_world_is_solved(name):
+    """Features that are a linear map of the text, with little noise: every unseen class is known,
+    and every point of the grid has a vector for every class."""
+    random = torch.Generator().manual_seed(1)
+    text = torch.nn.functional.normalize(torch.randn(30, 20, generator=random), dim=1)
+    centroids = text @ torch.randn(20, 16, generator=random) + 0.5
+    labels = torch.arange(30).repeat_interleave(20)
+    features = centroids[labels] + 0.05 * torch.randn(600, 16, generator=random)
+    seen = labels < 25
+    problem = Problem(
+        train_features=features[seen],
+        train_labels=labels[seen],
+        seen_features=features[seen],
+        seen_labels=labels[seen],
+        unseen_features=features[~seen],
+        unseen_labels=labels[~seen] - 25,
+        seen_text=text[:25],
+        unseen_text=text[25:],
+        centroids=class_centroids(features[seen], labels[seen], 25),
+    )
+    model, best = BASELINES[name](problem), 0.0
+    for point in BASELINES[name].grid:
+        penalties = {key: value for key, value in point.items() if key != "similarity"}
+        vectors = model.vectors(**penalties).float()
+        assert vectors.shape == (30, 16)
+        similarity = point.get("similarity", "product")
+        best = max(best, assess(vectors, problem, similarity=similarity).top1)
+    assert best > 0.95

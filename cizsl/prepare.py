@@ -18,15 +18,14 @@ a number was still glued to them ("birds/km2" gave "birds").
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import snowballstemmer
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
-from repro.errors import InputError
+from repro.errors import InputError, InputErrors
 
 _porter = snowballstemmer.stemmer("porter").stemWord
 
@@ -57,43 +56,31 @@ def _stem(word: str) -> str:
     return stem[:-1] if stem.endswith(("bli", "logi")) else stem  # "visibly", "zoology"
 
 
-def read_articles(folder: str | Path) -> dict[str, str]:
-    """The articles of a folder, one UTF-8 file `<class name>.txt` each, in the order of the names.
-
-    Raises `InputError` where there is no such file, or one is empty or not UTF-8.
-    """
-    files = sorted(Path(folder).glob("*.txt"))
-    if not files:
-        raise InputError(f"{folder}: no article here; expected one <class name>.txt per class")
-    return {file.stem: _read(file) for file in files}
-
-
-def _read(file: Path) -> str:
-    try:
-        article = file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file}: not UTF-8 text (byte {error.start})") from error
-    if not article.strip():
-        raise InputError(f"{file}: the article is empty")
-    return article
-
-
 def tfidf(
-    articles: Mapping[str, str], vocabulary: Sequence[str] | None = None, min_documents: int = 1
+    articles: Mapping[str, str],
+    vocabulary: Sequence[str] | None = None,
+    min_documents: int = 1,
+    stop_words: Collection[str] | None = None,
 ) -> tuple[np.ndarray, list[str]]:
     """The text features x(c, t) of the module's docstring, and their terms.
 
     articles: class name to article, C of them; the rows keep their order.
     vocabulary: the V terms, in the order of the columns; by default every stem of the articles
         but stop words, sorted, that occurs in at least `min_documents` articles.
+    stop_words: stems to leave out, instead of scikit-learn's English stop words.
 
     Returns (C, V) float32 with rows of length one, and the V terms. Raises `InputError` where the
-    vocabulary is empty or repeats a term, or where an article holds none of its terms.
+    vocabulary is empty or repeats a term, or, all at once, for articles that hold no term.
     """
+    excluded = ENGLISH_STOP_WORDS if stop_words is None else stop_words
     if vocabulary is not None and len(set(vocabulary)) < len(vocabulary):
         raise InputError(f"the vocabulary repeats {len(vocabulary) - len(set(vocabulary))} terms")
+
+    def content_stems(text: str) -> list[str]:
+        return [stem for stem in stem_tokens(text) if stem not in excluded]
+
     vectorizer = TfidfVectorizer(
-        analyzer=stem_tokens if vocabulary is not None else _content_stems,
+        analyzer=stem_tokens if vocabulary is not None else content_stems,
         vocabulary=vocabulary,
         min_df=min_documents,
         dtype=np.float64,
@@ -102,11 +89,8 @@ def tfidf(
         text = vectorizer.fit_transform(articles.values()).toarray().astype(np.float32)
     except ValueError as error:
         raise InputError(f"no text features from {len(articles)} articles: {error}") from error
-    for name, row in zip(articles, text, strict=True):
-        if not row.any():
-            raise InputError(f"{name}: the article holds none of the {text.shape[1]} terms")
+    empty = [name for name, row in zip(articles, text, strict=True) if not row.any()]
+    if empty:
+        none = f"the article holds none of the {text.shape[1]} terms"
+        raise InputErrors([f"{name}: {none}" for name in empty])
     return text, vectorizer.get_feature_names_out().tolist()
-
-
-def _content_stems(text: str) -> list[str]:
-    return [stem for stem in stem_tokens(text) if stem not in ENGLISH_STOP_WORDS]

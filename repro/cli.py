@@ -36,7 +36,8 @@ def run(parser: argparse.ArgumentParser, arguments: list[str] | None = None) -> 
     try:
         return command(options) or 0
     except InputError as error:
-        print(f"{parser.prog}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        for problem in getattr(error, "problems", [str(error)]):
+            print(f"{parser.prog}: error: {' '.join(problem.split())}", file=sys.stderr)
         return 2
     except Interrupted as stop:
         print(f"{parser.prog}: stopped: {stop}", file=sys.stderr)

@@ -8,8 +8,9 @@ import scipy.io
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cizsl.prepare import read_articles, stem_tokens, tfidf
-from repro.errors import InputError
+from cizsl.articles import read_articles
+from cizsl.prepare import stem_tokens, tfidf
+from repro.errors import InputError, InputErrors
 
 ARTICLES = {
     "kite": "A hooked beak; it hooks fish. Its crown: grey.",
@@ -90,6 +91,19 @@ def test_a_given_vocabulary_sets_the_columns_and_keeps_its_stop_words():
     np.testing.assert_allclose(text, slow_tfidf(ARTICLES, vocabulary), atol=1e-6)
 
 
+def test_stop_words_of_ones_own_replace_the_english_ones():
+    _, terms = tfidf(ARTICLES, stop_words={"grey", "seed"})
+    assert "it" in terms and "grey" not in terms and "seed" not in terms
+    _, terms = tfidf(ARTICLES, stop_words=())
+    assert {"grey", "it", "and", "seed"} <= set(terms)
+
+
+def test_articles_without_a_term_are_named_at_once():
+    with pytest.raises(InputErrors) as caught:
+        tfidf(ARTICLES, ["beak"])
+    assert [line.split(":")[0] for line in caught.value.problems] == ["wren", "dove"]
+
+
 def test_min_documents_drops_rare_terms():
     _, terms = tfidf(ARTICLES, min_documents=2)
     assert terms == ["crown", "eat", "grey", "seed"]
@@ -110,24 +124,6 @@ def test_bad_text_is_refused_in_one_line(articles, arguments, message):
     with pytest.raises(InputError, match=message) as caught:
         tfidf(articles, **arguments)
     assert "\n" not in str(caught.value)
-
-
-def test_read_articles_sorts_by_name(tmp_path):
-    for name, article in reversed(ARTICLES.items()):
-        (tmp_path / f"{name}.txt").write_text(article, encoding="utf-8")
-    (tmp_path / "notes.md").write_text("not an article")
-    assert list(read_articles(tmp_path).items()) == sorted(ARTICLES.items())
-
-
-def test_read_articles_refuses_what_is_no_article(tmp_path):
-    with pytest.raises(InputError, match="no article here"):
-        read_articles(tmp_path)
-    (tmp_path / "a.txt").write_bytes(b"caf\xe9")
-    with pytest.raises(InputError, match=r"a\.txt: not UTF-8 text \(byte 3\)"):
-        read_articles(tmp_path)
-    (tmp_path / "a.txt").write_text(" \n")
-    with pytest.raises(InputError, match=r"a\.txt: the article is empty"):
-        read_articles(tmp_path)
 
 
 def test_real_articles_cover_the_published_terms(shared):

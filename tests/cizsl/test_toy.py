@@ -5,8 +5,9 @@ import pytest
 import scipy.io
 
 from cizsl import toy
+from cizsl.articles import read_articles
 from cizsl.data import load_birds
-from cizsl.prepare import read_articles, tfidf
+from cizsl.prepare import tfidf
 from repro.errors import InputError
 
 FOLDERS = {"CUB": "CUB2011", "NAB": "NABird"}

@@ -54,7 +54,7 @@ def network(config: ScoreModel, shape: tuple[int, ...], device: torch.device) ->
     seed_everything(config.seed)
     model = config.model
     if model.network in UNETS:
-        how = _unet(model)
+        how = dict(_unet(model), centred=config.data.centred)
     else:
         how = dict(hidden_dim=model.hidden_dim, depth=model.depth)
     if model.network == "mlp":

@@ -49,7 +49,6 @@ class UNet(Settings):
     activation: Literal["swish", "elu", "relu", "lrelu"] = "swish"
     conditional: bool = Field(True, description="whether the network sees the condition")
     resample_with_conv: bool = Field(True, description="of the block ddpm")
-    centred: bool = Field(True, description="data about [-1, 1]; false: about [0, 1]")
     scale_by_sigma: bool = Field(False, description="divide the output by std: score, from std")
     block: Literal["biggan", "ddpm"] = "biggan"
     embedding: Literal["positional", "fourier"] = Field(

@@ -195,4 +195,4 @@ def _factor(rescale: bool) -> float:
 
 def _join(x: Tensor, h: Tensor, factor: float) -> Tensor:
     joined = x + h
-    return joined if factor == 1 else joined * factor
+    return joined if factor == 1 else joined.mul_(factor)  # in place: a sum is not kept

@@ -12,6 +12,7 @@ parametrisations and losses of ``sde.score`` and ``sde.losses`` train it.
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from repro.errors import InputError
 
@@ -42,7 +43,8 @@ class EnergyNetwork(nn.Module):
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """grad_x E; differentiable again wherever gradients are being recorded outside."""
         recording = torch.is_grad_enabled()
-        with torch.enable_grad():
+        # attention in one fused kernel has no second derivative
+        with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
             x = x if x.requires_grad else x.detach().requires_grad_()
             total = self.energy(x, condition).sum()
             (gradient,) = torch.autograd.grad(total, x, create_graph=recording)

@@ -1,4 +1,4 @@
-"""Fitting baselines: the choice sees validation classes only, and the run folder says what it did."""
+"""Fitting baselines: the choice sees validation classes only, and the folder says what it did."""
 
 import json
 

@@ -25,17 +25,27 @@ def knn(
 
     Args: synthetic features (M, D) with labels (M,) in [0, C), features (N, D); k is cut to M.
     """
-    bank = normalize(synthetic_MD, dim=1)
     num_classes = int(synthetic_labels_M.max()) + 1
-    predictions = []
+    return votes(synthetic_MD, synthetic_labels_M, features_ND, num_classes, k).argmax(1)
+
+
+def votes(
+    synthetic_MD: Tensor,
+    synthetic_labels_M: Tensor,
+    features_ND: Tensor,
+    num_classes: int,
+    k: int = 20,
+) -> Tensor:
+    """How many of the k most similar synthetic features are of each class: (N, C)."""
+    bank = normalize(synthetic_MD, dim=1)
+    counts = []
     for block in features_ND.split(max(1, BLOCK_ENTRIES // len(bank))):
         # the length of an image's own features does not change the order of its neighbours
         nearest = (block.to(bank.dtype) @ bank.T).topk(min(k, len(bank)), dim=1).indices
-        votes = torch.zeros(len(block), num_classes, device=block.device)
+        count = torch.zeros(len(block), num_classes, device=block.device)
         voters = synthetic_labels_M[nearest]
-        votes.scatter_add_(1, voters, torch.ones_like(voters, dtype=votes.dtype))
-        predictions.append(votes.argmax(1))
-    return torch.cat(predictions)
+        counts.append(count.scatter_add_(1, voters, torch.ones_like(voters, dtype=count.dtype)))
+    return torch.cat(counts)
 
 
 def pivot_scores(

@@ -31,13 +31,13 @@ Candidates = Annotated[tuple[NonNegative, ...], Field(min_length=2), AfterValida
 class Data(Settings):
     """Which classes and images, and how their features are normalised."""
 
-    layout: Literal["published", "npz"] = Field(
-        "published", description="of the files, see docs/data.md"
+    layout: Literal["published", "npz", "gbu"] = Field(
+        "published", description="of the files, see docs/data.md; gbu: docs/gbu.md"
     )
     root: str = Field("data", description="the folder that holds the dataset: CUB2011, NABird")
     dataset: Name = Field("CUB", description="CUB, NAB, or a name of your own")
-    split: Name = Field("easy", description="easy or hard in the published layout")
-    normalisation: Literal["published", "standardise", "l2", "none"] = Field(
+    split: Name = Field("easy", description="easy or hard in the published layout, PS in gbu")
+    normalisation: Literal["published", "standardise", "minmax", "l2", "none"] = Field(
         "published", description="published: (x - mean) / variance, both scalars"
     )
 
@@ -46,7 +46,9 @@ class Model(Settings):
     """Widths of the networks."""
 
     noise_dim: PositiveInt = 100
-    text_embed_dim: PositiveInt = 1000
+    text_embed_dim: Annotated[int, Field(ge=0)] = Field(
+        1000, description="0: no projection, as GAZSL has it for attributes"
+    )
     hidden_dim: PositiveInt = Field(4096, description="4086 in the published CIZSL code")
 
 
@@ -108,7 +110,16 @@ class Evaluation(Settings):
     samples: Annotated[int, Field(gt=0, le=10_000)] = Field(
         60, description="synthetic features for each class"
     )
+    classifier: Literal["knn", "softmax"] = Field(
+        "knn", description="trained on synthetic features of the unseen classes"
+    )
     neighbours: PositiveInt = Field(20, description="k of the k-NN")
+    penalty: PositiveFloat = Field(1e-4, description="of the softmax: lambda/2 |W|^2")
+    generalised: Literal["pivot", "classifier"] = Field(
+        "pivot",
+        description="what all classes compete by: their mean synthetic features, or the "
+        "classifier (GBU); the reference protocol then reports the best T1 and the best H",
+    )
     every: PositiveInt = Field(10, description="iterations between evaluations")
     start: Annotated[int, Field(ge=0)] = Field(30, description="first iteration evaluated")
     validation_share: Share = Field(0.2, description="of the seen classes (strict)")
@@ -116,10 +127,17 @@ class Evaluation(Settings):
     validation_seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
         0, description="committed (strict)"
     )
-    select_by: Literal["ausuc", "top1", "harmonic"] = "ausuc"
+    select_by: Literal["ausuc", "top1", "per_class_top1", "harmonic"] = "ausuc"
     patience: Annotated[int, Field(ge=0)] = Field(
         50, description="evaluations without a better one before selection stops; 0: never"
     )
+
+    @property
+    def reported(self) -> tuple[str, str]:
+        """The two scores whose best values the reference protocol reports, each on its own."""
+        if self.generalised == "classifier":
+            return "per_class_top1", "harmonic"
+        return "top1", "ausuc"
 
 
 class Compute(Settings):
@@ -179,7 +197,7 @@ class Choice(Settings):
     validation_share: Share = 0.2
     heldout_share: Share = 0.1
     validation_seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    select_by: Literal["ausuc", "top1", "harmonic"] = "ausuc"
+    select_by: Literal["ausuc", "top1", "per_class_top1", "harmonic"] = "ausuc"
 
 
 class Baseline(Settings):

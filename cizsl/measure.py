@@ -17,6 +17,8 @@ from repro import config as configuration
 from repro.device import precision
 from repro.errors import InputError
 
+PUBLISHED = ("reference", "pivot")  # protocol and scores of the published grid of offsets
+
 
 def measure(config: CIZSL, generator: Generator, problem: Problem, iteration: int) -> Evaluation:
     """Evaluate ``generator`` as ``config`` says; ``iteration`` chooses the random numbers."""
@@ -27,7 +29,10 @@ def measure(config: CIZSL, generator: Generator, problem: Problem, iteration: in
         build.evaluation_stream(config, iteration, problem.seen_text.device),
         samples=settings.samples,
         neighbours=settings.neighbours,
-        curve="grid" if settings.protocol == "reference" else "exact",
+        curve="grid" if (settings.protocol, settings.generalised) == PUBLISHED else "exact",
+        classifier=settings.classifier,
+        penalty=settings.penalty,
+        generalised=settings.generalised == "classifier",
     )
 
 

@@ -129,7 +129,7 @@ class Phase:
 
     def _criterion(self) -> str:
         strict = self.config.evaluation.protocol == "strict"
-        return self.config.evaluation.select_by if strict else "ausuc"
+        return self.config.evaluation.select_by if strict else self.config.evaluation.reported[1]
 
     def _has_stalled(self) -> bool:
         """Whether selection has gone ``patience`` evaluations without a better one."""

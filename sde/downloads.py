@@ -8,8 +8,6 @@ nor replaced.
 import sys
 from pathlib import Path
 
-from tqdm import tqdm
-
 from repro.errors import InputError
 from repro.lock import alone_in
 from sde.published import DISTRIBUTED, MIRRORS
@@ -44,24 +42,23 @@ def _try_mirrors(name: str, path: Path) -> list[str]:
     import requests
 
     pooch.get_logger().setLevel("ERROR")  # our own lines say what happens
+    http = pooch.HTTPDownloader(progressbar=True, chunk_size=2**16, timeout=TIMEOUT)
     failures = []
     for mirror in MIRRORS[name]:
         print(f"{path}: from {mirror}", file=sys.stderr)
-        with tqdm(unit="B", unit_scale=True, desc=path.name, leave=False, delay=1) as bar:
-            http = pooch.HTTPDownloader(progressbar=bar, chunk_size=2**16, timeout=TIMEOUT)
-            try:
-                pooch.retrieve(
-                    mirror + path.name,
-                    known_hash=f"sha256:{DISTRIBUTED[name][path.name]}",
-                    fname=path.name,
-                    path=path.parent,
-                    downloader=http,
-                )
-                return []
-            except requests.RequestException as error:
-                failures.append(f"{mirror}: {_reason(error)}")
-            except ValueError:  # pooch's for another checksum
-                failures.append(f"{mirror}: another checksum")
+        try:
+            pooch.retrieve(
+                mirror + path.name,
+                known_hash=f"sha256:{DISTRIBUTED[name][path.name]}",
+                fname=path.name,
+                path=path.parent,
+                downloader=http,
+            )
+            return []
+        except requests.RequestException as error:
+            failures.append(f"{mirror}: {_reason(error)}")
+        except ValueError:  # pooch's for another checksum
+            failures.append(f"{mirror}: another checksum")
     return failures
 
 

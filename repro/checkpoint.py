@@ -77,7 +77,9 @@ def load(path: Path, device: str | torch.device = "cpu") -> dict:
     except FileNotFoundError:
         raise InputError(f"{path}: no such checkpoint") from None
     except Exception as error:  # torch raises half a dozen types for a damaged file
-        reason = str(error).split("\n")[0]
+        # not torch's advice, which is to run whatever the file says
+        reason = str(error).split("WeightsUnpickler error:")[-1].strip().split("\n")[0]
+        reason = reason.partition(". Please use")[0]
         raise InputError(f"{path}: not a whole checkpoint ({reason})") from None
 
 

@@ -17,7 +17,7 @@ from sde.networks.resampling import DownConv, UpConv
 
 Of = Callable[[Tensor], Tensor]
 
-FROZEN = "W"  # the name of the frequencies of the Fourier embedding: saved, never trained
+FROZEN = "all_modules.0.W"  # the frequencies of the Fourier embedding: saved, never trained
 TABLE = "sigmas"  # the noise levels: a constant that the published code saves too
 
 
@@ -105,7 +105,7 @@ def _resampling(part: DownConv | UpConv, of: Of) -> Named:
 
 
 def _fourier(part: Fourier, of: Of) -> Named:
-    yield FROZEN, of(part.frequencies)
+    yield "W", of(part.frequencies)
 
 
 TENSORS = {

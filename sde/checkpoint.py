@@ -1,0 +1,171 @@
+"""Checkpoints of the published PyTorch code (score_sde_pytorch), read into our networks.
+
+Such a file holds ``model``, a state dict with "module." before each name, ``ema``, whose
+``shadow_params`` are a list of the averaged weights in the order of the trained parameters (the
+frozen Fourier frequencies are left out), ``step``, and ``optimizer``. What each name is called
+here: ``sde.networks.published``.
+
+Reading one runs no code of the file's: it is loaded with ``weights_only=True``. The optimiser's
+learning rate is a NumPy number, so that three names beyond tensors have to be admitted; stand-ins
+of ours answer to them, and NumPy itself is not called.
+"""
+
+import contextlib
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.serialization import add_safe_globals, clear_safe_globals, get_safe_globals
+
+from repro import checkpoint
+from repro.errors import InputError
+from sde.networks import NCSNpp
+from sde.networks.published import FROZEN, TABLE, published_tensors
+
+PARTS = ("model", "ema", "step")
+PREFIX = "module."
+NUMBERS = {"f8": "d", "f4": "f", "i8": "q", "i4": "i"}  # NumPy's name of a type: struct's
+SHOWN = 3  # names in an error message
+
+
+@dataclass(frozen=True)
+class Official:
+    """What a published checkpoint says about the weights."""
+
+    weights: dict[str, Tensor]  # as trained, by published name
+    average: list[Tensor]  # the averaged ones, in the order of the trained parameters
+    step: int
+    updates: int  # of the average
+
+
+def load_official(path: str | Path, network: NCSNpp, *, raw: bool = False) -> NCSNpp:
+    """Fill ``network`` with the averaged weights of a published checkpoint; returns it.
+
+    ``raw`` takes the weights as trained. Raises InputError, and leaves the network as it was, for a
+    file that is no such checkpoint, or of another architecture: the message names what differs.
+    """
+    fill(network, read_official(path), raw=raw, where=str(path))
+    return network
+
+
+def read_official(path: str | Path) -> Official:
+    """The weights in a published checkpoint. Raises InputError where ``path`` is none."""
+    with _stand_ins():
+        state = checkpoint.load(Path(path))
+    lacking = [part for part in PARTS if not isinstance(state, dict) or part not in state]
+    if lacking:
+        raise InputError(
+            f"{path}: not a checkpoint of the published code: it lacks {', '.join(lacking)}"
+        )
+    model, ema = state["model"], state["ema"]
+    shadow = ema.get("shadow_params") if isinstance(ema, dict) else None
+    tensors = [*model.values(), *shadow] if isinstance(model, dict) and shadow else [None]
+    counts = state["step"], ema.get("num_updates") if isinstance(ema, dict) else None
+    whole = all(isinstance(count, int) for count in counts)
+    if not whole or not all(isinstance(tensor, Tensor) for tensor in tensors):
+        raise InputError(
+            f"{path}: not a checkpoint of the published code: model should be a state dict, step "
+            "and ema.num_updates counts, and ema.shadow_params a list of tensors"
+        )
+    weights = {str(name).removeprefix(PREFIX): tensor for name, tensor in model.items()}
+    return Official(weights, shadow, *counts)
+
+
+def fill(network: NCSNpp, official: Official, *, raw: bool, where: str) -> None:
+    """Write the averaged, or the raw, weights into ``network``, or raise InputError as
+    ``load_official`` does."""
+    ours = published_tensors(network)
+    given = dict(official.weights)
+    table = given.pop(TABLE, None)
+    if network.condition is None:  # nothing is embedded; the published code keeps the frequencies
+        given.pop(FROZEN, None)
+    _require_same(ours, given, where)
+    if table is not None and network.sigmas is not None:
+        _require_same_levels(network.sigmas, table, where)
+    if not raw:
+        trained = [name for name in ours if name != FROZEN]
+        if len(official.average) != len(trained):
+            raise InputError(
+                f"{where}: {len(official.average)} averaged weights, {len(trained)} expected"
+            )
+        averaged = dict(zip(trained, official.average, strict=True))
+        _require_same({name: ours[name] for name in trained}, averaged, f"{where}, averaged")
+        given |= averaged
+    if bad := [name for name, tensor in given.items() if not bool(tensor.isfinite().all())]:
+        raise InputError(f"{where}: weights that are not finite: {_listed(bad)}")
+    with torch.no_grad():
+        for name, tensor in ours.items():
+            tensor.copy_(given[name])
+
+
+def _require_same(ours: dict[str, Tensor], given: dict[str, Tensor], where: str) -> None:
+    """Raise InputError, naming what differs, unless the names and shapes are the same."""
+    missing = [name for name in ours if name not in given]
+    extra = [name for name in given if name not in ours]
+    shapes = [
+        f"{name} {tuple(given[name].shape)} in place of {tuple(tensor.shape)}"
+        for name, tensor in ours.items()
+        if name in given and given[name].shape != tensor.shape
+    ]
+    found = {"missing": missing, "not expected": extra, "of another shape": shapes}
+    wrong = [f"{len(names)} {what}: {_listed(names)}" for what, names in found.items() if names]
+    if wrong:
+        raise InputError(
+            f"{where}: weights of another architecture than the configuration's; {'; '.join(wrong)}"
+        )
+
+
+def _require_same_levels(ours: Tensor, given: Tensor, where: str) -> None:
+    same = given.shape == ours.shape
+    if not same or not torch.allclose(given.double(), ours.double().cpu(), rtol=1e-5, atol=0):
+        raise InputError(f"{where}: its noise levels ({TABLE}) are not those of the network")
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+
+
+class _DType:
+    """Answers to ``numpy.dtype``: which number the bytes of a scalar are."""
+
+    def __init__(self, kind: str, *_):
+        self.kind, self.order = kind, "<"
+
+    def __setstate__(self, state: tuple) -> None:
+        self.order = state[1]
+
+
+def _scalar(dtype: _DType, content: bytes) -> float | int:
+    """Answers to NumPy's ``scalar``."""
+    return struct.unpack(f"{dtype.order}{NUMBERS[dtype.kind]}", content)[0]
+
+
+def _named(name: str, stand_in):
+    """``stand_in``, which the unpickler then finds under ``name``."""
+    stand_in.__module__, _, stand_in.__name__ = name.rpartition(".")
+    stand_in.__qualname__ = stand_in.__name__
+    return stand_in
+
+
+STAND_INS = [
+    _named("numpy.dtype", _DType),
+    # NumPy 2's name, NumPy 1's, and how Python 2's protocol writes bytes
+    _named("numpy._core.multiarray.scalar", lambda dtype, content: _scalar(dtype, content)),
+    _named("numpy.core.multiarray.scalar", lambda dtype, content: _scalar(dtype, content)),
+    _named("_codecs.encode", lambda text, encoding: text.encode(encoding)),
+]
+
+
+@contextlib.contextmanager
+def _stand_ins() -> Iterator[None]:
+    """``torch.serialization.safe_globals``, which torch 2.4 does not have."""
+    before = get_safe_globals()
+    add_safe_globals(STAND_INS)
+    try:
+        yield
+    finally:
+        clear_safe_globals()
+        add_safe_globals(before)

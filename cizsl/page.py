@@ -9,12 +9,13 @@ from collections.abc import Iterable
 from html import escape
 from itertools import groupby
 
-from cizsl import report
 from cizsl.curves import chart
+from cizsl.notes import findings, heading, meaning, notes
 from cizsl.published import PUBLISHED
-from cizsl.report import Table
+from cizsl.report import letters
 from cizsl.rows import Row, Section, group
 from cizsl.runs import Run
+from cizsl.tables import HEADINGS, Table, tables
 from repro.page import FOOT, head
 
 STYLE = """
@@ -28,6 +29,8 @@ thead th[colspan] { text-align: center; color: var(--ink); border-bottom: 0; pad
 td:nth-child(-n+2):not(.wide) { white-space: nowrap; }
 .published td { background: var(--tint); font-style: italic; }
 .chance td { color: var(--soft); }
+.baseline td { background: var(--tint); }
+.finding { border-left: 5px solid var(--c0); padding: .1rem .9rem; }
 td.wide { min-width: 13rem; overflow-wrap: anywhere; }
 .legend { font-size: .875rem; color: var(--soft); }
 .charts { display: grid; gap: 1.5rem;
@@ -42,7 +45,7 @@ svg polyline { fill: none; stroke-width: 1.8; stroke-linejoin: round; }
 .files div { break-inside: avoid; margin-bottom: .35rem; font-size: .85rem; }
 .files code { display: block; color: var(--soft); }
 @media (max-width: 44rem) {
-  tr.published { background: var(--tint); }
+  tr.published, tr.baseline { background: var(--tint); }
   tr.published td[data-label="Features"] { grid-column: 1 / -1; }
   .overview .spread { display: inline; }
 }
@@ -55,15 +58,15 @@ svg polyline { fill: none; stroke-width: 1.8; stroke-linejoin: round; }
   details::details-content { content-visibility: visible; block-size: auto; }
 }
 """
-NUMBERS = {*report.HEADINGS.values(), "Iterations", "Time"}
+NUMBERS = {*HEADINGS.values(), "Iterations", "Time"}
 
 
 def page(runs: list[Run]) -> str:
     """The whole document."""
     sections, left_out = group(runs)
-    lettered = list(report.lettered(sections))
+    lettered = list(letters(sections))
     points = max(20, min(150, 50_000 // max(1, len(runs))))  # of each curve: below 1 MB in all
-    parts = [_head(report.meaning(runs), lettered)]
+    parts = [_head(meaning(runs), lettered)]
     parts += [_section(letter, section, points) for letter, section in lettered]
     if any(
         section.protocol == "reference" and section.kind not in ("own", "toy")
@@ -88,7 +91,7 @@ def page(runs: list[Run]) -> str:
 
 def _head(lead: str, lettered: list[tuple[str, Section]]) -> str:
     links = "".join(
-        f'<li><a href="#{letter}">{letter}. {escape(report.heading(section))}</a></li>'
+        f'<li><a href="#{letter}">{letter}. {escape(heading(section))}</a></li>'
         for letter, section in lettered
     )
     return f"""{head("CIZSL: results", STYLE)}
@@ -98,22 +101,24 @@ def _head(lead: str, lettered: list[tuple[str, Section]]) -> str:
 
 
 def _section(letter: str, section: Section, points: int) -> str:
-    first, *others = report.notes(section)
+    first, *others = notes(section)
     kind = "notes" if section.kind == "published" else "warn"
-    overview, *rest = report.tables(letter, section)
+    overview, *rest = tables(letter, section)
     named = list(_named(letter, section))
     legend = "".join(
         f"<li><strong>{name}</strong> {escape(row.description)}</li>" for name, row in named
     )
     charts = "".join(chart(cell, section, named, points) for cell in section.cells)
+    said = " ".join(findings(letter, section))
     *between, details = rest
     return "\n".join(
         [
-            f'<h2 id="{letter}">{letter}. {escape(report.heading(section))}</h2>',
+            f'<h2 id="{letter}">{letter}. {escape(heading(section))}</h2>',
             f'<p class="{kind}">{escape(first)}</p>',
             *(f'<p class="notes">{escape(note)}</p>' for note in others),
             _titled(overview),
             f'<ul class="legend">{legend}</ul>',
+            f'<p class="finding">{escape(said)}</p>' if said else "",
             *(_titled(content) for content in between),
             f'<h3>Seen-unseen curves</h3><div class="charts">{charts}</div>' if charts else "",
             _folded(details),

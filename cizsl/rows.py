@@ -14,7 +14,7 @@ from cizsl.published import CELLS
 from cizsl.runs import CHOSEN, KINDS, Run
 
 WEIGHT = "creativity.weight"
-
+METHODS = ("GAZSL", "CIZSL", "ridge regression", "ESZSL")  # in the order of the tables
 
 DIVERGENCES = {
     "sharma_mittal": "Sharma-Mittal",
@@ -51,8 +51,15 @@ class Row:
         return self.runs[0].settings()
 
     @property
+    def is_trained(self) -> bool:
+        """Whether it is of a trained GAN and not of a baseline in closed form."""
+        return not self.runs[0].summary.deterministic
+
+    @property
     def method(self) -> str:
         settings = self.settings
+        if settings.get("name"):
+            return settings["name"]
         divergence, form = settings.get("creativity.divergence"), settings.get("creativity.form")
         if divergence is None:
             return settings["method"]
@@ -69,6 +76,8 @@ class Row:
     @property
     def description(self) -> str:
         """The settings that a reader wants to know first, as far as they are recorded."""
+        if not self.is_trained:
+            return self._choices
         settings = self.settings
         exponents = EXPONENTS.get(str(settings.get("creativity.divergence")), ())
         names = {f"creativity.{name}": name for name in exponents} | NETWORKS
@@ -76,14 +85,29 @@ class Row:
         parts += [f"{name} {settings[key]}" for key, name in names.items() if key in settings]
         return ", ".join(parts) or "settings not recorded"
 
+    @property
+    def _choices(self) -> str:
+        """What a baseline's validation classes chose, for each cell."""
+        parts = []
+        for cell, runs in self.cells.items():
+            chosen = runs[0].summary.chosen or {}
+            values = (f"{key.replace('_', ' ')} {value}" for key, value in chosen.items())
+            parts.append(f"{', '.join(values) or 'not recorded'} ({' '.join(cell)})")
+        criterion = self.settings.get("evaluation.select_by", "a score")
+        return f"chosen by {criterion} on validation classes: {'; '.join(parts)}"
+
 
 @dataclass(frozen=True)
 class Section:
-    """Rows that may stand in one table: one protocol, one of :data:`KINDS`."""
+    """Rows that may stand in one table: one protocol, one of :data:`KINDS`.
+
+    ``baselines``: rows of closed-form baselines on data of the section, which are of the strict
+    protocol and so among ``rows`` only there."""
 
     protocol: str
     kind: str
     rows: tuple[Row, ...]
+    baselines: tuple[Row, ...] = ()
 
     @property
     def cells(self) -> tuple[tuple[str, str], ...]:
@@ -101,7 +125,8 @@ class Section:
         parts += [
             f"{key.split('.')[-1].replace('_', ' ')} {value}"
             for key, value in settings.items()
-            if key not in (WEIGHT, "feature_dim") and any(p.get(key) != value for p in peers)
+            if key not in (WEIGHT, "feature_dim", "name")
+            and any(p.get(key) != value for p in peers)
         ]
         if settings in peers:  # the same settings on other data
             parts.append(f"data {row.runs[0].data_id}")
@@ -132,22 +157,33 @@ def group(runs: list[Run]) -> tuple[list[Section], list[Run]]:
         for protocol in CHOSEN:
             chosen = [r for r in kept.values() if (r.summary.protocol, r.kind) == (protocol, kind)]
             if chosen:
-                sections.append(Section(protocol, kind, tuple(_rows(chosen))))
+                baselines = [r for r in kept.values() if r.kind == kind and r.summary.deterministic]
+                section = Section(protocol, kind, tuple(_rows(chosen)))
+                sections.append(replace(section, baselines=_beside(section, baselines)))
     return sections, left_out
+
+
+def _beside(section: Section, baselines: list[Run]) -> tuple[Row, ...]:
+    """Rows of the baselines on data that the section has trained GANs on."""
+    trained = {
+        (run.cell, run.data_id) for row in section.rows if row.is_trained for run in row.runs
+    }
+    return tuple(_rows([run for run in baselines if (run.cell, run.data_id) in trained]))
 
 
 def _rows(runs: list[Run]) -> list[Row]:
     rows = []
     for family in _split(runs, lambda run: _key(run, but=WEIGHT)):
         rows += _separate(family, [lambda r: str(r.settings().get(WEIGHT)), lambda r: r.data_id])
-    # GAZSL, then CIZSL; the published divergence before others of the same method
-    return sorted(rows, key=lambda row: (row.runs[0].summary.method != "GAZSL", _order(row)))
+    # by method; the published divergence before others of the same method
+    return sorted(rows, key=_order)
 
 
 def _order(row: Row) -> tuple:
-    settings = row.runs[0].settings()
+    settings, method = row.settings, row.runs[0].summary.method
+    place = METHODS.index(method) if method in METHODS else len(METHODS)
     divergence = str(settings.get("creativity.divergence"))
-    return divergence != "sharma_mittal", divergence, _key(row.runs[0])
+    return place, divergence != "sharma_mittal", divergence, _key(row.runs[0])
 
 
 def _separate(runs: list[Run], keys: list) -> list[Row]:

@@ -5,13 +5,14 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
-from cizsl.config import CIZSL, Name
+from cizsl.config import CIZSL, Baseline, Name
 from cizsl.data import LAYOUTS
 from cizsl.published import FEATURE_DIM
 from cizsl.verify import SHA256
@@ -33,7 +34,7 @@ class _Record(Settings):
 
 
 class Scores(_Record):
-    """Fractions in [0, 1], see :class:`cizsl.evaluate.Evaluation`."""
+    """Fractions in [0, 1], see :class:`cizsl.evaluate.Evaluation`; older runs lack retrieval."""
 
     top1: Fraction
     per_class_top1: Fraction
@@ -41,10 +42,14 @@ class Scores(_Record):
     seen: Fraction
     unseen: Fraction
     harmonic: Fraction
+    map25: Fraction | None = None
+    map50: Fraction | None = None
+    map100: Fraction | None = None
 
 
 class Summary(_Record):
-    """The part of ``results.json`` that the tables read."""
+    """The part of ``results.json`` that the tables read. A ``deterministic`` run is a baseline in
+    closed form: it is the same for every seed, and ``chosen`` are its penalties."""
 
     dataset: Name
     split: Name
@@ -59,6 +64,8 @@ class Summary(_Record):
     feature_dim: int | None = None
     creativity: dict | None = None
     model: dict | None = None
+    deterministic: bool = False
+    chosen: dict | None = None
 
     @model_validator(mode="after")
     def _has_scores(self):
@@ -115,12 +122,21 @@ class Run:
     def settings(self) -> dict[str, object]:
         """What runs that are averaged have in common, by dotted key."""
         summary = self.summary
-        recorded = {"creativity": summary.creativity or {}, "model": summary.model or {}}
-        config = self.config or recorded
-        flat = {key: value for key, value in _flatten(config) if key not in IGNORED}
+        flat = {key: value for key, value in _flatten(self._config) if key not in IGNORED}
         if summary.method == "GAZSL":  # which hallucinates nothing
             flat = {k: v for k, v in flat.items() if not k.startswith("creativity.")}
         return {"method": summary.method, "feature_dim": summary.feature_dim, **flat}
+
+    @cached_property
+    def _config(self) -> dict:
+        """The whole configuration: what is newer than the run has its default."""
+        if not self.config:
+            return {"creativity": self.summary.creativity or {}, "model": self.summary.model or {}}
+        kind = Baseline if "baseline" in self.config else CIZSL
+        try:
+            return kind.model_validate(self.config).model_dump(mode="json")
+        except ValidationError:  # of a version that knew other settings
+            return self.config
 
 
 def collect(paths: Iterable[Path]) -> list[Run]:
@@ -158,7 +174,8 @@ def _run_folders(path: Path) -> Iterator[Path]:
 
 def _read_run(folder: Path) -> Run:
     config = _read(folder / "config.yaml", yaml.safe_load)
-    if foreign := sorted(set(map(str, config)) - set(CIZSL.model_fields)):
+    known = {*CIZSL.model_fields, *Baseline.model_fields}
+    if foreign := sorted(set(map(str, config)) - known):
         return Run(folder, None, config, note=f"not a run of cizsl: it sets {', '.join(foreign)}")
     environment = _read(folder / "environment.json", json.loads)
     file = folder / "results.json"

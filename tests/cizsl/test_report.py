@@ -2,12 +2,12 @@
 
 import pytest
 
-from cizsl import report
 from cizsl.published import CELLS, PUBLISHED
-from cizsl.report import collect, meaning, run_table, table
+from cizsl.report import collect, html, meaning, run_table, table
+from cizsl.tables import BESIDE, NOT_COMPARABLE
 from cizsl.verify import SHA256
 from repro.errors import InputError
-from tests.cizsl.run_folders import LEARNED, write_run
+from tests.cizsl.run_folders import LEARNED, write_baseline, write_run
 
 QUOTED = "CIZSL, ICCV 2019 (as commonly quoted)"
 
@@ -136,7 +136,7 @@ def test_other_data_than_the_published_are_flagged(make, runs, changes):
     make("a", **changes)
     text = table(collect([runs]))
     assert "## NOT THE PUBLISHED DATA: reference protocol" in text
-    own, published = text.index("| A1 "), text.index(report.NOT_COMPARABLE)
+    own, published = text.index("| A1 "), text.index(NOT_COMPARABLE)
     assert own < published < text.index(QUOTED)
     assert "compare with no published number" in meaning(collect([runs]))
 
@@ -254,8 +254,83 @@ def test_data_of_ones_own_have_their_own_columns_and_no_published_number(runs):
     assert "my_birds odd top-1" in text and "my_birds easy AUSUC" in text
     assert "published:" not in text and "CUB easy" not in text and "chance" not in text
     assert "no published number belongs beside these" in text
-    assert "Sources of the published numbers" not in report.html(found)
+    assert "Sources of the published numbers" not in html(found)
     write_run(runs / "c", 0.3)
     both = table(collect([runs]))
     own = both[both.index("OWN") : both.index("## ", both.index("OWN"))]
     assert "published:" in both and "published:" not in own
+
+
+def test_a_baseline_is_a_row_of_the_strict_protocol_and_says_whom_it_beats(make, runs):
+    make("a", 0.10, protocol="strict", seed=0, method="GAZSL", creativity=None)
+    make("b", 0.20, protocol="strict", seed=1, method="GAZSL", creativity=None)
+    make("c", 0.30, protocol="strict")
+    make("d", 0.10, protocol="strict", split="hard")
+    write_baseline(runs / "e", 0.25)
+    write_baseline(runs / "f", 0.25, split="hard")
+    text = table(collect([runs]))
+    assert overview(text, "A3")[1:5] == ["ridge regression", "3584", "any", "25.00"]
+    assert "chosen by ausuc on validation classes: penalty 0.5 (CUB easy)" in text
+    assert (
+        "**Baselines.** Ridge regression beats every trained GAN on CUB hard (25.00 % against "
+        "10.00 %); A1 on CUB easy (25.00 % against 15.00 %) in top-1." in text
+    )
+
+
+def test_a_baseline_that_beats_nobody_says_so(make, runs):
+    make("a", 0.10, protocol="strict")
+    write_baseline(runs / "b", 0.10)
+    assert "Ridge regression beats no trained GAN in top-1." in table(collect([runs]))
+
+
+def test_beside_the_reference_protocol_baselines_have_a_table_of_their_own(make, runs):
+    """Never in one column: and only baselines on the same data."""
+    make("a", 0.20)
+    write_baseline(runs / "b", 0.30)
+    write_baseline(runs / "c", 0.40, files={"a.mat": "1" * 64})
+    reference, _ = sections(table(collect([runs]))).values()
+    before, after = reference.split(f"**{BESIDE}**")
+    assert "ridge regression" not in before.split("**Baselines.**")[0]
+    (line,) = [line for line in after.splitlines() if "ridge regression" in line]
+    assert "30.00" in line and "40.00" not in reference
+    assert "(30.00 % against 20.00 %)" in before
+    assert "The GANs' numbers are their best on the test classes" in before
+    other = sections(table(collect([runs / "a", runs / "c"])))
+    assert "ridge regression" not in other["Data of the published size: reference protocol"]
+
+
+def test_retrieval_has_a_table_of_the_runs_that_measured_it(make, runs):
+    make("a", 0.1, seed=0, protocol="strict", retrieval=(0.5, 0.4, 0.3))
+    make("b", 0.1, seed=1, protocol="strict", retrieval=(0.6, 0.5, 0.3))
+    make("c", 0.1, seed=2, protocol="strict")
+    text = table(collect([runs]))
+    (line,) = lines_of(text.split("**Retrieval**")[1].split("**Details**")[0], "A1")
+    assert line[1:] == [
+        "CUB easy",
+        "selected",
+        "0, 1",
+        "55.00 ± 7.07",
+        "45.00 ± 7.07",
+        "30.00 ± 0.00",
+    ]
+    assert "**Retrieval**" not in table(collect([runs / "c"]))
+
+
+def test_a_setting_that_is_newer_than_a_run_has_its_default_there(make, runs):
+    """Two runs of one experiment, the second of a version with one more setting."""
+    make("a", 0.10, seed=0)
+    make("b", 0.20, seed=1, config={"loss": {"pivot": 1.0}})
+    make("c", 0.40, seed=2, config={"loss": {"pivot": 2.0}})
+    text = table(collect([runs]))
+    assert overview(text, "A1")[3:5] == ["2", "15.00 ± 7.07"]
+    assert overview(text, "A2")[3:5] == ["1", "40.00"]
+
+
+def test_a_run_with_a_name_is_called_by_it(make, runs):
+    make("a", config={"name": "no realness"})
+    make("b", config={"name": "half the text"})
+    text = table(collect([runs]))
+    assert sorted(overview(text, name)[1] for name in ("A1", "A2")) == [
+        "half the text",
+        "no realness",
+    ]

@@ -1,0 +1,119 @@
+"""What a reader must know of the numbers: the words around the tables.
+
+Among them the one comparison that the tables never leave to the reader: whether a classifier in
+closed form, fitted in seconds, has the better accuracy than a trained GAN.
+"""
+
+from collections.abc import Iterable
+from statistics import fmean
+
+from cizsl.published import CELLS, FEATURE_DIM
+from cizsl.rows import Row, Section, group
+from cizsl.runs import Run
+
+KIND_TITLES = {
+    "published": "Data of the published size",
+    "other": "NOT THE PUBLISHED DATA",
+    "own": "DATA OF ONE'S OWN",
+    "toy": "TOY DATA",
+}
+PROTOCOL_NOTES = {
+    "reference": "Best on test: the best top-1 and the best AUSUC, each on its own, among all "
+    "evaluations on the test classes (per-class top-1 is from the first of the two; seen, unseen "
+    "and H are from the second). So all of these are optimistic.",
+    "strict": "Selected: validation classes, carved from the seen ones, decided how long to train "
+    "(or a baseline's penalties); then came one training on all seen classes and one look at the "
+    "test classes. Seen accuracy is on held-out images.",
+}
+PUBLISHED_NOTES = {
+    "reference": "The published numbers were selected on the test classes too.",
+    "strict": "The published numbers are not shown here, because they were selected on the test "
+    "classes and measure seen accuracy on training images: they are not comparable.",
+}
+KIND_NOTES = {
+    "published": f"These data have the published size, {FEATURE_DIM} features. That does not prove "
+    "them to be the published files, whose checksums are unknown for features and text.",
+    "other": "Real classes and labels may stand behind these runs, but not the published visual "
+    f"features: another number of them than {FEATURE_DIM} (see the column), or other labels or "
+    "class splits. No number here can be compared with a published one.",
+    "own": "Neither CUB nor NAB: no published number belongs beside these.",
+    "toy": "TOY DATA: invented birds. CUB and NAB only name the file layout; no number here says "
+    "anything about real birds or compares with a published number.",
+}
+SPREAD = "In %: the mean over seeds, ± the standard deviation where there are several."
+
+
+def heading(section: Section) -> str:
+    """The title of a section: kind of data and protocol."""
+    return f"{KIND_TITLES[section.kind]}: {section.protocol} protocol"
+
+
+def notes(section: Section) -> list[str]:
+    """What a reader must know before reading the section's numbers."""
+    protocol = [PROTOCOL_NOTES[section.protocol]]
+    if section.cells == CELLS:
+        protocol.append(PUBLISHED_NOTES[section.protocol])
+    return [KIND_NOTES[section.kind], " ".join(protocol), SPREAD]
+
+
+def meaning(runs: list[Run]) -> str:
+    """One sentence that says what the numbers are."""
+    sections, _ = group(runs)
+    kinds, protocols = {s.kind for s in sections}, {s.protocol for s in sections}
+    clauses = {
+        "toy": "on toy data they show that the code works and say nothing about real birds",
+        "other": "on data other than the published they compare with no published number",
+        "own": "on data of one's own they compare with no published number",
+        "published": "on data of the published size the reference protocol compares with the "
+        "published numbers",
+        "reference": "the reference protocol reports the best on the test classes, so it is "
+        "optimistic",
+        "strict": "the strict protocol looked at the test classes once",
+    }
+    said = [text for name, text in clauses.items() if name in kinds | protocols]
+    return f"What the numbers are: {'; '.join(said) or 'there are none yet'}."
+
+
+def findings(letter: str, section: Section) -> list[str]:
+    """One sentence for each baseline: which trained GANs it beats in top-1, on the same data."""
+    trained = [(f"{letter}{i}", row) for i, row in enumerate(section.rows, 1) if row.is_trained]
+    sentences = []
+    for baseline in section.baselines:
+        every, some = [], []
+        for cell, runs in baseline.cells.items():
+            own = _top1(runs)
+            rivals = _rivals(cell, runs[0].data_id, trained)
+            beaten = [name for name, score in rivals.items() if round(own - score, 6) > 0]
+            if beaten:
+                best = f"{100 * max(rivals[name] for name in beaten):.2f} %"
+                numbers = f"{' '.join(cell)} ({100 * own:.2f} % against {{}}{best})"
+                at_most = numbers.format("at most " if len(beaten) > 1 else "")
+                whole = len(beaten) == len(rivals)
+                (every if whole else some).append(at_most if whole else (beaten, at_most))
+        clauses = [f"every trained GAN on {_listed(every)}"] if every else []
+        clauses += [f"{_listed(names)} on {numbers}" for names, numbers in some]
+        method = baseline.method[0].upper() + baseline.method[1:]
+        sentences.append(f"{method} beats {'; '.join(clauses) or 'no trained GAN'} in top-1.")
+    if sentences and section.protocol == "reference":
+        sentences.append(
+            "The GANs' numbers are their best on the test classes, the baselines' not."
+        )
+    return sentences
+
+
+def _rivals(
+    cell: tuple[str, str], data_id: str, trained: list[tuple[str, Row]]
+) -> dict[str, float]:
+    """Mean top-1 of the trained rows on the very data of a baseline."""
+    found = {name: row.cells.get(cell, ()) for name, row in trained}
+    return {
+        name: _top1(runs) for name, runs in found.items() if runs and runs[0].data_id == data_id
+    }
+
+
+def _top1(runs: Iterable[Run]) -> float:
+    return fmean(run.scores.top1 for run in runs)
+
+
+def _listed(names: list[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]

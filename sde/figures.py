@@ -4,6 +4,7 @@ Each function returns a figure; ``save`` writes it as a file, ``svg`` as a piece
 its colours from the page, so that it follows the reader's light or dark setting.
 """
 
+import functools
 import io
 import re
 from pathlib import Path
@@ -24,6 +25,7 @@ THEME = {colour: f"var(--c{i})" for i, colour in enumerate(PALETTE)}
 THEME |= {SOFT: "var(--soft)", GRID: "var(--line)", "#000000": "var(--ink)"}
 PANEL = 3.6  # inches
 POINTS = 3000  # at most in one cloud
+BLOCK = 4096  # images compared at once
 
 
 def samples(x: Tensor, data: Dataset, title: str = "") -> Figure:
@@ -45,10 +47,10 @@ def samples(x: Tensor, data: Dataset, title: str = "") -> Figure:
 
 def neighbours(x: Tensor, data: Dataset, count: int = 10) -> Figure:
     """Image samples (N, C, H, W) above the training images nearest to them: copies would show."""
-    levels = data.declaration.levels
-    real = levels.low + (levels.high - levels.low) * (data.train.values.cpu() + 0.5) / levels.levels
-    x = x[:count]
-    nearest = real[torch.cdist(x.flatten(1), real.flatten(1)).argmin(1)]
+    x, values = x[:count], data.train.values.cpu()
+    middle = functools.partial(data.declaration.levels.dequantise, u=torch.tensor(0.5))
+    far = [torch.cdist(x.flatten(1), middle(part).flatten(1)) for part in values.split(BLOCK)]
+    nearest = middle(values[torch.cat(far, 1).argmin(1)])
     figure = Figure(figsize=(4.4, 1.35), layout="constrained")
     axes = figure.add_subplot()
     _grid(axes, torch.cat([x, nearest]), data, columns=len(x))

@@ -35,7 +35,7 @@ PROCESSES = {"ve": "VE", "vp": "VP", "subvp": "sub-VP"}
 def page(trained: Trained, x: Tensor, results: dict) -> str:
     """The whole document, from samples x (N, *event) on the CPU and what was measured."""
     config = trained.config
-    name = config.data.name.replace("_", " ")
+    name = trained.data.declaration.name.replace("_", " ")
     title = f"Score model of {name}, {PROCESSES[config.process.name]} SDE"
     found = results["distances"]["energy_distance"]
     lead = (

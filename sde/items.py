@@ -125,7 +125,7 @@ class Split:
 
     def _gather(self, chosen: Tensor) -> Tensor:
         if self.device is None:
-            return self.values[chosen]
+            return self.values.index_select(0, chosen)
         shape, pinned = (len(chosen), *self.declaration.shape), self.device.type == "cuda"
         batch = torch.empty(shape, dtype=self.values.dtype, pin_memory=pinned)
         torch.index_select(self.values, 0, chosen.cpu(), out=batch)

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from cizsl.datacommands import add_parsers
 from repro import cli
 from repro import config as configuration
 from repro.cli import default_folder
@@ -38,7 +39,7 @@ def parser() -> cli.Parser:
     command.set_defaults(run=table)
 
     data = commands.add_parser("data", help="check, look at, or make data")
-    _data_parser(data.add_subparsers(title="commands", required=True, metavar="COMMAND"))
+    add_parsers(data.add_subparsers(title="commands", required=True, metavar="COMMAND"))
 
     config = commands.add_parser("config", help="what may stand in a configuration file")
     config = config.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -49,22 +50,6 @@ def parser() -> cli.Parser:
     command.add_argument("overrides", nargs="*", metavar="key=value")
     command.set_defaults(run=lambda options: print(configuration.dump(_load(options)), end=""))
     return top
-
-
-def _data_parser(commands) -> None:
-    command = commands.add_parser("verify", help="list everything wrong with data files")
-    command.add_argument("folder", type=Path, metavar="DIR", nargs="?", default=Path("data"))
-    command.set_defaults(run=verify)
-    command = commands.add_parser("inspect", help="print shapes, dtypes and class counts")
-    command.add_argument("folder", type=Path, metavar="DIR", nargs="?", default=Path("data"))
-    command.set_defaults(run=inspect)
-    command = commands.add_parser("cells", help="name the dataset and split pairs that are there")
-    command.add_argument("folder", type=Path, metavar="DIR", nargs="?", default=Path("data"))
-    command.set_defaults(run=cells)
-    command = commands.add_parser("toy", help="write a small invented bird world")
-    command.add_argument("folder", type=Path, metavar="DIR", nargs="?", default=Path("data/toy"))
-    command.add_argument("--seed", type=int, default=0)
-    command.set_defaults(run=toy)
 
 
 def train(options) -> int:
@@ -106,37 +91,6 @@ def table(options) -> int:
     from cizsl.report import run_table
 
     return run_table(options.paths, options.html)
-
-
-def verify(options) -> int:
-    from cizsl.verify import run_verify
-
-    return run_verify(options.folder)
-
-
-def inspect(options) -> int:
-    from cizsl.verify import run_inspect
-
-    return run_inspect(options.folder)
-
-
-def cells(options) -> int:
-    from cizsl.birdfiles import LAYOUTS, dataset_folder, split_files
-
-    for dataset in LAYOUTS:
-        folder = dataset_folder(options.folder, dataset)
-        for split in ("easy", "hard") if folder else ():
-            if all(path.exists() for path in split_files(folder, dataset, split).values()):
-                print(f"{dataset.lower()}_{split}")
-    return 0
-
-
-def toy(options) -> int:
-    from cizsl.toy import make_toy
-
-    for folder in make_toy(options.folder, options.seed):
-        print(f"wrote {folder}")
-    return 0
 
 
 def _load(options):

@@ -16,7 +16,7 @@ from cizsl.birdfiles import CLASSES, dataset_layout, dataset_of, read_lines
 from cizsl.birdwriters import write_lines, write_mat
 from cizsl.classnames import class_list, clean, in_order, key
 from cizsl.matfile import mat_strings
-from cizsl.prepare import tfidf
+from cizsl.prepare import stem_tokens, tfidf
 from repro.errors import InputError, InputErrors
 
 
@@ -75,6 +75,18 @@ def read_vocabulary(path: Path) -> list[str]:
         return [line.strip() for line in read_lines(path) if line.strip()]
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+
+
+def read_stop_words(name: str | None) -> set[str] | None:
+    """The stems of the words in the file `name`; "none": no word; None: the default of `tfidf`."""
+    if name is None or name == "none":
+        return None if name is None else set()
+    if not Path(name).is_file():
+        raise InputError(f"{name}: no such file; expected a list of words, or 'none'")
+    try:
+        return set(stem_tokens("\n".join(read_lines(Path(name)))))
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
 
 
 def make_text(

@@ -73,6 +73,7 @@ OWN_SPLIT = {
 # what no published dataset has, a line for each row: of the text, and of a split's features
 CLASSES = "classes.txt"
 IMAGES = "images_{part}_{split}.txt"
+EXTRACTED = "images.npz"  # the features of all images, whatever the splits
 
 
 def dataset_layout(dataset: str) -> dict[str, str]:

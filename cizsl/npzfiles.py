@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 
 from cizsl.birdchecks import Finding
-from cizsl.birdfiles import sha256
+from cizsl.birdfiles import EXTRACTED, sha256
 from cizsl.matfile import damage
 from cizsl.npzchecks import CLASSES, ROWS, SCHEMA, STRINGS, Arrays, problems, split_names
 from cizsl.zsldata import ZSLData
@@ -95,6 +95,14 @@ def _places(classes: np.ndarray, count: int) -> np.ndarray:
     return places
 
 
+def npz_files(root: str | Path) -> list[Path]:
+    """The datasets of this layout in `root`, or `root` itself."""
+    root = Path(root)
+    if root.is_file():
+        return [root] if root.suffix == ".npz" else []
+    return sorted(path for path in root.glob("*.npz") if path.name != EXTRACTED)
+
+
 def npz_path(root: str | Path, dataset: str) -> Path:
     """The file of a dataset. Raises `InputError` where there is none."""
     root = Path(root)
@@ -130,7 +138,10 @@ def _split(name: str, arrays: Arrays) -> Split:
 
 
 def write_npz(path: Path, dataset: Dataset) -> None:
-    """Write the file, whole or not at all. The same arrays give the same bytes."""
+    """Write the file, whole or not at all. The same arrays give the same bytes.
+
+    Raises `InputError` for the first error that reading the file would find.
+    """
     arrays = {"schema": np.array(SCHEMA), "text": dataset.text, "features": dataset.features}
     arrays["labels"] = np.asarray(dataset.labels, np.int64)
     for name in STRINGS:
@@ -142,6 +153,9 @@ def write_npz(path: Path, dataset: Dataset) -> None:
         for key in (*CLASSES, *ROWS):
             if getattr(split, key) is not None:
                 arrays[f"{name}/{key}"] = np.asarray(getattr(split, key), np.int64)
+    for level, message in problems(arrays):
+        if level == "error":
+            raise InputError(f"{path}: {message}")
     write_atomically(path, lambda file: np.savez(file, **arrays))
 
 

@@ -14,8 +14,20 @@ from pathlib import Path
 import numpy as np
 
 from cizsl.birdchecks import Finding, read_split
-from cizsl.birdfiles import LAYOUTS, SOURCES, dataset_folder, read_labels, sha256
+from cizsl.birdfiles import (
+    CLASSES,
+    LAYOUTS,
+    SOURCES,
+    dataset_layout,
+    datasets_in,
+    read_labels,
+    read_lines,
+    sha256,
+    split_layout,
+    splits_in,
+)
 from cizsl.matfile import mat_variables
+from cizsl.npzfiles import check_npz, npz_files
 from repro.errors import InputError
 
 SHA256 = {  # published files that we hold; no copy of the features and the text was to be had
@@ -40,17 +52,17 @@ REBUILT = "its SHA-256 is not the published file's: rebuilt or converted data"
 
 
 def verify(root: str | Path) -> list[Finding]:
-    """Every finding on every dataset folder under `root`; none if the files are as published.
+    """Every finding on every dataset under `root`; none if the files are as published.
 
     An error is what `load_birds` refuses. A note is what it lets pass: a checksum other than the
     published one, classes without images, a term list that is missing or does not fit the text.
     """
-    folders = {dataset: dataset_folder(root, dataset) for dataset in LAYOUTS}
-    if not any(folders.values()):
+    birds, files = datasets_in(root), npz_files(root)
+    if not birds and not files:
         names = " or ".join(layout["folder"] for layout in LAYOUTS.values())
         return [Finding("error", str(root), f"no folder {names} here; {SOURCES}")]
-    present = [(folder, dataset) for dataset, folder in folders.items() if folder]
-    findings = [finding for args in present for finding in _verify_dataset(*args)]
+    findings = [finding for args in birds for finding in _verify_dataset(*args)]
+    findings += [finding for path in files for finding in check_npz(path)[1]]
     return list(dict.fromkeys(findings))  # both splits found the same faults in the text
 
 
@@ -58,37 +70,52 @@ def _verify_dataset(folder: Path, dataset: str) -> Iterator[Finding]:
     toy = folder / "TOY.md"
     if toy.is_file():
         yield Finding("note", str(toy), "toy data: no number on them is a paper's")
-    for split in ("easy", "hard"):
+    splits, text = ["easy", "hard"] if dataset in LAYOUTS else splits_in(folder, dataset), None
+    if not splits:
+        yield Finding("error", str(folder), "no split (`cizsl data splits` makes some)")
+    for split in splits:
         read = read_split(folder, dataset, split)
         yield from read.findings
-        for role, name in LAYOUTS[dataset][split].items():
+        text = read.arrays.get("text", text)
+        for role, name in split_layout(dataset, split).items():
             known = SHA256.get(f"{dataset} {split} {role}")
             if known and read.sha256.get(name, known) != known and not toy.is_file():
                 yield Finding("note", str(folder / name), REBUILT)
-    terms = folder / LAYOUTS[dataset]["terms"]
+    yield from _verify_names(folder, dataset, text, toy.is_file())
+
+
+def _verify_names(folder: Path, dataset: str, text, toy: bool) -> Iterator[Finding]:
+    """What no training needs: the term list, and of one's own data the names of the classes."""
+    terms, classes = folder / dataset_layout(dataset)["terms"], folder / CLASSES
     try:
-        if sha256(terms) != SHA256[f"{dataset} terms"] and not toy.is_file():
+        known = SHA256.get(f"{dataset} terms")
+        if sha256(terms) != known and known and not toy:
             yield Finding("note", str(terms), REBUILT)
         shapes = {found.name: found.shape for found in mat_variables(terms)}
         count = shapes.get("TFIDF_Term", (0,))[0]
-        text = read.arrays.get("text")
         if text is not None and count != text.shape[1]:
             message = f"{count} rows of TFIDF_Term, but the text has {text.shape[1]} terms"
             yield Finding("note", str(terms), message)
     except InputError as error:
         yield Finding("note", str(terms), f"{error} (no training needs it)")
+    count = len(read_lines(classes)) if classes.is_file() else None
+    if text is not None and count not in (None, len(text)):
+        message = f"{count} names of classes, but the text has {len(text)} rows"
+        yield Finding("note", str(classes), message)
 
 
 def inspect(root: str | Path) -> str:
-    """A table of every variable in every .mat and .pkl file of the dataset folders under `root`.
+    """A table of every variable in every .mat and .pkl file of the dataset folders under `root`,
+    and in every .npz file.
 
     Shape and type are those on disk, before `load_birds` converts them; labels show their classes.
     """
-    folders = [dataset_folder(root, dataset) for dataset in LAYOUTS]
     rows = [("file", "variable", "shape", "type", "values")]
-    for folder in filter(None, folders):
+    for folder, _ in datasets_in(root):
         for path in sorted([*folder.glob("*.mat"), *folder.glob("*.pkl")]):
             rows += [(f"{folder.name}/{path.name}", *row) for row in _describe(path)]
+    for path in npz_files(root):
+        rows += [(path.name, *row) for row in _describe_npz(path)]
     if len(rows) == 1:
         raise InputError(f"{root}: no files of birds here; {SOURCES}")
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -112,6 +139,19 @@ def _describe(path: Path) -> Iterator[tuple[str, str, str, str]]:
                 yield *row, f"{matrix.min():.6g} to {matrix.max():.6g}"
     except InputError as error:
         yield "unreadable", "", "", str(error)
+
+
+def _describe_npz(path: Path) -> Iterator[tuple[str, str, str, str]]:
+    arrays, findings = check_npz(path)
+    for name, array in arrays.items():
+        values = ""
+        if array.size and array.dtype.kind in "biuf":
+            values = f"{float(array.min()):.6g} to {float(array.max()):.6g}"
+        elif array.size:
+            values = f"{array.flat[0]} to {array.flat[-1]}"
+        yield name, str(array.shape), str(array.dtype), values
+    if not arrays:
+        yield "unreadable", "", "", findings[0].message
 
 
 def run_verify(root: str | Path) -> int:

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from html import escape
 from itertools import groupby
 
+from cizsl import verdicts
+from cizsl.compare import Comparison
 from cizsl.curves import chart
 from cizsl.notes import findings, heading, meaning, notes
 from cizsl.published import PUBLISHED
@@ -61,12 +63,13 @@ svg polyline { fill: none; stroke-width: 1.8; stroke-linejoin: round; }
 NUMBERS = {*HEADINGS.values(), "Iterations", "Time"}
 
 
-def page(runs: list[Run]) -> str:
-    """The whole document."""
+def page(runs: list[Run], comparison: Comparison | None = None) -> str:
+    """The whole document; a comparison comes first, since somebody asked for it."""
     sections, left_out = group(runs)
     lettered = list(letters(sections))
     points = max(20, min(150, 50_000 // max(1, len(runs))))  # of each curve: below 1 MB in all
-    parts = [_head(meaning(runs), lettered)]
+    parts = [_head(meaning(runs), lettered, comparison is not None)]
+    parts += [_compared(comparison)] if comparison else []
     parts += [_section(letter, section, points) for letter, section in lettered]
     if any(
         section.protocol == "reference" and section.kind not in ("own", "toy")
@@ -89,8 +92,9 @@ def page(runs: list[Run]) -> str:
     return "\n".join([*parts, FOOT])
 
 
-def _head(lead: str, lettered: list[tuple[str, Section]]) -> str:
-    links = "".join(
+def _head(lead: str, lettered: list[tuple[str, Section]], compares: bool) -> str:
+    links = '<li><a href="#compared">A against B</a></li>' if compares else ""
+    links += "".join(
         f'<li><a href="#{letter}">{letter}. {escape(heading(section))}</a></li>'
         for letter, section in lettered
     )
@@ -98,6 +102,22 @@ def _head(lead: str, lettered: list[tuple[str, Section]]) -> str:
 <h1>Zero-shot recognition of birds from text: results</h1>
 <p class="lead">{escape(lead)}</p>
 <nav><ul>{links}</ul></nav>"""
+
+
+def _compared(comparison: Comparison) -> str:
+    who = "".join(f"<li>{escape(line)}</li>" for line in verdicts.legend(comparison))
+    parts = [
+        f'<h2 id="compared">A against B, seed by seed</h2><ul class="legend">{who}</ul>',
+        f'<p class="notes">{escape(verdicts.RULE)}</p>',
+    ]
+    for block in comparison.blocks:
+        first, *limits = verdicts.sentences(block)
+        parts.append(_titled(verdicts.table(block), "compared"))
+        parts.append(f'<p class="finding">{escape(first)}</p>')
+        parts += [f'<p class="notes">{escape(limit)}</p>' for limit in limits]
+    left_out = "".join(f"<li>Left out: {escape(text)}</li>" for text in comparison.left_out)
+    parts += [f'<ul class="legend">{left_out}</ul>'] if left_out else []
+    return "\n".join([*parts, f'<p class="notes">{escape(verdicts.caution(comparison))}</p>'])
 
 
 def _section(letter: str, section: Section, points: int) -> str:
@@ -156,8 +176,8 @@ def _folded(content: Table) -> str:
     return f"<details open><summary>{escape(content.title)}</summary>{_table(content)}</details>"
 
 
-def _titled(content: Table) -> str:
-    return f"<h3>{escape(content.title)}</h3>{_table(content, 'overview')}"
+def _titled(content: Table, style: str = "overview") -> str:
+    return f"<h3>{escape(content.title)}</h3>{_table(content, style)}"
 
 
 def _table(content: Table, style: str = "") -> str:

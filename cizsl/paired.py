@@ -68,8 +68,13 @@ def difference(first: Sequence[float], second: Sequence[float]) -> Difference:
         mean=float(d.mean()),
         interval=_interval(d) if several else None,
         p=signed_rank_p(d) if several else None,
-        smallest_p=2.0 ** (1 - np.count_nonzero(d)) if d.any() else 1.0,
+        smallest_p=smallest_p(np.count_nonzero(d)),
     )
+
+
+def smallest_p(pairs: int) -> float:
+    """The least that the test can give: all ``pairs`` differ one way. 2^(1 - n), 1 without any."""
+    return min(1.0, 2.0 ** (1 - pairs))
 
 
 def signed_rank_p(d: np.ndarray) -> float:

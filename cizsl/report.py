@@ -10,20 +10,32 @@ from collections.abc import Iterable
 from pathlib import Path
 from string import ascii_uppercase
 
+from cizsl import verdicts
+from cizsl.compare import Comparison, compare, find
 from cizsl.notes import findings, heading, meaning, notes
-from cizsl.rows import Section, group
+from cizsl.rows import Row, Section, group
 from cizsl.runs import Run, collect
 from cizsl.tables import Table, tables
 from repro.checkpoint import write_atomically
 from repro.errors import InputError
 
 
-def run_table(paths: Iterable[Path], html_path: Path | None = None) -> int:
-    """Print the tables of the runs at ``paths``; write the page, if asked to. The exit code."""
-    runs = collect(paths)
+def run_table(
+    paths: Iterable[Path],
+    html_path: Path | None = None,
+    sides: tuple[str, str] | None = None,
+) -> int:
+    """Print the tables of the runs at ``paths`` and compare two ``sides``, whose runs are shown
+    where there are no paths; write the page, if asked to. The exit code."""
+    if not (paths := list(paths)) and not sides:
+        raise InputError("table: expected run folders, folders of them, or --compare A B")
+    runs = collect(paths) if paths else [run for side in sides for run in find(side, {})]
+    comparison = compare(*sides, named(runs)) if sides else None
     print(table(runs))
+    if comparison:
+        print(compared(comparison))
     if html_path is not None:
-        content = html(runs).encode()
+        content = html(runs, comparison).encode()
         try:
             write_atomically(Path(html_path), lambda file: file.write(content))
         except OSError as error:
@@ -55,11 +67,36 @@ def table(runs: list[Run]) -> str:
     return "\n".join(parts)
 
 
-def html(runs: list[Run]) -> str:
+def compared(comparison: Comparison) -> str:
+    """The comparison as Markdown."""
+    parts = ["## A against B, seed by seed\n"]
+    parts.append("".join(f"- {_cell(line)}\n" for line in verdicts.legend(comparison)))
+    parts.append(f"{verdicts.RULE}\n")
+    for block in comparison.blocks:
+        content = verdicts.table(block)
+        parts += [f"**{content.title}**\n", _markdown(content)]
+        parts.append(f"{' '.join(verdicts.sentences(block))}\n")
+    if comparison.left_out:
+        parts.append("".join(f"- left out: {text}\n" for text in comparison.left_out))
+    if caution := verdicts.caution(comparison):
+        parts.append(f"{caution}\n")
+    return "\n".join(parts)
+
+
+def html(runs: list[Run], comparison: Comparison | None = None) -> str:
     """The same as one self-contained page, with the curves and where each number is from."""
     from cizsl.page import page  # which reads this module
 
-    return page(runs)
+    return page(runs, comparison)
+
+
+def named(runs: list[Run]) -> dict[str, Row]:
+    """Every row by its name in the tables, such as A1."""
+    return {
+        f"{letter}{number}": row
+        for letter, section in letters(group(runs)[0])
+        for number, row in enumerate(section.rows, 1)
+    }
 
 
 def letters(sections: list[Section]) -> Iterable[tuple[str, Section]]:

@@ -1,11 +1,11 @@
 """Invented image features in the GBU layout: what runs where `res101.mat` was not downloaded.
 
-A class has attributes a, an image shows them inexactly, and a feature is what a random two-layer
-map makes of that, plus what no attribute tells of the class, plus noise, and never negative, like
-the features of a ResNet:
+A class c has attributes, and as many traits that no attribute tells. An image shows both inexactly,
+and a feature is what a random two-layer map makes of that, plus noise, and never negative, like the
+features of a ResNet:
 
-    a' = (a - mean over classes) / deviation + JITTER e,    h = tanh(a' A)
-    x = max(0, h B + UNTOLD u_class + NOISE e)
+    t_c = [(a_c - mean over classes) / deviation,  UNTOLD u_c]        u, e, n standard normal
+    x = max(0, tanh((t_c + JITTER e) A) B + NOISE n)
 
 The attributes are those of a real `att_splits.mat` where one is given, else they are invented too:
 families of classes whose attributes vary around the family's. A real `att_splits.mat` says which
@@ -26,7 +26,7 @@ from repro.errors import InputError
 
 VERSION = 1  # raised whenever a seed gives other numbers than before
 DIM, TOY_DIM = 2048, 64  # features of an image: where real splits are completed, and of the toy
-JITTER, UNTOLD, NOISE = 0.6, 0.35, 0.5
+JITTER, UNTOLD, NOISE = 1.3, 0.8, 0.5
 UNITS = 256  # of the random map
 CLASSES, FAMILIES, ATTRIBUTES, IMAGES = 24, 6, 20, 40  # of the invented world; images of a class
 UNSEEN, VALIDATING = 6, 5
@@ -69,15 +69,15 @@ def draw_features(
     att: (C, A). The formula stands at the top of this module; the result has variance one.
     """
     told = (att - att.mean(0)) / (att - att.mean(0)).std()
-    a = rng.normal(size=(att.shape[1], UNITS)) / np.sqrt(att.shape[1])
+    traits = np.concatenate([told, UNTOLD * rng.normal(size=told.shape)], axis=1)
+    a = rng.normal(size=(traits.shape[1], UNITS)) / np.sqrt(traits.shape[1])
     b = rng.normal(size=(UNITS, dim)) / np.sqrt(UNITS)
-    untold = UNTOLD * rng.normal(size=(len(att), dim))
     features = np.empty((len(labels), dim), np.float32)
     for start in range(0, len(labels), 2048):  # a copy in float64 of all would be large
-        y = labels[start : start + 2048]
-        shown = told[y] + JITTER * rng.normal(size=(len(y), att.shape[1]))
-        look = np.tanh(shown @ a) @ b + untold[y] + NOISE * rng.normal(size=(len(y), dim))
-        features[start : start + 2048] = np.maximum(look, 0)
+        shown = traits[labels[start : start + 2048]]
+        shown = shown + JITTER * rng.normal(size=shown.shape)
+        look = np.tanh(shown @ a) @ b
+        features[start : start + 2048] = np.maximum(look + NOISE * rng.normal(size=look.shape), 0)
     return features / features.std()
 
 

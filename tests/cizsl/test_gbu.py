@@ -316,19 +316,19 @@ def test_the_toy_is_the_same_every_time_and_overwrites_nothing(tmp_path):
 
 
 def test_invented_features_are_their_formula():
-    """max(0, tanh(a' A) B + UNTOLD u + NOISE e) / deviation, image by image."""
+    """max(0, tanh((t + 1.3 e) A) B + 0.5 n) / deviation, image by image."""
     att, labels = np.random.default_rng(3).random((4, 3)), np.array([2, 0, 3, 3, 1])
     rng = np.random.default_rng(7)
-    a = rng.normal(size=(3, gbutoy.UNITS)) / 3**0.5
-    b = rng.normal(size=(gbutoy.UNITS, 6)) / gbutoy.UNITS**0.5
-    u = 0.35 * rng.normal(size=(4, 6))
-    e, noise = rng.normal(size=(5, 3)), rng.normal(size=(5, 6))
+    untold = 0.8 * rng.normal(size=(4, 3))
+    a = rng.normal(size=(6, gbutoy.UNITS)) / 6**0.5
+    b = rng.normal(size=(gbutoy.UNITS, 5)) / gbutoy.UNITS**0.5
+    e, n = rng.normal(size=(5, 6)), rng.normal(size=(5, 5))
     told = (att - att.mean(0)) / np.sqrt(((att - att.mean(0)) ** 2).mean())
     expected = np.array(
         [
-            np.maximum(np.tanh((told[y] + 0.6 * e[i]) @ a) @ b + u[y] + 0.5 * noise[i], 0)
+            np.maximum(np.tanh(([*told[y], *untold[y]] + 1.3 * e[i]) @ a) @ b + 0.5 * n[i], 0)
             for i, y in enumerate(labels)
         ]
     )
-    drawn = gbutoy.draw_features(att, labels, 6, np.random.default_rng(7))
+    drawn = gbutoy.draw_features(att, labels, 5, np.random.default_rng(7))
     np.testing.assert_allclose(drawn, expected / expected.std(), rtol=1e-5, atol=1e-6)

@@ -1,0 +1,163 @@
+"""The softmax classifier against scikit-learn, and T1, u, s, H against the obvious computation."""
+
+import numpy as np
+import pytest
+import torch
+from oracles import plain_knn
+from sklearn.linear_model import LogisticRegression
+
+from cizsl import gbu, gbutoy, protocols, softmax, synthesis
+from cizsl.evaluate import evaluate
+
+
+def blobs(seed=0, images=90, dim=7, classes=4, dtype=torch.float64):
+    """Overlapping classes of different sizes, far from the origin."""
+    rng = np.random.default_rng(seed)
+    labels = rng.choice(classes, images, p=[0.4, 0.3, 0.2, 0.1])
+    x = 3 + rng.normal(size=(classes, dim))[labels] + 1.2 * rng.normal(size=(images, dim))
+    return torch.tensor(x, dtype=dtype), torch.from_numpy(labels)
+
+
+@pytest.mark.parametrize("penalty", [1e-3, 0.1])
+def test_it_is_scikit_learns_logistic_regression(penalty):
+    x, y = blobs()
+    mine = softmax.fit(x, y, 4, penalty=penalty, tolerance=1e-9)
+    theirs = LogisticRegression(C=1 / (penalty * len(x)), tol=1e-9, solver="newton-cg")
+    theirs.fit(x.numpy(), y.numpy())
+    np.testing.assert_allclose(mine.weight, theirs.coef_, atol=1e-6)
+    expected = theirs.predict_log_proba(x.numpy())
+    np.testing.assert_allclose(mine.log_probabilities(x), expected, atol=1e-6)
+    assert mine.slope <= 1e-9
+
+
+def test_the_gradient_vanishes_where_it_stops(monkeypatch):
+    """(1/M) X'(P - Y) + lambda W and its bias, by numpy, whatever the products are made in."""
+    x, y = blobs(1, images=3000, dtype=torch.float32)
+    for many, tolerance in ((2**21, 1e-3), (2**21, 1e-6), (0, 1e-5)):
+        monkeypatch.setattr(softmax, "MANY", many)
+        found = softmax.fit(x, y, 4, penalty=0.01, tolerance=tolerance)
+        p = np.exp(found.log_probabilities(x).double().numpy()) - np.eye(4)[y]
+        centred = x.numpy() - x.numpy().mean(0)  # where the fit takes place
+        gradient = p.T @ centred / len(x) + 0.01 * found.weight.numpy()
+        slope = max(abs(gradient).max(), abs(p.mean(0)).max())
+        assert found.slope <= tolerance
+        assert slope == pytest.approx(found.slope, rel=0.1, abs=1e-6)
+
+
+def test_it_says_so_where_it_did_not_converge():
+    x, y = blobs()
+    with pytest.warns(RuntimeWarning, match=r"largest gradient is .*, not 1e-09 as asked for"):
+        softmax.fit(x, y, 4, tolerance=1e-9, max_steps=3)
+
+
+def test_the_same_every_time_and_a_class_without_images_is_never_answered():
+    x, y = blobs(2, dtype=torch.float32)
+    one, two = (softmax.fit(x, y, 6) for _ in range(2))
+    assert torch.equal(one.weight, two.weight) and torch.equal(one.bias, two.bias)
+    assert one.log_probabilities(x).argmax(1).max() < 4
+
+
+@pytest.mark.gpu
+def test_on_the_gpu_it_is_the_same_classifier():
+    x, y = blobs(3, images=500, dtype=torch.float32)
+    cpu, gpu = softmax.fit(x, y, 4), softmax.fit(x.cuda(), y.cuda(), 4)
+    torch.testing.assert_close(gpu.weight.cpu(), cpu.weight, rtol=1e-2, atol=1e-3)
+
+
+class LinearGenerator:
+    """Class means by ridge regression from text, and correlated noise: it knows a little."""
+
+    noise_dim = 9
+
+    def __init__(self, problem):
+        text, means = problem.seen_text, problem.centroids
+        self.offset = text.mean(0), means.mean(0)
+        centred = text - self.offset[0]
+        gram = centred.T @ centred + 0.2 * torch.eye(text.shape[1])
+        self.map = torch.linalg.solve(gram, centred.T @ (means - self.offset[1]))
+        random = torch.Generator().manual_seed(2)
+        self.spread = 0.05 * torch.randn(self.noise_dim, means.shape[1], generator=random)
+
+    def project(self, text):
+        return (text - self.offset[0]) @ self.map + self.offset[1]
+
+    def decode(self, z, rows):
+        return rows + z @ self.spread
+
+
+@pytest.fixture(scope="module")
+def setting(tmp_path_factory):
+    """A problem with seen test images, a generator, and what it draws."""
+    root = tmp_path_factory.mktemp("gbu")
+    gbutoy.make_gbu_toy(root)
+    cpu = torch.device("cpu")
+    problem = protocols.reference_problem(gbu.load_gbu(root), "minmax", cpu)
+    generator, random = LinearGenerator(problem), torch.Generator().manual_seed(1)
+    texts = problem.seen_text, problem.unseen_text
+    seen, unseen = (synthesis.synthesise(generator, text, 15, random) for text in texts)
+    return problem, generator, seen.numpy(), unseen.numpy()
+
+
+def rated(problem, predict_unseen, predict_all):
+    """T1, u, s, H: means over classes, class by class, in python."""
+
+    def mean_over_classes(predicted, labels):
+        return np.mean([np.mean(predicted[labels == c] == c) for c in np.unique(labels)])
+
+    num_seen = len(problem.seen_text)
+    x, labels = problem.unseen_features.numpy(), problem.unseen_labels.numpy()
+    t1 = mean_over_classes(predict_unseen(x), labels)
+    u = mean_over_classes(predict_all(x), labels + num_seen)
+    s = mean_over_classes(predict_all(problem.seen_features.numpy()), problem.seen_labels.numpy())
+    return t1, u, s, 2 * u * s / (u + s)
+
+
+def measured(setting, **settings):
+    problem, generator, _, _ = setting
+    random = torch.Generator().manual_seed(1)
+    found = evaluate(generator, problem, random, samples=15, generalised=True, **settings)
+    return found.per_class_top1, found.unseen, found.seen, found.harmonic
+
+
+def test_gbu_numbers_of_the_knn(setting):
+    """All classes are synthetic, as in GAZSL's code for the attribute benchmarks."""
+    problem, _, seen, unseen = setting
+    bank = np.concatenate([seen, unseen]).reshape(-1, seen.shape[2])
+    labels = np.repeat(np.arange(len(seen) + len(unseen)), 15)
+    expected = rated(
+        problem,
+        lambda x: plain_knn(unseen.reshape(-1, x.shape[1]), labels[: 15 * len(unseen)], x, 7),
+        lambda x: plain_knn(bank, labels, x, 7),
+    )
+    assert measured(setting, neighbours=7) == pytest.approx(expected, abs=1e-9)
+    assert 0.1 < expected[1] < 0.9 and 0.1 < expected[2] < 0.9  # else it would test little
+
+
+def test_gbu_numbers_of_the_softmax(setting):
+    """Seen classes are real training images, unseen ones synthetic, as in f-CLSWGAN."""
+    problem, _, seen, unseen = setting
+    fake, num_seen = unseen.reshape(-1, unseen.shape[2]), len(seen)
+    fake_labels = np.repeat(np.arange(len(unseen)), 15)
+    x = np.concatenate([problem.train_features.numpy(), fake]).astype(float)
+    y = np.concatenate([problem.train_labels.numpy(), num_seen + fake_labels])
+
+    def fitted(x, y):
+        model = LogisticRegression(C=1 / (1e-3 * len(x)), tol=1e-8, max_iter=10_000)
+        return model.fit(x, y).predict
+
+    expected = rated(problem, fitted(fake.astype(float), fake_labels), fitted(x, y))
+    found = measured(setting, classifier="softmax", penalty=1e-3)
+    assert found == pytest.approx(expected, abs=0.005)  # an image between two classes may differ
+    assert measured(setting, classifier="softmax", penalty=1.0) != pytest.approx(found, abs=0.02)
+
+
+def test_pivots_stay_what_lets_classes_compete_for_the_birds(setting):
+    """The classifier changes zero-shot accuracy only, unless it is asked for more."""
+    problem, generator, _, _ = setting
+    first, second = (
+        evaluate(generator, problem, torch.Generator().manual_seed(1), samples=15, classifier=name)
+        for name in ("knn", "softmax")
+    )
+    assert first.top1 != second.top1
+    for name in ("ausuc", "seen", "unseen", "harmonic", "map50"):
+        assert getattr(first, name) == getattr(second, name)

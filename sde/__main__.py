@@ -42,6 +42,21 @@ def parser() -> cli.Parser:
     _model(command)
     command.set_defaults(run=evaluate)
 
+    command = commands.add_parser("import", help="a published checkpoint as a run folder")
+    command.add_argument(
+        "file", type=Path, help="a checkpoint of score_sde_pytorch, or a file of `sde export`"
+    )
+    command.add_argument("--config", help="of a published checkpoint: see configs/sde/cifar10_*")
+    command.add_argument("overrides", nargs="*", metavar="key=value", help="such as data.root=DIR")
+    command.add_argument("--out", type=Path, metavar="DIR", help="default: runs/NAME/FILE")
+    command.add_argument("--raw", action="store_true", help="weights as trained, not averaged")
+    command.set_defaults(run=import_)
+
+    command = commands.add_parser("export", help="the averaged weights as a safetensors file")
+    command.add_argument("model", type=Path, metavar="RUN_OR_CHECKPOINT")
+    command.add_argument("file", type=Path, metavar="FILE.safetensors")
+    command.set_defaults(run=export, overrides=[], device="cpu")
+
     data = commands.add_parser("data", help="look at the data of a configuration")
     data = data.add_subparsers(title="commands", required=True, metavar="COMMAND")
     command = data.add_parser(
@@ -134,6 +149,37 @@ def inspect(options) -> None:
 
     options.overrides += ["data.skip_bad=true"] if options.skip_bad else []
     print(dataset(_load(options), "cpu").in_words())
+
+
+def import_(options) -> int:
+    from sde.importing import SUFFIX, import_exported, import_official
+
+    file = options.file
+    if file.suffix == SUFFIX:
+        if options.config or options.raw or options.overrides:
+            raise InputError(f"{file}: brings its own configuration and one set of weights")
+        out = options.out or Path("runs", file.stem, "imported")
+        summary = import_exported(file, out)
+    elif options.config is None:
+        raise InputError(f"{file}: --config is needed, for instance configs/sde/cifar10_ddpmpp_vp")
+    else:
+        config = _load(options)
+        out = options.out or default_folder(options.config, options.overrides, 0).parent / file.stem
+        summary = import_official(file, config, out, raw=options.raw)
+    print(
+        f"{out}: {summary['network']} of {summary['parameters']} parameters, "
+        f"{summary['iterations']} iterations, {summary['imported']['weights']} weights of {file}"
+    )
+    return 0
+
+
+def export(options) -> int:
+    from sde.importing import export
+
+    trained = _trained(options)
+    count = export(trained, options.file)
+    print(f"{options.file}: {count} numbers, after {trained.step} iterations")
+    return 0
 
 
 def _trained(options):

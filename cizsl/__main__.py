@@ -27,6 +27,14 @@ def parser() -> cli.Parser:
     command.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
     command.set_defaults(run=train)
 
+    command = commands.add_parser("baselines", help="closed-form baselines on the same data")
+    command.add_argument(
+        "configs", nargs="+", metavar="CONFIG", help="YAML files, for their data; then key=value"
+    )
+    command.add_argument("--out", type=Path, metavar="DIR", help="of the run folders (runs)")
+    command.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
+    command.set_defaults(run=baselines, overrides=[])
+
     command = commands.add_parser("evaluate", help="evaluate a finished run again")
     command.add_argument("folder", type=Path, metavar="RUN", help="its folder")
     command.add_argument("--split", choices=("val", "test"), default="test")
@@ -34,8 +42,11 @@ def parser() -> cli.Parser:
     command.set_defaults(run=evaluate)
 
     command = commands.add_parser("table", help="finished runs beside the published numbers")
-    command.add_argument("paths", nargs="+", type=Path, metavar="RUN_OR_DIR")
+    command.add_argument("paths", nargs="*", type=Path, metavar="RUN_OR_DIR")
     command.add_argument("--html", type=Path, metavar="FILE", help="also write a page")
+    command.add_argument(
+        "--compare", nargs=2, metavar=("A", "B"), help="two folders or rows, seed by seed"
+    )
     command.set_defaults(run=table)
 
     data = commands.add_parser("data", help="check, look at, or make data")
@@ -76,6 +87,12 @@ def train(options) -> int:
     return 0
 
 
+def baselines(options) -> int:
+    from cizsl.fit import command
+
+    return command(options)
+
+
 def evaluate(options) -> int:
     from cizsl.measure import evaluate_again
     from repro.device import resolve
@@ -90,7 +107,7 @@ def evaluate(options) -> int:
 def table(options) -> int:
     from cizsl.report import run_table
 
-    return run_table(options.paths, options.html)
+    return run_table(options.paths, options.html, options.compare)
 
 
 def _load(options):

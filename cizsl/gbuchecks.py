@@ -14,6 +14,11 @@ import numpy as np
 from cizsl.birdchecks import Problems, few
 
 PARTS = ("trainval_loc", "test_seen_loc", "test_unseen_loc")
+SHA256 = {  # of att_splits.mat, as written in January 2018; of the other datasets we know none
+    "AWA1": "752e0fad7b01b0ad966d7f5d5650817e85fb3008848d5c603b437b4d9219d664",
+    "AWA2": "dfe0e4f26ef5debaa77eff823a9316ac110e9b809b70d19c72dd11404f7be357",
+    "SUN": "90dcb2a60704ce1117ba1897523ba78dc6b625e606008918c4eade9cd8a5bf43",
+}
 # of the proposed split: images of each part, seen and unseen classes, attributes. Xian et al.
 # (arXiv:1707.00600), tables 1 and 2; FLO is not in there
 PUBLISHED = {

@@ -13,11 +13,11 @@ from cizsl import verdicts
 from cizsl.compare import Comparison
 from cizsl.curves import chart
 from cizsl.notes import findings, heading, meaning, notes
-from cizsl.published import PUBLISHED
+from cizsl.published import BENCHMARKS
 from cizsl.report import letters
 from cizsl.rows import Row, Section, group
 from cizsl.runs import Run
-from cizsl.tables import HEADINGS, Table, tables
+from cizsl.tables import HEADINGS, SHORT, Table, tables
 from repro.page import FOOT, head
 
 STYLE = """
@@ -60,7 +60,7 @@ svg polyline { fill: none; stroke-width: 1.8; stroke-linejoin: round; }
   details::details-content { content-visibility: visible; block-size: auto; }
 }
 """
-NUMBERS = {*HEADINGS.values(), "Iterations", "Time"}
+NUMBERS = {*HEADINGS.values(), *SHORT.values(), "Iterations", "Time"}
 
 
 def page(runs: list[Run], comparison: Comparison | None = None) -> str:
@@ -71,13 +71,16 @@ def page(runs: list[Run], comparison: Comparison | None = None) -> str:
     parts = [_head(meaning(runs), lettered, comparison is not None)]
     parts += [_compared(comparison)] if comparison else []
     parts += [_section(letter, section, points) for letter, section in lettered]
-    if any(
-        section.protocol == "reference" and section.kind not in ("own", "toy")
+    shown = dict.fromkeys(
+        section.benchmark
         for section in sections
-    ):
+        if section.protocol == "reference" and section.kind not in ("own", "toy")
+    )
+    if shown:
         items = "".join(
             f"<li><strong>{escape(name)}</strong>: {escape(numbers['source'])}</li>"
-            for name, numbers in PUBLISHED.items()
+            for benchmark in shown
+            for name, numbers in BENCHMARKS[benchmark].published.items()
         )
         parts.append(f'<h2>Sources of the published numbers</h2><ul class="notes">{items}</ul>')
     if left_out:

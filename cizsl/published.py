@@ -1,9 +1,13 @@
-"""The published numbers: top-1 and seen-unseen area (AUSUC), in %, as printed.
+"""The published numbers, in %, as printed: of the birds top-1 and seen-unseen area (AUSUC), of the
+attribute benchmarks (GBU) T1, u, s and H.
 
-All were chosen on the test classes: the best of about 300 evaluations on them, accuracy and area
-each on its own (train_CIZSL.py, lines 533 to 552). They compare with ``best_on_test`` of the
-reference protocol on the published features, and with nothing else.
+All were chosen on the test classes: the best of about 300 evaluations on them (GBU: 73), accuracy
+and area (GBU: T1 and H) each on its own (train_CIZSL.py, lines 533 to 552; train_GBU.py of GAZSL).
+They compare with ``best_on_test`` of the reference protocol on the published features, and with
+nothing else. What CIZSL reports on attributes could not be had.
 """
+
+from dataclasses import dataclass
 
 CELLS = (("CUB", "easy"), ("CUB", "hard"), ("NAB", "easy"), ("NAB", "hard"))
 UNSEEN_CLASSES = (50, 40, 81, 81)  # of the real data, in the order of CELLS
@@ -43,4 +47,40 @@ PUBLISHED = {
         "top1": (None, "14.26", None, "8.936"),
         "ausuc": (None, "11.53", None, "6.715"),
     },
+}
+
+GBU_CELLS = tuple((name, "PS") for name in ("AWA1", "AWA2", "CUB", "SUN", "APY", "FLO"))
+GBU_PUBLISHED = {  # the order is that of GBU_CELLS
+    "GAZSL, its authors' later results": {
+        "source": "README of github.com/EthanZhu90/ZSL_GAN, the code of Zhu et al. "
+        "(arXiv:1712.01381); its CUB is a folder CUB1",
+        "per_class_top1": ("68.2", "70.2", "55.8", "61.3", "41.13", "60.5"),
+        "unseen": ("29.6", "35.4", "31.68", "22.1", "14.17", "28.1"),
+        "seen": ("84.2", "86.9", "61.34", "39.3", "78.63", "77.4"),
+        "harmonic": ("43.8", "50.3", "41.78", "28.3", "24.01", "41.2"),
+    },
+}
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What a table of one kind of problem has: ``scores``, the columns of its overview for each
+    cell; ``unseen_classes`` and the tuples of ``published`` are in the order of ``cells``."""
+
+    cells: tuple[tuple[str, str], ...]
+    scores: tuple[str, ...]
+    feature_dim: int
+    unseen_classes: tuple[int, ...]
+    published: dict[str, dict]
+
+
+BENCHMARKS = {
+    "text": Benchmark(CELLS, ("top1", "ausuc"), FEATURE_DIM, UNSEEN_CLASSES, PUBLISHED),
+    "gbu": Benchmark(
+        GBU_CELLS,
+        ("per_class_top1", "unseen", "seen", "harmonic"),
+        2048,
+        (10, 10, 50, 72, 12, 20),
+        GBU_PUBLISHED,
+    ),
 }

@@ -3,14 +3,16 @@
 A cell is a dataset and a split. Runs of one cell are averaged if all their settings and the
 checksums of their data agree. A row holds one such group for each cell; only the creativity weight
 and, of course, the data may differ along it, because the published weights differ by cell. Rows
-stand in sections that never share a table: protocol by protocol, and by what the data are.
+stand in sections that never share a table: text or attributes, protocol by protocol, and by what
+the data are.
 """
 
 import json
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
+from itertools import product
 
-from cizsl.published import CELLS
+from cizsl.published import BENCHMARKS, CELLS, GBU_CELLS
 from cizsl.runs import CHOSEN, KINDS, Run
 
 WEIGHT = "creativity.weight"
@@ -99,7 +101,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Section:
-    """Rows that may stand in one table: one protocol, one of :data:`KINDS`.
+    """Rows that may stand in one table: one protocol, one of :data:`KINDS`, and of BENCHMARKS.
 
     ``baselines``: rows of closed-form baselines on data of the section, which are of the strict
     protocol and so among ``rows`` only there."""
@@ -108,11 +110,14 @@ class Section:
     kind: str
     rows: tuple[Row, ...]
     baselines: tuple[Row, ...] = ()
+    benchmark: str = "text"
 
     @property
     def cells(self) -> tuple[tuple[str, str], ...]:
-        """The columns: the four published cells, unless all runs are on other datasets."""
+        """The columns: the four published cells of the birds, unless all runs are on other data."""
         found = {cell for row in self.rows for cell in row.cells}
+        if self.benchmark == "gbu":
+            return tuple(ordered(found))
         return tuple(ordered(found if found.isdisjoint(CELLS) else found | set(CELLS)))
 
     def label(self, row: Row) -> str:
@@ -135,8 +140,9 @@ class Section:
 
 def ordered(cells: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """Datasets and splits in the order of the tables: the published cells, then the alphabet."""
+    known = CELLS + GBU_CELLS
     return sorted(
-        cells, key=lambda cell: (CELLS.index(cell) if cell in CELLS else len(CELLS), cell)
+        cells, key=lambda cell: (known.index(cell) if cell in known else len(known), cell)
     )
 
 
@@ -148,19 +154,26 @@ def group(runs: list[Run]) -> tuple[list[Section], list[Run]]:
         if run.summary is None:
             continue
         summary = run.summary
-        place = (summary.protocol, run.kind, run.cell, _key(run), run.data_id, summary.seed)
+        place = (*_section(run), run.cell, _key(run), run.data_id, summary.seed)
         if (first := kept.setdefault(place, run)) is not run:
             note = f"repeats seed {summary.seed} of {first.folder}"
             left_out.append(replace(run, note=note))
     sections = []
-    for kind in KINDS:
-        for protocol in CHOSEN:
-            chosen = [r for r in kept.values() if (r.summary.protocol, r.kind) == (protocol, kind)]
-            if chosen:
-                baselines = [r for r in kept.values() if r.kind == kind and r.summary.deterministic]
-                section = Section(protocol, kind, tuple(_rows(chosen)))
-                sections.append(replace(section, baselines=_beside(section, baselines)))
+    for kind, benchmark, protocol in product(KINDS, BENCHMARKS, CHOSEN):
+        chosen = [run for run in kept.values() if _section(run) == (kind, benchmark, protocol)]
+        if chosen:
+            baselines = [
+                run
+                for run in kept.values()
+                if _section(run)[:2] == (kind, benchmark) and run.summary.deterministic
+            ]
+            section = Section(protocol, kind, tuple(_rows(chosen)), benchmark=benchmark)
+            sections.append(replace(section, baselines=_beside(section, baselines)))
     return sections, left_out
+
+
+def _section(run: Run) -> tuple[str, str, str]:
+    return run.kind, run.benchmark, run.summary.protocol
 
 
 def _beside(section: Section, baselines: list[Run]) -> tuple[Row, ...]:

@@ -14,7 +14,9 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from cizsl.config import CIZSL, Baseline, Name
 from cizsl.data import LAYOUTS
-from cizsl.published import FEATURE_DIM
+from cizsl.gbu import SPLITS
+from cizsl.gbuchecks import SHA256 as GBU_SHA256
+from cizsl.published import BENCHMARKS
 from cizsl.verify import SHA256
 from repro.config import Settings, validate
 from repro.errors import InputError
@@ -105,19 +107,30 @@ class Run:
         return hashlib.sha256(lines.encode()).hexdigest()[:12] if lines else ""
 
     @property
+    def benchmark(self) -> str:
+        """One of :data:`BENCHMARKS`."""
+        return "gbu" if (self.config.get("data") or {}).get("layout") == "gbu" else "text"
+
+    @property
     def kind(self) -> str:
         """One of :data:`KINDS`."""
         if self.summary.toy:
             return "toy"
-        dataset, split = self.cell
-        if dataset not in LAYOUTS:
+        benchmark = BENCHMARKS[self.benchmark]
+        if self.cell not in benchmark.cells:
             return "own"
-        known = {  # only labels and class ids: no copy of the features was to be had
-            name: SHA256.get(f"{dataset} {split} {role}")
-            for role, name in LAYOUTS[dataset][split].items()
-        }
+        known = self._known_checksums()
         differs = any(known.get(name) not in (None, d) for name, d in self.data_files.items())
-        return "other" if differs or self.summary.feature_dim != FEATURE_DIM else "published"
+        right_size = self.summary.feature_dim == benchmark.feature_dim
+        return "published" if right_size and not differs else "other"
+
+    def _known_checksums(self) -> dict[str, str | None]:
+        """By file name. No copy of the features was to be had, of the birds none of the text."""
+        dataset, split = self.cell
+        if self.benchmark == "gbu":
+            return {SPLITS: GBU_SHA256.get(dataset)}
+        roles = LAYOUTS[dataset][split].items()
+        return {name: SHA256.get(f"{dataset} {split} {role}") for role, name in roles}
 
     def settings(self) -> dict[str, object]:
         """What runs that are averaged have in common, by dotted key."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import product
 from statistics import fmean, stdev
 
-from cizsl.published import CELLS, FEATURE_DIM, PUBLISHED, UNSEEN_CLASSES
+from cizsl.published import BENCHMARKS
 from cizsl.results import RETRIEVAL, SCORES
 from cizsl.rows import Row, Section
 from cizsl.runs import CHOSEN, Run
@@ -16,8 +16,9 @@ from cizsl.runs import CHOSEN, Run
 HEADINGS = {"top1": "top-1", "per_class_top1": "per-class top-1", "ausuc": "AUSUC"}
 HEADINGS |= {"seen": "seen", "unseen": "unseen", "harmonic": "H"}
 HEADINGS |= {"map25": "mAP 25 %", "map50": "mAP 50 %", "map100": "mAP 100 %"}
+SHORT = {"per_class_top1": "T1", "unseen": "u", "seen": "s"}  # as GBU papers have it
 EVALUATIONS = {"best_on_test": "best on test", "selected": "selected", "final": "final"}
-NOT_COMPARABLE = f"Not comparable, for orientation: published numbers, on {FEATURE_DIM} features"
+NOT_COMPARABLE = "Not comparable, for orientation: published numbers"
 
 
 BESIDE = "Closed-form baselines on the same data, chosen on validation classes: strict protocol"
@@ -38,19 +39,22 @@ def tables(letter: str, section: Section) -> list[Table]:
     part of it, retrieval, the details."""
     chosen = EVALUATIONS[CHOSEN[section.protocol]]
     header = [("", name) for name in ("", "Method", "Features", "Seeds")]
+    benchmark, headings = BENCHMARKS[section.benchmark], HEADINGS
+    if section.benchmark == "gbu":
+        headings = HEADINGS | SHORT
     for dataset, split in section.cells:
-        header += [(f"{dataset} {split}", HEADINGS[name]) for name in ("top1", "ausuc")]
+        header += [(f"{dataset} {split}", headings[name]) for name in benchmark.scores]
     lines = [_overview(f"{letter}{i}", row, section) for i, row in enumerate(section.rows, 1)]
-    compares = section.protocol == "reference" and section.cells == CELLS
-    published = _published() if compares else []
+    published = _published(section) if section.protocol == "reference" else []
     if section.kind == "published":
-        lines += [*published, _chance()]
+        lines += [*published, _chance(section)]
     result = [Table(f"Overview, {chosen}", tuple(header), tuple(lines))]
     if section.protocol == "reference" and section.baselines:
         beside = tuple(_overview("", row, section) for row in section.baselines)
         result.append(Table(BESIDE, tuple(header), beside))
     if section.kind != "published" and published:
-        result.append(Table(NOT_COMPARABLE, tuple(header), tuple(published)))
+        title = f"{NOT_COMPARABLE}, on {benchmark.feature_dim} features"
+        result.append(Table(title, tuple(header), tuple(published)))
     retrieval = _details("Retrieval", letter, section, RETRIEVAL)
     result += [retrieval] if retrieval.lines else []
     return [*result, _details("Details", letter, section, SCORES)]
@@ -67,7 +71,7 @@ def _overview(name: str, row: Row, section: Section) -> tuple[str, tuple[str, ..
     cells = [name, section.label(row), features, _counts(row)]
     for cell in section.cells:
         runs = row.cells.get(cell, ())
-        for score in ("top1", "ausuc"):
+        for score in BENCHMARKS[section.benchmark].scores:
             cells.append(statistics([getattr(r.scores, score) for r in runs]) if runs else "")
     return "run" if row.is_trained else "baseline", tuple(cells)
 
@@ -79,17 +83,26 @@ def _counts(row: Row) -> str:
     return counts[0] if len(set(counts)) == 1 else " / ".join(counts)
 
 
-def _published() -> list[tuple[str, tuple[str, ...]]]:
+def _published(section: Section) -> list[tuple[str, tuple[str, ...]]]:
+    """The published numbers of the section's cells; none where one of them has no such numbers."""
+    benchmark = BENCHMARKS[section.benchmark]
+    if not set(section.cells) <= set(benchmark.cells):
+        return []
+    places = [benchmark.cells.index(cell) for cell in section.cells]
     lines = []
-    for name, numbers in PUBLISHED.items():
-        pairs = zip(numbers["top1"], numbers["ausuc"], strict=True)
-        cells = [value or "" for pair in pairs for value in pair]
-        lines.append(("published", ("", f"published: {name}", str(FEATURE_DIM), "", *cells)))
+    for name, numbers in benchmark.published.items():
+        cells = [numbers[score][place] or "" for place in places for score in benchmark.scores]
+        who = ("", f"published: {name}", str(benchmark.feature_dim), "")
+        lines.append(("published", (*who, *cells)))
     return lines
 
 
-def _chance() -> tuple[str, tuple[str, ...]]:
-    cells = [text for count in UNSEEN_CLASSES for text in (f"{100 / count:.2f}", "")]
+def _chance(section: Section) -> tuple[str, tuple[str, ...]]:
+    """What a blind choice among the unseen classes gets, in the first score of each cell."""
+    benchmark, cells = BENCHMARKS[section.benchmark], []
+    for cell in section.cells:
+        count = benchmark.unseen_classes[benchmark.cells.index(cell)]
+        cells += [f"{100 / count:.2f}", *[""] * (len(benchmark.scores) - 1)]
     return "chance", ("", "chance, 1 / unseen classes", "", "", *cells)
 
 

@@ -20,8 +20,13 @@ def generator(seed: int, device: str | torch.device = "cpu", *stream: int) -> to
     Streams (say ``2, iteration``) are mixed into the seed by NumPy's ``SeedSequence``, so that
     neighbouring seeds and streams are independent.
     """
+    return torch.Generator(device).manual_seed(seed_of(seed, *stream))
+
+
+def seed_of(seed: int, *stream: int) -> int:
+    """The seed of one stream, below 2^63."""
     word = np.random.SeedSequence([seed, *stream]).generate_state(1, np.uint64)[0]
-    return torch.Generator(device).manual_seed(int(word >> np.uint64(1)))
+    return int(word >> np.uint64(1))
 
 
 def global_states() -> dict:
@@ -46,4 +51,5 @@ def set_global_states(state: dict) -> None:
     np.random.set_state((name, keys.cpu().numpy().astype(np.uint32), *rest))  # noqa: NPY002
     torch.set_rng_state(state["torch"].cpu())
     if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all([word.cpu() for word in state["cuda"]])
+        here = torch.cuda.device_count()  # may be another number than where it was saved
+        torch.cuda.set_rng_state_all([word.cpu() for word in state["cuda"][:here]])

@@ -1,6 +1,7 @@
 """The command line: ``sde`` or ``python -m sde``."""
 
 import sys
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from repro import cli
@@ -96,19 +97,28 @@ def _device(command) -> None:
 
 def train(options) -> int:
     from repro.device import resolve
+    from repro.distributed import joined
     from repro.interrupt import StopRequest
     from repro.run import RunFolder
     from sde.train import train
 
     config = _load(options)
     out = options.out or default_folder(options.config, options.overrides, config.seed)
-    with RunFolder(out, config, options.resume) as folder, StopRequest() as stop:
-        if folder.complete:
-            print(f"{folder.path}: complete already")
-            return 0
-        summary = train(config, folder, resolve(options.device), stop)
+    run = RunFolder(out, config, options.resume)
+    with (
+        joined(resolve(options.device)) as (world, device),
+        run if world.leader else nullcontext(),
+        StopRequest() as stop,
+    ):
+        world.wait()  # until the leader has claimed the folder
+        summary = None if run.complete else train(config, run, device, stop, world)
+    if not world.leader:
+        return 0
+    if summary is None:
+        print(f"{run.path}: complete already")
+        return 0
     print(
-        f"{folder.path}: {summary['network']} of {summary['parameters']} parameters on "
+        f"{run.path}: {summary['network']} of {summary['parameters']} parameters on "
         f"{summary['dataset']}, {summary['process']}: held-out loss {summary['heldout_loss']:.4f} "
         f"after {summary['iterations']} iterations in {summary['seconds']:.0f} s"
     )
@@ -118,26 +128,32 @@ def train(options) -> int:
 def sample(options) -> int:
     from sde.sample import sample
 
-    path, drawn = sample(
-        _trained(options), options.sampler, options.steps, options.count, options.out
-    )
-    print(f"{path}: {len(drawn.x)} samples, {drawn.nfe} evaluations each")
+    with _trained(options) as (world, trained):
+        drawn = sample(trained, options.sampler, options.steps, options.count, options.out, world)
+    if world.leader:
+        path, samples = drawn
+        print(f"{path}: {len(samples.x)} samples, {samples.nfe} evaluations each")
     return 0
 
 
 def likelihood(options) -> int:
     from sde.evaluate import heldout, likelihood
 
-    trained = _trained(options)
-    print(likelihood(trained, heldout(trained, options.data)).in_words())
+    with _trained(options) as (world, trained):
+        found = likelihood(trained, heldout(trained, options.data), world)
+    if world.leader:
+        print(found.in_words())
     return 0
 
 
 def evaluate(options) -> int:
     from sde.evaluate import evaluate
 
-    trained = _trained(options)
-    page, results = evaluate(trained, options.out or trained.folder)
+    with _trained(options) as (world, trained):
+        found = evaluate(trained, options.out or trained.folder, world)
+    if not world.leader:
+        return 0
+    page, results = found
     for name, distance in results["distances"].items():
         print(f"  {name:<19} {distance['value']:10.5f}   training data {distance['floor']:10.5f}")
     print(f"  {results['likelihood']['in_words']}\n{page}")
@@ -151,6 +167,7 @@ def inspect(options) -> None:
     print(dataset(_load(options), "cpu").in_words())
 
 
+<<<<<<< HEAD
 def import_(options) -> int:
     from sde.importing import SUFFIX, import_exported, import_official
 
@@ -182,11 +199,17 @@ def export(options) -> int:
     return 0
 
 
+=======
+@contextmanager
+>>>>>>> ea051c8 (wip)
 def _trained(options):
+    """This process among its ranks, and the model on its device."""
     from repro.device import resolve
+    from repro.distributed import joined
     from sde.trained import load
 
-    return load(options.model, resolve(options.device), options.overrides)
+    with joined(resolve(options.device)) as (world, device):
+        yield world, load(options.model, device, options.overrides)
 
 
 def _load(options):

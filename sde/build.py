@@ -11,10 +11,11 @@ from sde import data as datasets
 from sde import losses
 from sde.config import NOT_OF_DDPM, UNETS, Model, ScoreModel
 from sde.data import Dataset
+from sde.discrete import DDPMTable, SMLDTable
 from sde.networks import DDPM, MLP, EnergyNetwork, NCSNpp, SmallConv
 from sde.processes import SDE, VESDE, VPSDE, SubVPSDE
 from sde.reverse import ScoreFn
-from sde.score import score_fn
+from sde.score import Network, discrete_network, discrete_score_fn, score_fn
 
 # one stream of random numbers for each purpose
 TRAINING, EVALUATION, SAMPLING, LIKELIHOOD = range(4)
@@ -34,8 +35,8 @@ PROCESSES = {
     "subvp": lambda p: SubVPSDE(p.beta_min, p.beta_max),
 }
 
-# (score_fn, x0 (B, ...), u (B,) uniform on [0, 1), z like x0) -> Loss
-LossFn = Callable[[ScoreFn, Tensor, Tensor, Tensor], losses.Loss]
+# (network, x0 (B, ...), u (B,) uniform on [0, 1), z like x0) -> Loss
+LossFn = Callable[[Network, Tensor, Tensor, Tensor], losses.Loss]
 
 
 def dataset(config: ScoreModel, device: torch.device) -> Dataset:
@@ -72,6 +73,15 @@ def _unet(model: Model) -> dict:
     return {**how, "log_condition": log, "condition_scale": scale}
 
 
+def fast(config: ScoreModel, network: nn.Module) -> nn.Module:
+    """The same network, laid out and compiled as ``compute`` says."""
+    if config.compute.channels_last:
+        network = network.to(memory_format=torch.channels_last)
+    if config.compute.compile:
+        network.compile()
+    return network
+
+
 def average(config: ScoreModel, network: nn.Module) -> AveragedModel:
     """The exponential moving average of the weights: decay min(ema_decay, (1 + n) / (10 + n)).
 
@@ -86,31 +96,52 @@ def average(config: ScoreModel, network: nn.Module) -> AveragedModel:
     return AveragedModel(network, multi_avg_fn=update)
 
 
-def score(config: ScoreModel, sde: SDE, network: nn.Module) -> ScoreFn:
+def table(config: ScoreModel) -> SMLDTable | DDPMTable | None:
+    """The published table of noise levels to train on; None for a continuum."""
+    p, levels = config.process, config.loss.levels
+    if levels is None:
+        return None
+    if p.name == "ve":
+        return SMLDTable(p.sigma_min, p.sigma_max, levels)
+    return DDPMTable(p.beta_min, p.beta_max, levels)
+
+
+def score(config: ScoreModel, sde: SDE, network: Network) -> ScoreFn:
     """The score function of a network."""
-    model = config.model
-    return score_fn(sde, network, prediction=model.prediction, conditioning=model.conditioning)
+    how = dict(prediction=config.model.prediction, conditioning=config.model.conditioning)
+    levels = table(config)
+    if levels is not None:
+        return discrete_score_fn(levels, discrete_network(sde, levels, network, **how))
+    return score_fn(sde, network, **how)
 
 
 def loss(config: ScoreModel, sde: SDE) -> LossFn:
-    """The loss, as a function of uniform numbers in place of times."""
-    settings = config.loss
+    """The loss, as a function of uniform numbers in place of times or levels."""
+    settings, levels = config.loss, table(config)
+    parts = dict(prediction=config.model.prediction, conditioning=config.model.conditioning)
 
-    def denoising(score_fn: ScoreFn, x0: Tensor, u: Tensor, z: Tensor) -> losses.Loss:
+    def denoising(network: Network, x0: Tensor, u: Tensor, z: Tensor) -> losses.Loss:
         if settings.weighting == "importance":
             t = losses.importance_times(sde, u, settings.eps)
         else:
             t = losses.uniform_times(u, settings.eps)
-        how = settings.model_dump()  # weighting, reduce, eps
-        return losses.denoising_score_matching(sde, score_fn, x0, t, z, **how)
+        how = settings.model_dump(exclude={"levels"})  # weighting, reduce, eps
+        score = score_fn(sde, network, **parts)
+        return losses.denoising_score_matching(sde, score, x0, t, z, **how)
 
-    return denoising
+    def discrete(network: Network, x0: Tensor, u: Tensor, z: Tensor) -> losses.Loss:
+        label = (u * levels.n).long().clamp(max=levels.n - 1)
+        of_table = losses.smld if isinstance(levels, SMLDTable) else losses.ddpm
+        published = discrete_network(sde, levels, network, **parts)
+        return of_table(levels, published, x0, label, z, reduce=settings.reduce)
+
+    return denoising if levels is None else discrete
 
 
 def optimiser(config: ScoreModel, network: nn.Module) -> torch.optim.Adam:
     """Adam; the loop sets its learning rate."""
     settings = config.optimiser
-    how = dict(lr=settings.learning_rate, betas=settings.betas, fused=True)
+    how = dict(lr=settings.learning_rate, betas=settings.betas, fused=config.compute.fused)
     return torch.optim.Adam(network.parameters(), **how)
 
 

@@ -97,6 +97,9 @@ class Loss(Settings):
     weighting: Literal["variance", "likelihood", "importance"] = "variance"
     reduce: Literal["mean", "half_sum"] = "mean"
     eps: Time = Field(1e-5, description="the smallest time trained on")
+    levels: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="train on the published table of so many levels: SMLD of ve, DDPM of vp"
+    )
 
 
 class Optimiser(Settings):
@@ -119,6 +122,10 @@ class Sampling(Settings):
     )
     steps: PositiveInt = 50
     count: PositiveInt = 64
+    batch_size: PositiveInt = Field(2048, description="drawn at once; a process takes whole ones")
+    grid: Literal["exact", "published"] = Field(
+        "exact", description="of predictors: times of the SDE, or the published chain of levels"
+    )
     snr: PositiveFloat = Field(0.16, description="signal-to-noise ratio of the correctors")
     corrector_steps: PositiveInt = 1
     eps: Time | None = Field(None, description="the time to stop at; null: the process's own")
@@ -132,6 +139,10 @@ class Evaluation(Settings):
 
     every: PositiveInt = Field(250, description="iterations between records")
     samples: PositiveInt = Field(2000, description="drawn for each distance")
+    grid_every: NonNegativeInt = Field(
+        0, description="iterations between figures of samples while training; 0: none"
+    )
+    tensorboard: bool = Field(False, description="records and figures for TensorBoard, too")
     compare: tuple[str, ...] = Field(
         (
             "euler_maruyama",
@@ -146,6 +157,7 @@ class Evaluation(Settings):
     )
     budgets: tuple[PositiveInt, ...] = Field((10, 20, 50, 100), description="evaluations")
     likelihoods: PositiveInt = Field(500, description="held-out items whose likelihood is computed")
+    batch_size: PositiveInt = Field(2048, description="of them at once; a process takes whole ones")
     probes: NonNegativeInt = Field(0, description="of Hutchinson's estimator; 0: exact divergence")
     rtol: PositiveFloat = Field(1e-5, description="of the likelihood")
     atol: PositiveFloat = Field(1e-5, description="of the likelihood")
@@ -157,6 +169,12 @@ class Compute(Settings):
 
     precision: Literal["float32", "tf32", "bf16"] = "float32"
     threads: PositiveInt = Field(1, description="of the CPU; more slow small networks down")
+    compile: bool = Field(False, description="torch.compile the network")
+    channels_last: bool = Field(False, description="memory layout of images and their networks")
+    fused: bool = Field(True, description="Adam as one kernel")
+    accumulate: PositiveInt = Field(
+        1, description="parts that a process takes its share of a batch in, to save memory"
+    )
     checkpoint_seconds: NonNegative = Field(60.0, description="0: after every iteration")
 
 
@@ -172,6 +190,21 @@ class ScoreModel(Settings):
     sampling: Sampling = Sampling()
     evaluation: Evaluation = Evaluation()
     compute: Compute = Compute()
+
+    @model_validator(mode="after")
+    def _has_a_table(self):
+        if self.loss.levels is None:
+            return self
+        if self.process.name == "subvp":
+            raise ValueError("loss.levels: the process subvp has no published table of levels")
+        known = {"ve": ("score", "noise"), "vp": ("noise",)}[self.process.name]
+        if self.model.prediction not in known:
+            raise ValueError(f"loss.levels: needs model.prediction {' or '.join(known)}")
+        if self.model.conditioning == "log_noise" and self.process.name == "vp":
+            raise ValueError("loss.levels: level 0 of vp has no log_noise; condition on time")
+        if self.loss.weighting != "variance":
+            raise ValueError("loss.levels: the discrete losses have the weighting variance")
+        return self
 
     @model_validator(mode="after")
     def _fits_the_data(self):

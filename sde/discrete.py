@@ -112,6 +112,10 @@ class SMLDTable:
         """The label a discrete network was trained with, round((1 - t)(N-1)), (B,) long."""
         return torch.round((1 - t.double()) * (self.n - 1)).long()
 
+    def time(self, label: Tensor) -> Tensor:
+        """The time at which the SDE has the noise of these labels (B,), float64."""
+        return 1 - label.double() / (self.n - 1)
+
     def fractional_label(self, t: Tensor) -> Tensor:
         """What the published sampler feeds the network: for SMLD, the label itself."""
         return self.label(t)
@@ -154,6 +158,10 @@ class DDPMTable:
     def label(self, t: Tensor) -> Tensor:
         """The label a discrete network was trained with, floor(t (N-1)), (B,) long."""
         return level_of(t, self.n)
+
+    def time(self, label: Tensor) -> Tensor:
+        """The time that the published sampler gives these labels (B,), float64: k / (N-1)."""
+        return label.double() / (self.n - 1)
 
     def fractional_label(self, t: Tensor) -> Tensor:
         """What the published sampler feeds the network: t (N-1), not rounded."""

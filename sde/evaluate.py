@@ -7,23 +7,24 @@ flow, with the standard error over items and over the probes of the divergence.
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from repro.checkpoint import write_atomically
+from repro.distributed import ALONE, World
 from repro.errors import InputError
 from sde import build, data, metrics
 from sde.data import Split
-from sde.likelihood import log_prob
+from sde.likelihood import LogProb, log_prob
 from sde.sample import choose, draw
 from sde.trained import Trained
 
 ROWS = 16384  # vector-Jacobian products at once
 FLOORS = 5
+NO_FLOW = "a model of discrete levels knows no score between them, so no flow and no likelihood"
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,14 @@ class Likelihood:
     nats: float  # mean log density of an item; of a level's density where there are levels
     bits_per_dim: float  # of levels where the data has levels, else of the density
     standard_error: float  # bits per dimension, over items
-    probe_error: float | None  # bits per dimension, of the estimator; None where exact
+    probe_error: float | None  # bits per dimension, of the estimator; None where not known
+    probes: int  # of the estimator; 0: exact divergence
     nfe: int
     truth_bits_per_dim: float | None = None  # of the same items under the true density, if known
 
     def in_words(self) -> str:
         """One line."""
-        probes = "exact divergence"
+        probes = "exact divergence" if self.probes == 0 else "one probe of the divergence"
         if self.probe_error is not None:
             probes = f"of which {self.probe_error:.4f} from the estimator of the divergence"
         truth = self.truth_bits_per_dim
@@ -71,20 +73,33 @@ def heldout(trained: Trained, name: str | None) -> Split:
     return other.heldout
 
 
-def likelihood(trained: Trained, split: Split) -> Likelihood:
+def likelihood(trained: Trained, split: Split, world: World = ALONE) -> Likelihood | None:
     """The likelihood of the first items of ``split``, as many as the configuration says.
 
-    Raises InputError where the solver stalls or the score is not finite.
+    Batches are dealt out to the ranks; the leader gets the result, the others None. Raises
+    InputError where the model is one of discrete levels, the solver stalls or the score is not
+    finite.
     """
+    if trained.config.loss.levels is not None:
+        raise InputError(NO_FLOW)
     settings, levels = trained.config.evaluation, split.declaration.levels
     generator = trained.stream(build.LIKELIHOOD)
     x = split.first(settings.likelihoods).points(generator)
     dims = x[0].numel()
     how = dict(exact=True) if settings.probes == 0 else dict(probes=settings.probes)
-    how |= dict(generator=generator, rtol=settings.rtol, atol=settings.atol, method=settings.method)
-    batches = x.split(max(1, ROWS // (settings.probes or dims)))
-    with tqdm(batches, desc="likelihood") as bar:
-        parts = [log_prob(trained.sde, trained.score_fn, rows, **how) for rows in bar]
+    how |= dict(rtol=settings.rtol, atol=settings.atol, method=settings.method)
+    batches = x.split(min(settings.batch_size, max(1, ROWS // (settings.probes or dims))))
+
+    def batch(number: int) -> LogProb:
+        stream = trained.stream(build.LIKELIHOOD, number) if number else generator
+        found = log_prob(trained.sde, trained.score_fn, batches[number], generator=stream, **how)
+        error = found.standard_error
+        error = None if error is None else error.cpu()
+        return replace(found, log_prob=found.log_prob.cpu(), z=None, standard_error=error)
+
+    parts = world.spread(batch, range(len(batches)), "likelihood")
+    if parts is None:
+        return None
     nats = torch.cat([part.log_prob for part in parts]).double()
     bit, offset = 1 / (math.log(2) * dims), levels.offset_bits if levels else 0.0
     probe_error = None
@@ -102,6 +117,7 @@ def likelihood(trained: Trained, split: Split) -> Likelihood:
         bits_per_dim=offset - bit * nats.mean().item(),
         standard_error=bit * nats.std().item() / math.sqrt(len(x)) if len(x) > 1 else math.nan,
         probe_error=probe_error,
+        probes=settings.probes,
         nfe=max(part.nfe for part in parts),
         truth_bits_per_dim=truth,
     )
@@ -131,10 +147,12 @@ def measure(trained: Trained, fake: Tensor) -> dict[str, dict]:
     return {name: {**found[name], "floor": floor[name]["value"]} for name in found}
 
 
-def compare(trained: Trained, count: int) -> dict:
+def compare(trained: Trained, count: int, world: World = ALONE) -> dict | None:
     """Sliced Wasserstein distance of ``count`` samples to held-out items, by sampler and budget.
 
-    Returns "rows", and "floors": that of up to five parts of the training data, of as many items.
+    A sampler that fails (samples that are not finite) has the reason in place of its distance.
+    Rows are dealt out to the ranks, and the leader gets them: "rows", and "floors", that of up to
+    five parts of the training data, of as many items.
     """
     settings = trained.config.evaluation
     real = trained.data.heldout.points(trained.stream(build.EVALUATION, 1))
@@ -143,25 +161,34 @@ def compare(trained: Trained, count: int) -> dict:
         directions = trained.stream(build.EVALUATION, 3)  # the same each time
         return metrics.sliced_wasserstein(real, fake, generator=directions).value
 
-    train = trained.data.train.points(trained.stream(build.EVALUATION, 2))
+    some = trained.data.train.first(FLOORS * count)
+    train = some.points(trained.stream(build.EVALUATION, 2))
     parts = [part for part in train.split(count)[:FLOORS] if len(part) == count]
     cells = [
         (name, budget, choose(name).steps_within(budget, trained.config.sampling.corrector_steps))
         for name in settings.compare
         for budget in settings.budgets
     ]
-    rows = []
-    with tqdm([cell for cell in cells if cell[2] >= 1], desc="samplers") as bar:
-        for part, (name, budget, steps) in enumerate(bar, 1):
+    cells = list(enumerate([cell for cell in cells if cell[2] >= 1], 1))
+
+    def row(cell: tuple) -> dict:
+        part, (name, budget, steps) = cell
+        found = {"sampler": name, "budget": budget, "steps": steps}
+        try:
             drawn = draw(trained, name, steps, count, part=part)
-            row = {"sampler": name, "budget": budget, "steps": steps, "nfe": drawn.nfe}
-            rows.append({**row, "distance": distance(drawn.x)})
+        except InputError as error:
+            return {**found, "nfe": None, "distance": None, "failed": str(error)}
+        return {**found, "nfe": drawn.nfe, "distance": distance(drawn.x)}
+
+    rows = world.spread(row, cells, "samplers")
+    if rows is None:
+        return None
     return {"rows": rows, "floors": [distance(part) for part in parts]}
 
 
-def evaluate(trained: Trained, out: Path) -> tuple[Path, dict]:
+def evaluate(trained: Trained, out: Path, world: World = ALONE) -> tuple[Path, dict] | None:
     """Measure everything; write ``page.html``, figures and ``results.json`` (under "evaluation")
-    into ``out``. Returns the page's path and the results.
+    into ``out``. Returns the page's path and the results, on the leader.
 
     Raises InputError where ``out`` is a run that is not finished: its checkpoints can be evaluated.
     """
@@ -172,15 +199,22 @@ def evaluate(trained: Trained, out: Path) -> tuple[Path, dict]:
     for name in settings.compare:
         choose(name)  # before the work, not after
     count = min(settings.samples, len(trained.data.train))
-    drawn = draw(trained, sampling.sampler, sampling.steps, count, progress=True)
-    own = likelihood(trained, trained.data.heldout)
+    drawn = draw(trained, sampling.sampler, sampling.steps, count, progress=True, world=world)
+    discrete = trained.config.loss.levels is not None
+    own = None if discrete else likelihood(trained, trained.data.heldout, world)
+    compared = compare(trained, count, world)
+    if not world.leader:
+        return None
+    flow = {"in_words": f"none: {NO_FLOW}"}
+    if own is not None:
+        flow = {**asdict(own), "in_words": own.in_words()}
     results = {
         "iterations": trained.step,
         "sampler": sampling.sampler,
         "nfe": drawn.nfe,
         "distances": measure(trained, drawn.x),
-        "samplers": compare(trained, count),
-        "likelihood": {**asdict(own), "in_words": own.in_words()},
+        "samplers": compared,
+        "likelihood": flow,
     }
     try:
         return _write(trained, out, drawn.x.cpu(), results), results

@@ -83,6 +83,7 @@ def comparison(rows: list[dict], floors: list[float]) -> Figure:
     """
     figure = Figure(figsize=(4.6, 4.4), layout="constrained")
     axes = figure.add_subplot()
+    rows = [row for row in rows if row["distance"] is not None]
     for i, sampler in enumerate(dict.fromkeys(row["sampler"] for row in rows)):
         line = [row for row in rows if row["sampler"] == sampler]
         style = dict(color=PALETTE[i % len(PALETTE)], marker=MARKERS[i % len(MARKERS)])

@@ -82,12 +82,14 @@ def _samples(trained: Trained, x: Tensor, results: dict) -> str:
 
 def _comparison(results: dict) -> str:
     """A figure and a table: distance by sampler and evaluations."""
-    rows, floors = results["samplers"]["rows"], results["samplers"]["floors"]
+    every, floors = results["samplers"]["rows"], results["samplers"]["floors"]
+    rows = [row for row in every if row["distance"] is not None]
+    failed = [f"{row['sampler']} at {row['budget']}" for row in every if row["distance"] is None]
     budgets = sorted({row["budget"] for row in rows})
     header = ["sampler", *(f"{budget} eval." for budget in budgets)]
     best = {b: min(row["distance"] for row in rows if row["budget"] == b) for b in budgets}
     lines = []
-    for sampler in dict.fromkeys(row["sampler"] for row in rows):
+    for sampler in dict.fromkeys(row["sampler"] for row in every):
         values = {row["budget"]: row["distance"] for row in rows if row["sampler"] == sampler}
         cells = [_number(values.get(b), best=values.get(b) == best[b]) for b in budgets]
         lines.append([escape(sampler), *cells])
@@ -96,6 +98,7 @@ def _comparison(results: dict) -> str:
         "network, of which a column of the table allows so many."
         f" The band, {min(floors):.2g} to {max(floors):.2g}, is that of {len(floors)} parts of "
         "the training data, of as many items: differences of its height are noise."
+        + (f" Without finite samples: {', '.join(failed)}." if failed else "")
     )
     figure = figures.comparison(rows, floors)
     return (

@@ -6,12 +6,14 @@ PREDICTOR            euler_maruyama, ...              the reverse SDE
 PREDICTOR+CORRECTOR  reverse_diffusion+langevin, ...  none+langevin is Langevin dynamics alone
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from repro.checkpoint import write_atomically
+from repro.distributed import ALONE, World
 from repro.errors import InputError
 from sde import build, figures, samplers
 from sde.samplers import CORRECTORS, PREDICTORS, SOLVERS, Samples
@@ -66,15 +68,37 @@ def draw(
     *,
     part: int = 0,
     progress: bool = False,
-) -> Samples:
+    world: World = ALONE,
+) -> Samples | None:
     """``count`` samples (count, *event) of the model by a named sampler.
 
-    ``part`` numbers the streams of noise. Raises InputError for an unknown sampler, steps or a
-    count below 1, or samples that are not finite.
+    Whole batches of ``sampling.batch_size`` are dealt out to the ranks, each with a stream of noise
+    of its own, so the samples are the same on any number of them; the leader gets them, the others
+    None. ``part`` numbers the streams. Raises InputError for an unknown sampler, steps or a count
+    below 1, or samples that are not finite.
     """
-    choice, settings = choose(sampler), trained.config.sampling
-    shape, generator = (count, *trained.shape), trained.stream(build.SAMPLING, part)
-    what = (trained.sde, trained.score_fn, shape)
+    choice, size = choose(sampler), trained.config.sampling.batch_size
+    counts = [min(size, count - start) for start in range(0, max(1, count), size)]
+    bar = progress and world.leader
+
+    def batch(number: int) -> Samples:
+        stream = (part,) if number == 0 else (part, number)
+        generator = trained.stream(build.SAMPLING, *stream)
+        drawn = _draw(trained, choice, steps, counts[number], generator, bar)
+        return drawn if world.size == 1 else replace(drawn, x=drawn.x.cpu(), x_mean=None)
+
+    drawn = world.spread(batch, range(len(counts)), "batches" if bar and len(counts) > 1 else None)
+    if drawn is None:
+        return None
+    if len(drawn) == 1:
+        return drawn[0]
+    x = torch.cat([one.x for one in drawn])
+    return Samples(x, x, max(one.nfe for one in drawn), None)
+
+
+def _draw(trained: Trained, choice: Choice, steps: int, count: int, generator, progress) -> Samples:
+    settings = trained.config.sampling
+    what = (trained.sde, trained.score_fn, (count, *trained.shape))
     how = dict(generator=generator, eps=settings.eps, progress=progress)
     if choice.solver:
         return samplers.solve(*what, solver=choice.solver, steps=steps, **how)
@@ -86,6 +110,7 @@ def draw(
         predictor=choice.predictor,
         corrector=choice.corrector,
         steps=steps,
+        grid=settings.grid,
         snr=settings.snr,
         corrector_steps=settings.corrector_steps,
         **how,
@@ -93,15 +118,22 @@ def draw(
 
 
 def sample(
-    trained: Trained, sampler: str | None, steps: int | None, count: int | None, out: Path | None
-) -> tuple[Path, Samples]:
+    trained: Trained,
+    sampler: str | None,
+    steps: int | None,
+    count: int | None,
+    out: Path | None,
+    world: World = ALONE,
+) -> tuple[Path, Samples] | None:
     """Draw samples and write them as ``samples_*.npz`` (array x) and ``.png``; what is None is
-    taken from the configuration. Returns the figure's path and the samples."""
+    taken from the configuration. Returns the figure's path and the samples, on the leader."""
     settings = trained.config.sampling
     sampler = sampler or settings.sampler
     steps = settings.steps if steps is None else steps
     count = settings.count if count is None else count
-    drawn = draw(trained, sampler, steps, count, progress=True)
+    drawn = draw(trained, sampler, steps, count, progress=True, world=world)
+    if drawn is None:
+        return None
     x = drawn.x.cpu()
     folder = trained.folder if out is None else Path(out)
     # the flow chooses its own steps

@@ -98,6 +98,34 @@ def discrete_score_fn(
     return score
 
 
+def discrete_network(
+    sde: SDE,
+    table: SMLDTable | DDPMTable,
+    network: Network,
+    *,
+    prediction: str,
+    conditioning: str,
+) -> Network:
+    """A network of ours as the table's convention has it: (x, label (B,)) -> score, or DDPM noise.
+
+    It is conditioned on the time of its label by one of ``CONDITIONINGS``. On SMLD the prediction
+    may be "score" or "noise", on DDPM it is "noise". Raises InputError for any other.
+    """
+    smld = isinstance(table, SMLDTable)
+    condition = _choose(CONDITIONINGS, conditioning, "conditioning")
+    if prediction != "noise" and not (smld and prediction == "score"):
+        known = "score or noise" if smld else "noise"
+        raise InputError(f"a model of discrete levels predicts {known} here, not {prediction}")
+
+    def published(x: Tensor, label: Tensor) -> Tensor:
+        output = network(x, condition(sde, table.time(label)).to(x.dtype))
+        if smld and prediction == "noise":
+            return -output / per_sample(table.sigma_at(label.round().long(), x), x)
+        return output
+
+    return published
+
+
 def _choose(registry: dict, name: str, kind: str):
     if name not in registry:
         raise InputError(f"unknown {kind} {name!r}: choose from {', '.join(registry)}")

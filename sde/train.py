@@ -1,12 +1,16 @@
 """Training: a flat loop that can stop after any iteration and go on as if it had not.
 
 An iteration draws items, times and noise, follows the gradient of the loss, and moves the average
-of the weights, which is what is sampled, evaluated and measured on held-out items.
+of the weights, which is what is sampled, evaluated and measured on held-out items. Several
+processes (torchrun) draw the same numbers and take a share of each batch; ``compute.accumulate``
+takes a share in parts. The batch is the configuration's on any number of them.
 """
 
+import contextlib
 import math
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -15,15 +19,18 @@ from tqdm import tqdm
 
 from repro import checkpoint
 from repro.device import precision
+from repro.distributed import ALONE, World
 from repro.errors import InputError
 from repro.interrupt import Interrupted, StopRequest
-from repro.random import global_states, set_global_states
+from repro.random import global_states, seed_of, set_global_states
 from repro.run import RunFolder, environment
 from sde import build
 from sde.config import ScoreModel
 from sde.trained import require_same_model
+from sde.watch import Watch
 
 HELD_OUT_DRAWS = 1024
+HELD_OUT_AT_ONCE = 256
 DIVERGED = 1e6  # times the loss at the start: a loss that is finite, but of nothing
 
 
@@ -39,41 +46,47 @@ class Progress:
 
 
 class Training:
-    """One training in a claimed run folder; see :meth:`run`."""
+    """One training in a run folder, which the leader has claimed; see :meth:`run`."""
 
-    def __init__(self, config: ScoreModel, folder: RunFolder, device: torch.device):
-        self.config, self.folder, self.device = config, folder, device
+    def __init__(
+        self, config: ScoreModel, folder: RunFolder, device: torch.device, world: World = ALONE
+    ):
+        self.config, self.folder, self.device, self.world = config, folder, device, world
         torch.set_num_threads(config.compute.threads)
         self.data = build.dataset(config, device)
         self.sde, self.progress = build.process(config), Progress()
         self.network = build.network(config, self.data.declaration.shape, device)
         self.average = build.average(config, self.network)
+        build.fast(config, self.network)
         self.optimiser = build.optimiser(config, self.network)
         self.generator = build.stream(config, device, build.TRAINING)
         self.loss = build.loss(config, self.sde)
+        self.accumulate = config.compute.accumulate
+        self.share = world.share(config.optimiser.batch_size, self.accumulate)
+        self.watch = Watch(config, folder, self.data, self.sde) if world.leader else None
 
     def run(self, stop: StopRequest) -> Progress:
         """Train to the end, or raise :class:`Interrupted` with everything saved."""
         self._restore()
         settings, progress, generator = self.config.optimiser, self.progress, self.generator
-        score_fn = build.score(self.config, self.sde, self.network)
+        network = self.world.parallel(self.network, self.device)
         parameters = list(self.network.parameters())
         started = saved = time.monotonic()
         before = progress.seconds
         with self._bar() as bar, precision(self.config.compute.precision, self.device):
             for step in range(progress.step, settings.iterations):
                 progress.seconds = before + time.monotonic() - started
-                if stop.requested:
+                if self.world.any(stop.requested):
                     self._save()
                     raise Interrupted(f"go on with --resume ({self.folder.path})")
 
-                x0 = self.data.train.draw(settings.batch_size, generator)
-                u = torch.rand(len(x0), generator=generator, device=self.device)
-                z = torch.randn(x0.shape, generator=generator, device=self.device)
-
                 self.optimiser.zero_grad()
-                loss = self.loss(score_fn, x0, u, z).loss
-                loss.backward()
+                for part, (x0, u, z) in enumerate(self._batch(generator), 1):
+                    alone = part == self.accumulate or self.world.size == 1
+                    with contextlib.nullcontext() if alone else network.no_sync():
+                        loss = self.loss(network, x0, u, z).loss / self.accumulate
+                        loss.backward()
+                    progress.total = progress.total + self.world.mean(loss.detach())
                 norm = nn.utils.clip_grad_norm_(parameters, settings.clip or math.inf)
 
                 rise = min(1.0, (step + 1) / max(1, settings.warm_up))
@@ -81,12 +94,13 @@ class Training:
                     group["lr"] = settings.learning_rate * rise
                 self.optimiser.step()
                 self.average.update_parameters(self.network)
-                progress.total = progress.total + loss.detach()
                 progress.step += 1
                 bar.update()
 
                 if progress.step % self.config.evaluation.every == 0:
                     bar.set_postfix(self._record(norm))
+                if self.world.leader:
+                    self.watch.grid(self.average.module, progress)
                 if time.monotonic() - saved >= self.config.compute.checkpoint_seconds:
                     self._save()
                     saved = time.monotonic()
@@ -101,11 +115,23 @@ class Training:
         x0 = self.data.heldout.draw(HELD_OUT_DRAWS, generator)
         u = (torch.arange(len(x0), device=self.device) + 0.5) / len(x0)
         z = torch.randn(x0.shape, generator=generator, device=self.device)
-        score_fn = build.score(self.config, self.sde, network)
-        return self.loss(score_fn, x0, u, z).loss.item()
+        parts = zip(*(x.split(HELD_OUT_AT_ONCE) for x in (x0, u, z)), strict=True)
+        return sum(self.loss(network, *part).per_sample.sum().item() for part in parts) / len(x0)
+
+    def _batch(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Items, uniform numbers and noise of this rank's share of a batch, part by part."""
+        count, rows = self.config.optimiser.batch_size, self.share
+        x0 = self.data.train.draw(count, generator, rows)
+        u = torch.rand(count, generator=generator, device=self.device)[rows]
+        shape = (count, *self.data.declaration.shape)
+        z = torch.randn(shape, generator=generator, device=self.device)[rows]
+        return zip(*(x.chunk(self.accumulate) for x in (x0, u, z)), strict=True)
 
     def _record(self, norm: Tensor) -> dict[str, str]:
         """Measure, write a line of ``metrics.jsonl``, return what the progress bar shows."""
+        if not self.world.leader:
+            self.progress.total = torch.zeros_like(self.progress.total)
+            return {}
         self._require_sound()
         progress, every = self.progress, self.config.evaluation.every
         record = {
@@ -118,6 +144,7 @@ class Training:
         progress.total = torch.zeros_like(progress.total)
         progress.records.append(record)
         self.folder.log("metrics", record)
+        self.watch.record(record)
         return {name: f"{record[name]:.4f}" for name in ("loss", "heldout_loss")}
 
     def _require_sound(self) -> None:
@@ -131,6 +158,8 @@ class Training:
             )
 
     def _save(self) -> None:
+        if not self.world.leader:
+            return
         self._require_sound()
         state = {
             "config": self.config.model_dump(mode="json"),
@@ -161,7 +190,10 @@ class Training:
         else:
             self.progress.first = self.heldout_loss(self.network)
             self.progress.total = torch.zeros((), device=self.device)
-        self.folder.write_log("metrics", self.progress.records)
+        if self.world.size > 1:  # each rank its own dropout
+            torch.manual_seed(seed_of(self.config.seed, self.world.rank, self.progress.step))
+        if self.world.leader:
+            self.folder.write_log("metrics", self.progress.records)
 
     def _bar(self) -> tqdm:
         return tqdm(
@@ -171,16 +203,28 @@ class Training:
             unit="it",
             mininterval=0.5 if sys.stderr.isatty() else 30,
             dynamic_ncols=True,
+            disable=not self.world.leader,
         )
 
 
-def train(config: ScoreModel, folder: RunFolder, device: torch.device, stop: StopRequest) -> dict:
-    """Run ``config`` in ``folder`` (already claimed) and return what ``results.json`` holds."""
+def train(
+    config: ScoreModel,
+    folder: RunFolder,
+    device: torch.device,
+    stop: StopRequest,
+    world: World = ALONE,
+) -> dict:
+    """Run ``config`` in ``folder``, which the leader has claimed, and return what ``results.json``
+    holds; of the other ranks, nothing."""
     from sde import figures  # matplotlib takes a second to import
 
-    training = Training(config, folder, device)
-    folder.record_environment(environment(device, training.data.checksums))
+    training = Training(config, folder, device, world)
+    if world.leader:
+        found = environment(device, training.data.checksums)
+        folder.record_environment(found | {"processes": world.size})
     progress = training.run(stop)
+    if not world.leader:
+        return {}
     figures.save(figures.training(progress.records), folder.path / "training.png")
     summary = {
         "dataset": config.data.name,

@@ -1,0 +1,128 @@
+"""One process, or the several that torchrun started: the same code runs either.
+
+The leader, rank 0, writes; every rank computes. What is random is drawn whole on every rank from
+the same generator, of which each takes its share, so that the result does not depend on the number
+of ranks. Gradients are averaged by torch's DistributedDataParallel; everything else that ranks tell
+one another, small things, goes through a gloo group on the CPU.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+from torch import distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from tqdm import tqdm
+
+from repro.errors import InputError
+
+PATIENCE = timedelta(minutes=30)  # the longest that the leader may work alone
+
+
+@dataclass(frozen=True)
+class World:
+    """Which process this is, of how many."""
+
+    rank: int = 0
+    size: int = 1
+    group: dist.ProcessGroup | None = None  # for words between ranks, on the CPU
+
+    @property
+    def leader(self) -> bool:
+        return self.rank == 0
+
+    def share(self, count: int, parts: int = 1) -> slice:
+        """The rows of a batch of ``count`` that are this rank's. Raises InputError where they do
+        not divide among the ranks and, of each, the parts."""
+        if count % (self.size * parts):
+            raise InputError(
+                f"a batch of {count} does not divide into {self.size} processes x {parts} parts"
+            )
+        own = count // self.size
+        return slice(self.rank * own, (self.rank + 1) * own)
+
+    def wait(self) -> None:
+        """Until every rank is here."""
+        if self.size > 1:
+            dist.barrier(self.group)
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is set on any rank: the same answer on all."""
+        if self.size == 1:
+            return flag
+        word = torch.tensor(int(flag))
+        dist.all_reduce(word, dist.ReduceOp.MAX, self.group)
+        return bool(word)
+
+    def mean(self, value: torch.Tensor) -> torch.Tensor:
+        """The mean over ranks of a number on the device, on all of them."""
+        if self.size > 1:
+            dist.all_reduce(value)
+            value = value / self.size
+        return value
+
+    def spread(self, work: Callable, items: Sequence, bar: str | None = None) -> list | None:
+        """[work(item) for item in items] on the leader, None on the others.
+
+        The items are dealt out, so ``work`` must not depend on which rank runs it, nor return what
+        lies on a device. ``bar`` names a progress bar.
+        """
+        own = range(self.rank, len(items), self.size)
+        hidden = bar is None or not self.leader
+        mine = {i: work(items[i]) for i in tqdm(own, desc=bar, disable=hidden)}
+        if self.size == 1:
+            return list(mine.values())
+        parts = [None] * self.size if self.leader else None
+        dist.gather_object(mine, parts, group=self.group)
+        if not self.leader:
+            return None
+        results = {i: result for part in parts for i, result in part.items()}
+        return [results[i] for i in range(len(items))]
+
+    def parallel(self, network: nn.Module, device: torch.device) -> nn.Module:
+        """The network with its gradients averaged over ranks; itself where there is one rank."""
+        if self.size == 1:
+            return network
+        return DistributedDataParallel(network, [device] if device.type == "cuda" else None)
+
+
+ALONE = World()
+
+
+@contextlib.contextmanager
+def joined(device: torch.device) -> Iterator[tuple[World, torch.device]]:
+    """The world that torchrun started, and this rank's device; one process alone without it.
+
+    A rank that loses another raises InputError: the run stops, and can be resumed.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield ALONE, device
+        return
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, timeout=PATIENCE)
+    world = World(dist.get_rank(), size, dist.new_group(backend="gloo", timeout=PATIENCE))
+    try:
+        yield world, device
+    except RuntimeError as error:
+        if not _is_loss(error):
+            raise
+        raise InputError(
+            f"rank {world.rank} of {size} lost another rank ({str(error).splitlines()[0][:120]}); "
+            "what was saved stays: go on with --resume, on any number of processes"
+        ) from None
+    dist.destroy_process_group()
+
+
+def _is_loss(error: RuntimeError) -> bool:
+    """Whether an error is that of a connection between ranks."""
+    said = str(error).lower()
+    words = ("connection closed", "connection reset", "timed out", "nccl", "gloo", "aborted")
+    return isinstance(error, dist.DistError) or any(word in said for word in words)

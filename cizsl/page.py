@@ -18,6 +18,7 @@ from cizsl.report import letters
 from cizsl.rows import Row, Section, group
 from cizsl.runs import Run
 from cizsl.tables import HEADINGS, SHORT, Table, tables
+from cizsl.verdicts import COLUMNS
 from repro.page import FOOT, head
 
 STYLE = """
@@ -28,6 +29,11 @@ nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; }
 thead th[colspan] { text-align: center; color: var(--ink); border-bottom: 0; padding-bottom: 0; }
 .spread { color: var(--soft); font-size: .85em; }
 .overview .spread { display: block; }
+@media (min-width: 70rem) { /* the overview and what stands below it in the same columns */
+  .overview th:nth-child(1), .overview td:nth-child(1) { width: 2.75rem; }
+  .overview td:nth-child(3), .overview td:nth-child(4) { width: 5rem; }
+  .overview .number { width: 4.75rem; } .overview thead th[colspan] { width: auto; }
+}
 td:nth-child(-n+2):not(.wide) { white-space: nowrap; }
 .published td { background: var(--tint); font-style: italic; }
 .chance td { color: var(--soft); }
@@ -60,7 +66,7 @@ svg polyline { fill: none; stroke-width: 1.8; stroke-linejoin: round; }
   details::details-content { content-visibility: visible; block-size: auto; }
 }
 """
-NUMBERS = {*HEADINGS.values(), *SHORT.values(), "Iterations", "Time"}
+NUMBERS = {*HEADINGS.values(), *SHORT.values(), "Iterations", "Time", *COLUMNS[1:6]}
 
 
 def page(runs: list[Run], comparison: Comparison | None = None) -> str:
@@ -108,15 +114,18 @@ def _head(lead: str, lettered: list[tuple[str, Section]], compares: bool) -> str
 
 
 def _compared(comparison: Comparison) -> str:
-    who = "".join(f"<li>{escape(line)}</li>" for line in verdicts.legend(comparison))
+    who = "".join(
+        f"<li><strong>{name}</strong> {escape(method)}, <code>{escape(given)}</code></li>"
+        for name, method, given in verdicts.legend(comparison)
+    )
     parts = [
         f'<h2 id="compared">A against B, seed by seed</h2><ul class="legend">{who}</ul>',
         f'<p class="notes">{escape(verdicts.RULE)}</p>',
     ]
     for block in comparison.blocks:
         first, *limits = verdicts.sentences(block)
-        parts.append(_titled(verdicts.table(block), "compared"))
-        parts.append(f'<p class="finding">{escape(first)}</p>')
+        parts.append(_titled(verdicts.table(block)))
+        parts.append(f'<p class="finding">{_prose(first)}</p>')
         parts += [f'<p class="notes">{escape(limit)}</p>' for limit in limits]
     left_out = "".join(f"<li>Left out: {escape(text)}</li>" for text in comparison.left_out)
     parts += [f'<ul class="legend">{left_out}</ul>'] if left_out else []
@@ -141,7 +150,7 @@ def _section(letter: str, section: Section, points: int) -> str:
             *(f'<p class="notes">{escape(note)}</p>' for note in others),
             _titled(overview),
             f'<ul class="legend">{legend}</ul>',
-            f'<p class="finding">{escape(said)}</p>' if said else "",
+            f'<p class="finding">{_prose(said)}</p>' if said else "",
             *(_titled(content) for content in between),
             f'<h3>Seen-unseen curves</h3><div class="charts">{charts}</div>' if charts else "",
             _folded(details),
@@ -179,8 +188,9 @@ def _folded(content: Table) -> str:
     return f"<details open><summary>{escape(content.title)}</summary>{_table(content)}</details>"
 
 
-def _titled(content: Table, style: str = "overview") -> str:
-    return f"<h3>{escape(content.title)}</h3>{_table(content, style)}"
+def _titled(content: Table) -> str:
+    wide = any(group for group, _ in content.header)
+    return f"<h3>{escape(content.title)}</h3>{_table(content, 'overview' if wide else '')}"
 
 
 def _table(content: Table, style: str = "") -> str:
@@ -202,6 +212,11 @@ def _cell(heading: tuple[str, str], text: str) -> str:
     mean, sign, spread = escape(text).partition(" ± ")
     spread = f' <span class="spread">± {spread}</span>' if sign else ""
     return f'<td{_style(heading[1])} data-label="{label}">{mean}{spread}</td>'
+
+
+def _prose(text: str) -> str:
+    """A sentence whose numbers keep their units."""
+    return escape(text).replace(" %", "&nbsp;%")
 
 
 def _style(name: str) -> str:

@@ -70,7 +70,8 @@ def table(runs: list[Run]) -> str:
 def compared(comparison: Comparison) -> str:
     """The comparison as Markdown."""
     parts = ["## A against B, seed by seed\n"]
-    parts.append("".join(f"- {_cell(line)}\n" for line in verdicts.legend(comparison)))
+    who = (f"{name}: {method}, `{given}`" for name, method, given in verdicts.legend(comparison))
+    parts.append("".join(f"- {_cell(line)}\n" for line in who))
     parts.append(f"{verdicts.RULE}\n")
     for block in comparison.blocks:
         content = verdicts.table(block)

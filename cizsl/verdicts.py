@@ -12,13 +12,9 @@ RULE = (
 COLUMNS = ("Metric", "A", "B", "A − B", "95 % interval", "p", "The data support")
 
 
-def legend(comparison: Comparison) -> list[str]:
-    """Who A and B are, in one line each."""
-    block = comparison.blocks[0]
-    return [
-        f"{name}: {method}, `{given}`"
-        for name, method, given in zip("AB", block.methods, comparison.given, strict=True)
-    ]
+def legend(comparison: Comparison) -> list[tuple[str, str, str]]:
+    """A and B: the letter, the method, and what was given for it."""
+    return list(zip("AB", comparison.blocks[0].methods, comparison.given, strict=True))
 
 
 def table(block: Block) -> Table:

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Train every cell for which data/ holds files, else the toy cells, and print the table.
+# Train every cell for which data/ holds files, else the toy cells, fit the baselines in closed form
+# to the same data, and print the table.
 set -euo pipefail
 source "$(dirname "$0")/setup.sh"
 cells=$(cizsl data cells data)
@@ -13,4 +14,5 @@ for cell in $cells; do
         cizsl train "configs/cizsl/$cell${method:+_$method}.yaml" --resume "$@"
     done
 done
+cizsl baselines $(printf 'configs/cizsl/%s.yaml ' $cells) "$@"
 cizsl table runs --html runs/table.html

@@ -167,7 +167,6 @@ def inspect(options) -> None:
     print(dataset(_load(options), "cpu").in_words())
 
 
-<<<<<<< HEAD
 def import_(options) -> int:
     from sde.importing import SUFFIX, import_exported, import_official
 
@@ -193,15 +192,14 @@ def import_(options) -> int:
 def export(options) -> int:
     from sde.importing import export
 
-    trained = _trained(options)
-    count = export(trained, options.file)
-    print(f"{options.file}: {count} numbers, after {trained.step} iterations")
+    with _trained(options) as (world, trained):
+        if world.leader:
+            count = export(trained, options.file)
+            print(f"{options.file}: {count} numbers, after {trained.step} iterations")
     return 0
 
 
-=======
 @contextmanager
->>>>>>> ea051c8 (wip)
 def _trained(options):
     """This process among its ranks, and the model on its device."""
     from repro.device import resolve

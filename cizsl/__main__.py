@@ -27,6 +27,8 @@ def parser() -> cli.Parser:
     command.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
     command.set_defaults(run=train)
 
+    _sweep_parser(commands)
+
     command = commands.add_parser("baselines", help="closed-form baselines on the same data")
     command.add_argument(
         "configs", nargs="+", metavar="CONFIG", help="YAML files, for their data; then key=value"
@@ -63,6 +65,22 @@ def parser() -> cli.Parser:
     return top
 
 
+def _sweep_parser(commands) -> None:
+    command = commands.add_parser("sweep", help="train configurations x seeds x values")
+    command.add_argument(
+        "configs", nargs="+", metavar="CONFIG", help="YAML files; then key=value or key=a,b,c"
+    )
+    command.add_argument("--seeds", default="0", help="such as 0-4 or 0,1,7 (default: 0)")
+    command.add_argument("--variants", type=Path, metavar="FILE", help="named sets of overrides")
+    command.add_argument("--out", type=Path, metavar="DIR", help="of the run folders (runs)")
+    command.add_argument("--jobs", type=int, metavar="N", help="at a time (default: one a GPU)")
+    command.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
+    command.add_argument("--cluster", choices=("slurm", "local"), help="submit instead")
+    command.add_argument("--resources", type=Path, metavar="FILE", help="see configs/cluster")
+    command.add_argument("--dry-run", action="store_true", help="print the runs and their states")
+    command.set_defaults(run=sweep, overrides=[])
+
+
 def train(options) -> int:
     from cizsl.train import tidy, train
     from repro.device import resolve
@@ -78,6 +96,9 @@ def train(options) -> int:
             return 0
         summary = train(config, folder, resolve(options.device), stop)
     scores = summary["metrics"].get("selected") or summary["metrics"]["best_on_test"]
+    if "search" in summary:
+        weight, choices = summary["creativity"]["weight"], len(summary["search"]["candidates"])
+        print(f"{folder.path}: creativity weight {weight}, of {choices}, by validation classes")
     print(
         f"{folder.path}: {summary['method']} on {summary['dataset']} {summary['split']}"
         f"{' (toy)' if summary['toy'] else ''}, {summary['protocol']} protocol: "
@@ -85,6 +106,12 @@ def train(options) -> int:
         f"H {100 * scores['harmonic']:.2f} % in {summary['seconds']:.0f} s"
     )
     return 0
+
+
+def sweep(options) -> int:
+    from cizsl.sweep import command
+
+    return command(options)
 
 
 def baselines(options) -> int:

@@ -57,14 +57,14 @@ def load(path: str | Path, model: type[Model], overrides: list[str] | None = Non
     wrong type or a value out of range.
     """
     path = Path(path)
-    values, source = _read(path), {}
+    values, source = read(path), {}
     base = values.pop("base", None)
     if base is not None:
-        base_values = _read(path.parent / str(base), named_by=path)
+        base_values = read(path.parent / str(base), named_by=path)
         if "base" in base_values:
             raise InputError(f"{path}: base {base} has a base of its own; one level is allowed")
-        source = dict.fromkeys(_leaves(base_values), str(path.parent / str(base)))
-        source |= dict.fromkeys(_leaves(values), str(path))
+        source = dict.fromkeys(leaves(base_values), str(path.parent / str(base)))
+        source |= dict.fromkeys(leaves(values), str(path))
         values = _merge(base_values, values)
     return override(values, model, str(path), overrides, source)
 
@@ -119,7 +119,8 @@ def schema(model: type[Settings]) -> str:
     return json.dumps(content, indent=2) + "\n"
 
 
-def _read(path: Path, named_by: Path | None = None) -> dict:
+def read(path: Path, named_by: Path | None = None) -> dict:
+    """The ``key: value`` lines of a YAML file. Raises :class:`InputError` for anything else."""
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except OSError as error:
@@ -134,6 +135,15 @@ def _read(path: Path, named_by: Path | None = None) -> dict:
     return content
 
 
+def leaves(values: dict, prefix: str = "") -> dict[str, Any]:
+    """Everything that is not a section, by its dotted key."""
+    found = {}
+    for key, value in values.items():
+        deeper = isinstance(value, dict) and value
+        found |= leaves(value, f"{prefix}{key}.") if deeper else {prefix + key: value}
+    return found
+
+
 def _parse_override(text: str) -> tuple[list[str], Any]:
     key, separator, value = text.partition("=")
     if not separator or not all(key.split(".")):
@@ -142,15 +152,6 @@ def _parse_override(text: str) -> tuple[list[str], Any]:
         return key.split("."), yaml.load(value, Loader=_Loader)
     except (yaml.YAMLError, RecursionError):
         raise InputError(f"override '{text}': the value is not valid YAML") from None
-
-
-def _leaves(values: dict, prefix: str = "") -> list[str]:
-    """The dotted keys of everything that is not a section."""
-    names = []
-    for key, value in values.items():
-        deeper = isinstance(value, dict) and value
-        names += _leaves(value, f"{prefix}{key}.") if deeper else [prefix + key]
-    return names
 
 
 def _place(key: str, source: dict[str, str], where: str) -> str:

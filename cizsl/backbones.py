@@ -83,7 +83,7 @@ def load_backbone(name: str, weights: Path | None, device: torch.device) -> Back
     if (file := path if path.is_file() else weights) is not None:
         origin["file_sha256"] = sha256(file)
     origin |= {"ignored_weights": ignored, "parameters_sha256": parameters_sha256(module)}
-    module = module.to(device).requires_grad_(False)
+    module = module.to(device)
     if path.suffix != ".pt2":  # an exported program is fixed in its mode
         module = module.eval()
     return Backbone(module, origin, preprocessing)
@@ -137,6 +137,7 @@ def _import(name: str) -> nn.Module:
         found = importlib.import_module(place)
         for part in attribute.split("."):
             found = getattr(found, part)
+        seed_everything(0)
         module = found if isinstance(found, nn.Module) else found()
     except Exception as error:
         raise InputError(f"--backbone {name}: {_short(error)}") from None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from repro.errors import InputError
@@ -23,6 +25,7 @@ def add_parsers(commands) -> None:
     command = commands.add_parser("toy", help="write a small invented bird world")
     command.add_argument("folder", type=Path, metavar="DIR", nargs="?", default=Path("data/toy"))
     command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--gbu", nargs="?", const="", metavar="SPLITS", help=GBU)
     command.set_defaults(run=toy)
     _text_parser(commands.add_parser("text", help="text features from a folder of articles"))
     _images_parser(commands.add_parser("images", help="visual features from folders of images"))
@@ -83,12 +86,14 @@ def _splits_parser(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=splits)
 
 
+GBU = "attributes instead; SPLITS: features for every att_splits.mat in that folder"
 NEED = "leave out terms in fewer articles than this (default: 1)"
 VOCABULARY = "the columns: a .mat file with TFIDF_Term, or one term a line"
 STOP_WORDS = "words to leave out, one a line, or 'none' (default: scikit-learn's English ones)"
 BACKBONE = "a TorchScript or .pt2 file, package.module:callable, or timm:NAME"
 FAMILIES = "CSV with the columns class, family; or 'last-word' of each class's name"
 FROM = "CSV with the column class and one for each split, of seen, unseen or nothing"
+PREPROCESSING = ("resize", "crop", "interpolation", "mean", "std")
 NO_SPLIT = "no split yet: `cizsl data splits` makes some"
 CLASSES = "class names in their order, one a line (default: classes.txt, or sorted names)"
 
@@ -144,25 +149,25 @@ def cells(options) -> None:
 
 
 def toy(options) -> None:
+    from cizsl.gbutoy import make_gbu_toy
     from cizsl.toy import make_toy
 
-    for folder in make_toy(options.folder, options.seed):
+    if options.gbu is None:
+        made = make_toy(options.folder, options.seed)
+    else:
+        made = make_gbu_toy(options.folder, options.gbu or None, options.seed)
+    for folder in made:
         print(f"wrote {folder}")
 
 
 def text(options) -> None:
     from cizsl.articles import make_text, read_stop_words
 
-    made, terms = make_text(
-        options.source,
-        options.out,
-        classes=options.classes,
-        encoding=options.encoding,
-        vocabulary=options.vocabulary,
-        stop_words=read_stop_words(options.stop_words),
-        min_documents=options.min_documents,
-        overwrite=options.overwrite,
-    )
+    with _writing(options.out):
+        names = ("classes", "encoding", "vocabulary", "min_documents", "overwrite")
+        others = {name: getattr(options, name) for name in names}
+        stop_words = read_stop_words(options.stop_words)
+        made, terms = make_text(options.source, options.out, stop_words=stop_words, **others)
     used = int(made.any(0).sum())
     blank = "" if used == len(terms) else f", {len(terms) - used} of them in no article"
     print(f"wrote {options.out}: {len(made)} classes, {len(terms)} terms{blank}")
@@ -172,21 +177,17 @@ def images(options) -> None:
     from cizsl.owndata import make_features
     from repro.device import resolve
 
-    changed = ("resize", "crop", "interpolation", "mean", "std")
-    record, completed = make_features(
-        options.source,
-        options.out,
-        options.backbone,
-        options.weights,
-        resolve(options.device),
-        classes=options.classes,
-        preprocessing={n: v for n in changed if (v := getattr(options, n)) is not None},
-        overwrite=options.overwrite,
-        batch=options.batch,
-        dtype=options.dtype,
-        workers=options.workers,
-        skip_bad=options.skip_bad,
-    )
+    replaced = {name: getattr(options, name) for name in PREPROCESSING}
+    names = ("weights", "classes", "overwrite", "batch", "dtype", "workers", "skip_bad")
+    with _writing(options.out):
+        record, completed = make_features(
+            options.source,
+            options.out,
+            options.backbone,
+            device=resolve(options.device),
+            preprocessing={name: value for name, value in replaced.items() if value is not None},
+            **{name: getattr(options, name) for name in names},
+        )
     skipped = f", {len(record['skipped'])} skipped" if record["skipped"] else ""
     print(
         f"wrote {options.out}: {record['images']} images of {record['classes']} classes{skipped}, "
@@ -215,7 +216,8 @@ def splits(options) -> None:
     else:
         given = read_splits(options.file, names) if options.file else None
         found = given or family_splits(options.folder, families, options.unseen, options.seed)
-        completed = make_splits(options.folder, found, options.overwrite)
+        with _writing(options.folder):
+            completed = make_splits(options.folder, found, options.overwrite)
     for split, (seen, unseen) in found.items():
         kin = ""
         if families is not None:
@@ -229,4 +231,14 @@ def splits(options) -> None:
 def convert(options) -> None:
     from cizsl.convert import convert
 
-    print(f"wrote {convert(options.source, options.target, options.overwrite)}")
+    with _writing(options.target):
+        print(f"wrote {convert(options.source, options.target, options.overwrite)}")
+
+
+@contextlib.contextmanager
+def _writing(place: Path) -> Iterator[None]:
+    """A full disk, or a place that cannot be written, is no fault of ours."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{place}: cannot be written: {error.strerror}") from None

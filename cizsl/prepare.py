@@ -82,6 +82,7 @@ def tfidf(
     vectorizer = TfidfVectorizer(
         analyzer=stem_tokens if vocabulary is not None else content_stems,
         vocabulary=vocabulary,
+        lowercase=False,  # the analysers see to that
         min_df=min_documents,
         dtype=np.float64,
     )

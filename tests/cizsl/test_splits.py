@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cizsl.birdfiles import read_role
@@ -20,6 +20,7 @@ FAMILIES = st.lists(st.sampled_from("abcdefgh"), min_size=4, max_size=40)
 SHARES = st.floats(0.05, 0.95)
 
 
+@settings(max_examples=40, deadline=None)
 @given(FAMILIES, SHARES, st.integers(0, 5))
 def test_every_unseen_class_of_an_easy_split_has_a_seen_relative(families, share, seed):
     count, room = round(share * len(families)), len(families) - len(set(families))
@@ -39,6 +40,7 @@ def test_every_unseen_class_of_an_easy_split_has_a_seen_relative(families, share
         assert one == size - 1 or one >= max(given_up) - 1 or size == 0
 
 
+@settings(max_examples=40, deadline=None)
 @given(FAMILIES, SHARES, st.integers(0, 5))
 def test_whole_families_of_a_hard_split_are_unseen(families, share, seed):
     count, sizes = round(share * len(families)), {f: families.count(f) for f in families}

@@ -32,7 +32,7 @@ import numpy as np
 
 from cizsl.birdchecks import Finding, SplitFiles
 from cizsl.birdfiles import sha256
-from cizsl.gbuchecks import PARTS, problems, validation_classes
+from cizsl.gbuchecks import PARTS, SHA256, problems, validation_classes
 from cizsl.matfile import MatVariable, mat_variables
 from cizsl.zsldata import ZSLData
 from repro.errors import InputError
@@ -40,6 +40,8 @@ from repro.errors import InputError
 SPLIT = "PS"
 FEATURES, SPLITS = "res101.mat", "att_splits.mat"
 SOURCES = "docs/gbu.md says where to get it, `cizsl data toy --gbu` makes a stand-in"
+
+OTHER = "its SHA-256 is not that of the file of 2018: another release, or converted data"
 
 
 def load_gbu(root: str | Path, dataset: str = "AWA2", split: str = SPLIT) -> ZSLData:
@@ -128,10 +130,15 @@ def verify_gbu(root: str | Path) -> list[Finding]:
     """Every finding on every folder of this layout under `root`; see `cizsl.verify.verify`."""
     findings = []
     for folder in folders(root):
+        dataset = folder.resolve().name
+        read = read_gbu(folder, dataset)
+        known = SHA256.get(dataset)
         if (folder / "TOY.md").is_file():
             note = "toy data: no number on them is a paper's"
             findings.append(Finding("note", str(folder / "TOY.md"), note))
-        findings += read_gbu(folder, folder.resolve().name).findings
+        elif known and read.sha256.get(SPLITS, known) != known:
+            findings.append(Finding("note", str(folder / SPLITS), OTHER))
+        findings += read.findings
     return findings
 
 

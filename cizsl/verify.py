@@ -26,6 +26,8 @@ from cizsl.birdfiles import (
     split_layout,
     splits_in,
 )
+from cizsl.gbu import folders as gbu_folders
+from cizsl.gbu import verify_gbu
 from cizsl.matfile import mat_variables
 from cizsl.npzfiles import check_npz, npz_files
 from repro.errors import InputError
@@ -58,11 +60,12 @@ def verify(root: str | Path) -> list[Finding]:
     published one, classes without images, a term list that is missing or does not fit the text.
     """
     birds, files = datasets_in(root), npz_files(root)
-    if not birds and not files:
+    if not birds and not files and not gbu_folders(root):
         names = " or ".join(layout["folder"] for layout in LAYOUTS.values())
         return [Finding("error", str(root), f"no folder {names} here; {SOURCES}")]
     findings = [finding for args in birds for finding in _verify_dataset(*args)]
     findings += [finding for path in files for finding in check_npz(path)[1]]
+    findings += verify_gbu(root)
     return list(dict.fromkeys(findings))  # both splits found the same faults in the text
 
 
@@ -106,12 +109,12 @@ def _verify_names(folder: Path, dataset: str, text, toy: bool) -> Iterator[Findi
 
 def inspect(root: str | Path) -> str:
     """A table of every variable in every .mat and .pkl file of the dataset folders under `root`,
-    and in every .npz file.
+    GBU's among them, and in every .npz file.
 
     Shape and type are those on disk, before `load_birds` converts them; labels show their classes.
     """
     rows = [("file", "variable", "shape", "type", "values")]
-    for folder, _ in datasets_in(root):
+    for folder in [*(folder for folder, _ in datasets_in(root)), *gbu_folders(root)]:
         for path in sorted([*folder.glob("*.mat"), *folder.glob("*.pkl")]):
             rows += [(f"{folder.name}/{path.name}", *row) for row in _describe(path)]
     for path in npz_files(root):

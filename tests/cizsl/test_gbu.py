@@ -263,6 +263,7 @@ def test_notes_are_no_errors(tmp_path):
         "trainval_loc has 5 images, AWA2 as published 23527",
         "test_unseen_loc has 1 classes, AWA2 as published 10",
         "att has 3 attributes, AWA2 as published 85",
+        "att_splits.mat: its SHA-256 is not that of the file of 2018",
     ):
         assert message in said, (message, said)
 

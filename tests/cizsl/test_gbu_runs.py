@@ -1,0 +1,115 @@
+"""The attribute benchmarks from the command line to the table, and what their numbers rest on."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from cizsl import gbuchecks, gbutoy
+from cizsl.__main__ import main
+from cizsl.config import CIZSL
+from cizsl.metrics import harmonic_mean
+from cizsl.published import BENCHMARKS
+from cizsl.train import train
+from repro import config as configuration
+from repro.interrupt import Interrupted, StopRequest
+from repro.run import RunFolder
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "cizsl"
+CPU = torch.device("cpu")
+TINY = [
+    "model.hidden_dim=16",
+    "optimiser.batch_size=64",
+    "optimiser.iterations=5",
+    "evaluation.start=2",
+    "evaluation.every=2",
+]
+
+
+@pytest.mark.parametrize("config", ["gbu_awa2", "gbu_awa2_gazsl", "toy_gbu"])
+def test_from_no_data_to_the_table(tmp_path, capsys, config):
+    """As a user: make data, look at them, train, evaluate again, and see the four numbers."""
+    root, run = str(tmp_path / "data"), str(tmp_path / "run")
+    assert main(["data", "toy", root, "--gbu"]) == 0
+    assert main(["data", "verify", root]) == 0
+    assert main(["data", "inspect", root]) == 0
+    said = capsys.readouterr().out
+    assert "0 errors, 1 notes" in said and "AWA2/res101.mat" in said
+    arguments = [str(CONFIGS / f"{config}.yaml"), f"data.root={root}", *TINY]
+    assert main(["train", *arguments, "--out", run, "--device", "cpu"]) == 0
+    assert "on AWA2 PS (toy)" in capsys.readouterr().out
+    metrics = json.loads((tmp_path / "run" / "results.json").read_text())["metrics"]
+    chosen = metrics.get("selected") or metrics["best_on_test"]
+    if config != "toy_gbu":  # the best T1 and the best H, each on its own
+        log = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").open()]
+        assert chosen["per_class_top1"] == max(record["per_class_top1"] for record in log)
+        assert chosen["harmonic"] == max(record["harmonic"] for record in log)
+    assert main(["evaluate", run, "--device", "cpu"]) == 0
+    assert f"{100 * metrics['final']['harmonic']:.3f} %" in capsys.readouterr().out
+    assert main(["table", run]) == 0
+    said = capsys.readouterr().out
+    numbers = [f"{100 * chosen[n]:.2f}" for n in ("per_class_top1", "unseen", "seen", "harmonic")]
+    (line,) = [line for line in said.splitlines() if line.startswith("| A1 ") and "PS" not in line]
+    assert [cell.strip() for cell in line.split("|")][-5:-1] == numbers
+    assert "TOY DATA: invented features" in said
+    assert ("50.3" in said) == (config != "toy_gbu")  # published, beside the reference protocol
+
+
+def test_resuming_changes_nothing(tmp_path):
+    """Interrupted after every few steps, a run with a softmax ends as one that was not."""
+    gbutoy.make_gbu_toy(tmp_path)
+    overrides = [f"data.root={tmp_path}", *TINY, "evaluation.classifier=softmax"]
+    overrides += ["evaluation.samples=5", "compute.checkpoint_seconds=0"]
+    config = configuration.load(CONFIGS / "toy_gbu.yaml", CIZSL, overrides)
+    with RunFolder(tmp_path / "whole", config) as folder, StopRequest() as never:
+        whole = train(config, folder, CPU, never)
+    for _ in range(30):
+        try:
+            with RunFolder(tmp_path / "parts", config, resume=True) as folder:
+                parts = train(config, folder, CPU, StopAfter(9))
+            break
+        except Interrupted:
+            pass
+    assert parts["metrics"] == whole["metrics"]
+
+
+class StopAfter:
+    """A stop request that comes after so many looks at it."""
+
+    def __init__(self, looks):
+        self.looks = looks
+
+    @property
+    def requested(self):
+        self.looks -= 1
+        return self.looks < 0
+
+
+def test_published_numbers_are_those_of_the_readme():
+    """T1, u, s, H of GAZSL; H follows from u and s as far as they are printed."""
+    numbers = BENCHMARKS["gbu"].published["GAZSL, its authors' later results"]
+    place = BENCHMARKS["gbu"].cells.index(("AWA2", "PS"))
+    scores = ("per_class_top1", "unseen", "seen", "harmonic")
+    assert [numbers[name][place] for name in scores] == ["70.2", "35.4", "86.9", "50.3"]
+    for u, s, h in zip(numbers["unseen"], numbers["seen"], numbers["harmonic"], strict=True):
+        assert harmonic_mean(float(u), float(s)) == pytest.approx(float(h), abs=0.06)
+
+
+@pytest.mark.parametrize("dataset", gbuchecks.PUBLISHED | {"FLO": None})
+def test_configurations_hold_the_settings_of_gazsls_code(dataset):
+    """train_GBU.py, its defaults and the commands of its README."""
+    loaded = configuration.load(CONFIGS / f"gbu_{dataset.lower()}_gazsl.yaml", CIZSL)
+    data, model, loss, evaluation = loaded.data, loaded.model, loaded.loss, loaded.evaluation
+    assert (data.layout, data.dataset, data.split) == ("gbu", dataset, "PS")
+    assert data.normalisation == "minmax" and loaded.method == "GAZSL"
+    assert model.noise_dim == (100 if dataset in ("CUB", "FLO") else 10)
+    assert (model.text_embed_dim, model.hidden_dim) == (0, 4086)
+    assert (loss.gradient_penalty, loss.pivot, loss.l2, loss.l21) == (10, 5, 1e-3, 0)
+    assert (loaded.optimiser.learning_rate, loaded.optimiser.betas) == (1e-4, (0.5, 0.9))
+    assert (loaded.optimiser.batch_size, loaded.optimiser.iterations) == (1024, 3001)
+    assert (evaluation.every, evaluation.start) == (40, 100)
+    assert (evaluation.samples, evaluation.neighbours) == (60, 20)
+    assert (evaluation.protocol, evaluation.generalised) == ("reference", "classifier")
+    cizsl = configuration.load(CONFIGS / f"gbu_{dataset.lower()}.yaml", CIZSL)
+    assert cizsl.method == "CIZSL" and cizsl.model == model and cizsl.data == data

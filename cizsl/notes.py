@@ -35,7 +35,7 @@ KIND_NOTES = {
     "them to be the published files, whose checksums are unknown for features and text.",
     "other": "Real classes and labels may stand behind these runs, but not the published visual "
     f"features: another number of them than {FEATURE_DIM} (see the column), or other labels or "
-    "class splits. No number here can be compared with a published one.",
+    "class splits, or converted files. No number here can be compared with a published one.",
     "own": "Neither CUB nor NAB: no published number belongs beside these.",
     "toy": "TOY DATA: invented birds. CUB and NAB only name the file layout; no number here says "
     "anything about real birds or compares with a published number.",

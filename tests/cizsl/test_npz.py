@@ -9,7 +9,9 @@ import pytest
 from cizsl import birdfiles, data, npzfiles
 from cizsl.convert import convert, read_folder
 from cizsl.npzfiles import Dataset, Split, check_npz, load_npz, read_npz, write_npz
+from cizsl.runs import collect
 from repro.errors import InputError
+from tests.cizsl.run_folders import write_run
 from tests.cizsl.test_data import bird_split
 
 LABELS = np.array([4, 0, 1, 1, 3, 0, 4, 2])
@@ -262,3 +264,10 @@ def test_what_cannot_be_converted(tmp_path):
 
 def test_the_loader_is_one_of_the_layouts():
     assert data.LAYOUT_READERS["npz"] is npzfiles.load_npz
+
+
+def test_a_converted_file_passes_for_no_published_one(tmp_path):
+    """Even with the published name and size, for nothing in it has a known checksum."""
+    for name, layout in (("a", "published"), ("b", "npz")):
+        write_run(tmp_path / name, config={"data": {"layout": layout}})
+    assert [run.kind for run in collect([tmp_path])] == ["published", "other"]

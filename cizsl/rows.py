@@ -69,11 +69,18 @@ class Row:
 
     @property
     def weight(self) -> str:
-        """The creativity weight, one for each cell where they differ; empty for GAZSL."""
-        weights = [runs[0].settings().get(WEIGHT) for runs in self.cells.values()]
-        if None in weights:
+        """The creativity weight, one for each cell where they differ; empty for GAZSL. Where each
+        run chose its own on validation classes, all that were chosen."""
+        if WEIGHT not in self.settings:
             return ""
-        return " / ".join(str(w) for w in (weights if len(set(weights)) > 1 else weights[:1]))
+        weights = [_weights(runs) for runs in self.cells.values()]
+        text = " / ".join(weights if len(set(weights)) > 1 else weights[:1])
+        return f"chosen: {text}" if self.searches else text
+
+    @property
+    def searches(self) -> bool:
+        """Whether the creativity weight was chosen among several on validation classes."""
+        return isinstance(self.settings.get(WEIGHT), list)
 
     @property
     def description(self) -> str:
@@ -84,17 +91,21 @@ class Row:
         exponents = EXPONENTS.get(str(settings.get("creativity.divergence")), ())
         names = {f"creativity.{name}": name for name in exponents} | NETWORKS
         parts = [f"creativity weight {self.weight}"] if self.weight else []
+        if self.searches:
+            tried = ", ".join(f"{weight:g}" for weight in settings[WEIGHT])
+            parts[0] += f" (on validation classes, of {tried})"
         parts += [f"{name} {settings[key]}" for key, name in names.items() if key in settings]
         return ", ".join(parts) or "settings not recorded"
 
     @property
     def _choices(self) -> str:
         """What a baseline's validation classes chose, for each cell."""
-        parts = []
+        places: dict[str, list[str]] = {}
         for cell, runs in self.cells.items():
             chosen = runs[0].summary.chosen or {}
             values = (f"{key.replace('_', ' ')} {value}" for key, value in chosen.items())
-            parts.append(f"{', '.join(values) or 'not recorded'} ({' '.join(cell)})")
+            places.setdefault(", ".join(values) or "not recorded", []).append(" ".join(cell))
+        parts = (f"{values} ({', '.join(cells)})" for values, cells in places.items())
         criterion = self.settings.get("evaluation.select_by", "a score")
         return f"chosen by {criterion} on validation classes: {'; '.join(parts)}"
 
@@ -125,7 +136,7 @@ class Section:
         others = [other for other in self.rows if other is not row and other.method == row.method]
         peers, settings = [other.settings for other in others], row.settings
         parts = [row.method]
-        if any(other.weight != row.weight for other in others):
+        if row.searches or any(other.weight != row.weight for other in others):
             parts.append(f"weight {row.weight}")
         parts += [
             f"{key.split('.')[-1].replace('_', ' ')} {value}"
@@ -136,6 +147,14 @@ class Section:
         if settings in peers:  # the same settings on other data
             parts.append(f"data {row.runs[0].data_id}")
         return ", ".join(parts)
+
+
+def _weights(runs: tuple[Run, ...]) -> str:
+    """The creativity weight of repeats, or those that they chose, smallest first."""
+    given = runs[0].settings()[WEIGHT]
+    if not isinstance(given, list):
+        return str(given)
+    return ", ".join(map(str, sorted({run.summary.creativity["weight"] for run in runs})))
 
 
 def ordered(cells: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

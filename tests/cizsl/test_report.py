@@ -165,6 +165,37 @@ def test_a_swept_weight_splits_the_row(make, runs):
     assert overview(text, "A2")[4] == "10.00" and "weight 1.0" in overview(text, "A2")[1]
 
 
+def test_a_weight_chosen_by_each_run_is_one_row(make, runs):
+    """Seeds and cells that chose differently stand together; the label says what they chose."""
+    searched = {"creativity": {**LEARNED, "weight": [0.0, 0.1, 10.0]}}
+    for name, weight, dataset, seed in [
+        ("a", 0.1, "CUB", 0),
+        ("b", 0.0, "CUB", 1),
+        ("c", 10.0, "NAB", 0),
+    ]:
+        make(
+            name,
+            0.1 + seed / 10,
+            creativity={**LEARNED, "weight": weight},
+            config={**searched, "evaluation": {"protocol": "strict"}},
+            protocol="strict",
+            dataset=dataset,
+            seed=seed,
+        )
+    text = table(collect([runs]))
+    line = overview(text, "A1")
+    assert line[1].endswith("weight chosen: 0.0, 0.1 / 10.0") and line[3] == "2 / 1"
+    assert line[4] == "15.00 ± 7.07" and not lines_of(text, "A2")
+    assert "(on validation classes, of 0, 0.1, 10)" in text
+
+
+def test_a_name_is_the_label(make, runs):
+    make("a", config={"name": "no realness term", "creativity": {**LEARNED, "realness": 0}})
+    make("b", config={"name": "KL", "creativity": {**LEARNED, "divergence": "kl"}})
+    text = table(collect([runs]))
+    assert [overview(text, name)[1] for name in ("A1", "A2")] == ["no realness term", "KL"]
+
+
 def test_runs_on_different_data_are_not_averaged(make, runs):
     make("a", 0.10, seed=0, files={"a.mat": "0" * 64})
     make("b", 0.30, seed=1, files={"a.mat": "1" * 64})
@@ -270,7 +301,7 @@ def test_a_baseline_is_a_row_of_the_strict_protocol_and_says_whom_it_beats(make,
     write_baseline(runs / "f", 0.25, split="hard")
     text = table(collect([runs]))
     assert overview(text, "A3")[1:5] == ["ridge regression", "3584", "any", "25.00"]
-    assert "chosen by ausuc on validation classes: penalty 0.5 (CUB easy)" in text
+    assert "chosen by ausuc on validation classes: penalty 0.5 (CUB easy, CUB hard)" in text
     assert (
         "**Baselines.** Ridge regression beats every trained GAN on CUB hard (25.00 % against "
         "10.00 %); A1 on CUB easy (25.00 % against 15.00 %) in top-1." in text

@@ -82,6 +82,7 @@ def _sweep_parser(commands) -> None:
 
 
 def train(options) -> int:
+    from cizsl.tables import HEADINGS
     from cizsl.train import tidy, train
     from repro.device import resolve
     from repro.interrupt import StopRequest
@@ -96,14 +97,15 @@ def train(options) -> int:
             return 0
         summary = train(config, folder, resolve(options.device), stop)
     scores = summary["metrics"].get("selected") or summary["metrics"]["best_on_test"]
+    names = dict.fromkeys((*config.evaluation.reported, "harmonic"))
+    shown = ", ".join(f"{HEADINGS[name]} {100 * scores[name]:.2f} %" for name in names)
     if "search" in summary:
         weight, choices = summary["creativity"]["weight"], len(summary["search"]["candidates"])
         print(f"{folder.path}: creativity weight {weight}, of {choices}, by validation classes")
     print(
         f"{folder.path}: {summary['method']} on {summary['dataset']} {summary['split']}"
         f"{' (toy)' if summary['toy'] else ''}, {summary['protocol']} protocol: "
-        f"top-1 {100 * scores['top1']:.2f} %, AUSUC {100 * scores['ausuc']:.2f} %, "
-        f"H {100 * scores['harmonic']:.2f} % in {summary['seconds']:.0f} s"
+        f"{shown} in {summary['seconds']:.0f} s"
     )
     return 0
 

@@ -30,6 +30,7 @@ from torch import Tensor
 from cizsl.protocols import Problem
 
 PENALTIES = tuple(10.0**power for power in range(-3, 4))
+ROWS = 4096
 
 
 class Penalised:
@@ -79,10 +80,13 @@ class ESZSL:
     )
 
     def __init__(self, problem: Problem):
-        x, seen = problem.train_features.double(), problem.seen_text.double()
-        self.covariance = Penalised(x.T @ x)
-        sums = x.new_zeros(len(seen), x.shape[1])
-        self.sums = sums.index_add_(0, problem.train_labels, x)  # Y'X, without Y: (S, D)
+        seen, dim = problem.seen_text.double(), problem.train_features.shape[1]
+        squares, self.sums = seen.new_zeros(dim, dim), seen.new_zeros(len(seen), dim)  # X'X, Y'X
+        images = problem.train_features.split(ROWS), problem.train_labels.split(ROWS)
+        for x, labels in zip(*images, strict=True):  # no second copy of all images
+            squares += x.double().T @ x.double()
+            self.sums.index_add_(0, labels, x.double())
+        self.covariance = Penalised(squares)
         self.products = torch.cat([seen, problem.unseen_text.double()]) @ seen.T  # (C, S)
         self.kernel = Penalised(self.products[: len(seen)])
 

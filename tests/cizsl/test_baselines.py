@@ -5,6 +5,7 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge as SklearnRidge
 
+from cizsl import baselines
 from cizsl.baselines import BASELINES, ESZSL, Penalised, Ridge
 from cizsl.classifiers import SIMILARITIES
 from cizsl.data import class_centroids
@@ -116,6 +117,12 @@ def test_eszsl_is_the_minimum_of_its_objective(problem):
     with torch.no_grad():
         for scale in (0.99, 1.01):
             assert objective(scale * v) > objective(v)
+
+
+def test_blocks_of_images_are_all_images(problem, monkeypatch):
+    whole = ESZSL(problem).vectors(0.1, 0.1)
+    monkeypatch.setattr(baselines, "ROWS", 7)
+    torch.testing.assert_close(ESZSL(problem).vectors(0.1, 0.1), whole)
 
 
 def test_no_vocabulary_by_vocabulary_matrix(problem):

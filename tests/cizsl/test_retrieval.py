@@ -8,6 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cizsl import results
+from cizsl.evaluate import assess
+from cizsl.protocols import Problem
 from cizsl.retrieval import SHARES, mean_precision
 
 
@@ -71,6 +74,40 @@ def test_a_class_without_images_is_no_query():
     labels = torch.tensor([0, 0, 2])
     scores = torch.tensor([[3.0, 9.0, 0.0], [2.0, 9.0, 0.1], [1.0, 9.0, 5.0]])
     assert set(mean_precision(scores, labels).values()) == {1.0}
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "euclidean"])
+def test_an_evaluation_ranks_by_the_cosine_with_the_vectors_of_unseen_classes(similarity):
+    random = np.random.default_rng(0)
+    seen, unseen, dim = 5, 4, 6
+    labels = np.arange(unseen).repeat([3, 1, 8, 5])
+    vectors, x = random.normal(size=(seen + unseen, dim)), random.normal(size=(len(labels), dim))
+    x += vectors[seen + labels]
+    tensors = {"train": x, "seen": x, "unseen": x}
+    problem = Problem(
+        **{f"{name}_features": torch.from_numpy(value) for name, value in tensors.items()},
+        **{f"{name}_labels": torch.from_numpy(labels) for name in tensors},
+        seen_text=torch.zeros(seen, 2),
+        unseen_text=torch.zeros(unseen, 2),
+        centroids=torch.zeros(seen, dim),
+    )
+    lengths = np.linalg.norm(x, axis=1)[:, None] * np.linalg.norm(vectors[seen:], axis=1)
+    expected = plain_mean_precision(x @ vectors[seen:].T / lengths, labels)
+    found = assess(torch.from_numpy(vectors), problem, similarity=similarity).scores()
+    assert {name: found[name] for name in SHARES} == pytest.approx(expected, abs=1e-12)
+    assert 0.3 < found["map100"] < 1
+
+
+def test_best_on_test_takes_retrieval_from_the_evaluation_with_the_best_accuracy():
+    """And a record of a run from before retrieval was measured has none."""
+    names = ("top1", "per_class_top1", "ausuc", "seen", "unseen", "harmonic", *SHARES)
+    first = dict.fromkeys(names, 0.5) | {"iteration": 0, "ausuc": 0.1}
+    second = dict.fromkeys(names, 0.4) | {"iteration": 10}
+    best = results.best_on_test([first, second])
+    assert (best["map50"], best["seen"]) == (0.5, 0.4)
+    for record in (first, second):
+        record.pop("map50")
+    assert "map50" not in results.best_on_test([first, second])
 
 
 @pytest.mark.gpu

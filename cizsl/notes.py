@@ -64,6 +64,7 @@ GBU_KIND_NOTES = {
 ATTRIBUTES = (
     "T1, zero-shot: only unseen classes are answered. u, s, H, generalised: all classes are."
 )
+FIRST_SCORES = {"top1": "top-1", "per_class_top1": "T1"}
 SPREAD = "In %: the mean over seeds, ± the standard deviation where there are several."
 
 
@@ -109,25 +110,28 @@ def meaning(runs: list[Run]) -> str:
 
 
 def findings(letter: str, section: Section) -> list[str]:
-    """One sentence for each baseline: which trained GANs it beats in top-1, on the same data."""
+    """One sentence for each baseline: which trained GANs it beats on the same data, in the first
+    score of the overview."""
     trained = [(f"{letter}{i}", row) for i, row in enumerate(section.rows, 1) if row.is_trained]
+    score = BENCHMARKS[section.benchmark].scores[0]
     sentences = []
     for baseline in section.baselines:
         every, some = [], []
         for cell, runs in baseline.cells.items():
-            own = _top1(runs)
-            rivals = _rivals(cell, runs[0].data_id, trained)
-            beaten = [name for name, score in rivals.items() if round(own - score, 6) > 0]
+            own, rivals = _mean(runs, score), _rivals(cell, runs[0].data_id, trained, score)
+            beaten = {name: mean for name, mean in rivals.items() if round(own - mean, 6) > 0}
             if beaten:
-                best = f"{100 * max(rivals[name] for name in beaten):.2f} %"
-                numbers = f"{' '.join(cell)} ({100 * own:.2f} % against {{}}{best})"
-                at_most = numbers.format("at most " if len(beaten) > 1 else "")
-                whole = len(beaten) == len(rivals)
-                (every if whole else some).append(at_most if whole else (beaten, at_most))
+                at_most = "at most " if len(beaten) > 1 else ""
+                numbers = f"{100 * own:.2f} % against {at_most}{100 * max(beaten.values()):.2f} %"
+                where = f"{' '.join(cell)} ({numbers})"
+                if len(beaten) == len(rivals):
+                    every.append(where)
+                else:
+                    some.append(f"{_listed(list(beaten))} on {where}")
         clauses = [f"every trained GAN on {_listed(every)}"] if every else []
-        clauses += [f"{_listed(names)} on {numbers}" for names, numbers in some]
+        whom = "; ".join(clauses + some) or "no trained GAN"
         method = baseline.method[0].upper() + baseline.method[1:]
-        sentences.append(f"{method} beats {'; '.join(clauses) or 'no trained GAN'} in top-1.")
+        sentences.append(f"{method} beats {whom} in {FIRST_SCORES[score]}.")
     if sentences and section.protocol == "reference":
         sentences.append(
             "The GANs' numbers are their best on the test classes, the baselines' not."
@@ -136,17 +140,16 @@ def findings(letter: str, section: Section) -> list[str]:
 
 
 def _rivals(
-    cell: tuple[str, str], data_id: str, trained: list[tuple[str, Row]]
+    cell: tuple[str, str], data_id: str, trained: list[tuple[str, Row]], score: str
 ) -> dict[str, float]:
-    """Mean top-1 of the trained rows on the very data of a baseline."""
+    """Mean score of the trained rows on the very data of a baseline."""
     found = {name: row.cells.get(cell, ()) for name, row in trained}
-    return {
-        name: _top1(runs) for name, runs in found.items() if runs and runs[0].data_id == data_id
-    }
+    same = {name: runs for name, runs in found.items() if runs and runs[0].data_id == data_id}
+    return {name: _mean(runs, score) for name, runs in same.items()}
 
 
-def _top1(runs: Iterable[Run]) -> float:
-    return fmean(run.scores.top1 for run in runs)
+def _mean(runs: Iterable[Run], score: str) -> float:
+    return fmean(getattr(run.scores, score) for run in runs)
 
 
 def _listed(names: list[str]) -> str:

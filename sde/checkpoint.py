@@ -60,10 +60,9 @@ def read_official(path: str | Path) -> Official:
         raise InputError(
             f"{path}: not a checkpoint of the published code: it lacks {', '.join(lacking)}"
         )
-    model, ema = state["model"], state["ema"]
-    shadow = ema.get("shadow_params") if isinstance(ema, dict) else None
-    tensors = [*model.values(), *shadow] if isinstance(model, dict) and shadow else [None]
-    counts = state["step"], ema.get("num_updates") if isinstance(ema, dict) else None
+    model, ema = (part if isinstance(part, dict) else {} for part in (state["model"], state["ema"]))
+    shadow, counts = ema.get("shadow_params"), (state["step"], ema.get("num_updates"))
+    tensors = [*model.values(), *shadow] if model and isinstance(shadow, list) else [None]
     whole = all(isinstance(count, int) for count in counts)
     if not whole or not all(isinstance(tensor, Tensor) for tensor in tensors):
         raise InputError(

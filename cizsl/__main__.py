@@ -77,6 +77,7 @@ def _sweep_parser(commands) -> None:
     command.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
     command.add_argument("--cluster", choices=("slurm", "local"), help="submit instead")
     command.add_argument("--resources", type=Path, metavar="FILE", help="see configs/cluster")
+    command.add_argument("--html", type=Path, metavar="FILE", help="then their table, and a page")
     command.add_argument("--dry-run", action="store_true", help="print the runs and their states")
     command.set_defaults(run=sweep, overrides=[])
 

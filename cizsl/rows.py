@@ -27,6 +27,7 @@ DIVERGENCES = {
     "new_class": "K+1 classes",
 }
 EXPONENTS = {"sharma_mittal": ("alpha", "beta"), "renyi": ("alpha",), "tsallis": ("alpha",)}
+USUAL = {"realness": 1.0, "mixing": [0.2, 0.8]}  # not worth a word
 NETWORKS = {  # what `Row.description` tells of every method
     "model.hidden_dim": "hidden",
     "model.text_embed_dim": "text",
@@ -59,9 +60,12 @@ class Row:
 
     @property
     def method(self) -> str:
+        """The name of the runs, if they have one, else what they are."""
+        return self.settings.get("name") or self._kind
+
+    @property
+    def _kind(self) -> str:
         settings = self.settings
-        if settings.get("name"):
-            return settings["name"]
         divergence, form = settings.get("creativity.divergence"), settings.get("creativity.form")
         if divergence is None:
             return settings["method"]
@@ -90,10 +94,17 @@ class Row:
         settings = self.settings
         exponents = EXPONENTS.get(str(settings.get("creativity.divergence")), ())
         names = {f"creativity.{name}": name for name in exponents} | NETWORKS
-        parts = [f"creativity weight {self.weight}"] if self.weight else []
+        parts = [self._kind] if settings.get("name") else []
+        if self.weight:
+            parts.append(f"creativity weight {self.weight}")
         if self.searches:
             tried = ", ".join(f"{weight:g}" for weight in settings[WEIGHT])
-            parts[0] += f" (on validation classes, of {tried})"
+            parts[-1] += f" (on validation classes, of {tried})"
+        parts += [
+            f"{key} {settings[f'creativity.{key}']}"
+            for key, usual in USUAL.items()
+            if settings.get(f"creativity.{key}", usual) != usual
+        ]
         parts += [f"{name} {settings[key]}" for key, name in names.items() if key in settings]
         return ", ".join(parts) or "settings not recorded"
 

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from cizsl.config import CIZSL
 from cizsl.launch import Outcome, Planned, gpus, here
+from cizsl.report import run_table
 from repro import config as configuration
 from repro.cli import RUNS, default_folder
 from repro.device import resolve
@@ -47,15 +48,25 @@ def command(options) -> int:
     runs = plan(files, seed_list(options.seeds), overrides, variants, root, options.device)
     if options.dry_run:
         return dry_run(runs)
+    code = run_sweep(runs, *_launcher(options, root))
+    finished = [run.folder.path for run in runs if run.state == "complete"]
+    if options.html and finished:
+        print()
+        run_table(finished, options.html)
+    return code
+
+
+def _launcher(options, root: Path) -> tuple[Callable, dict]:
+    """What trains the runs, and its own arguments."""
     if not options.cluster:
-        return run_sweep(runs, here, jobs=options.jobs or max(1, len(gpus(options.device))))
+        return here, {"jobs": options.jobs or max(1, len(gpus(options.device)))}
     from cizsl.cluster import Resources, on_cluster
 
     parallel = [f"parallel={options.jobs}"] if options.jobs else []
     file = options.resources
     values = configuration.read(file) if file else {}
     resources = configuration.override(values, Resources, str(file or "--jobs"), parallel)
-    return run_sweep(runs, on_cluster, cluster=options.cluster, resources=resources, root=root)
+    return on_cluster, {"cluster": options.cluster, "resources": resources, "root": root}
 
 
 def plan(
@@ -142,8 +153,9 @@ def _as_yaml(value: object) -> str:
     return text.removesuffix("...\n").strip()
 
 
-def run_sweep(runs: list[Planned], launch: Callable, **how) -> int:
-    """Train what is not complete through ``launch`` and report. The exit code: 1 if any failed.
+def run_sweep(runs: list[Planned], launch: Callable, how: dict) -> int:
+    """Train what is not complete through ``launch(runs, stop, show, **how)`` and report. The exit
+    code: 1 if any failed.
 
     Raises :class:`Interrupted` after Ctrl-C or SIGTERM, with all runs saved.
     """
@@ -162,9 +174,10 @@ def run_sweep(runs: list[Planned], launch: Callable, **how) -> int:
         print(f"        retry: cizsl {shlex.join(outcome.run.arguments)}")
     if stop.requested:
         raise Interrupted("every run is saved; the same command goes on")
-    folders = dict.fromkeys(str(run.folder.path.parent) for run in runs)
-    print(f"runs are in {runs[0].folder.path.parents[1]}; their table:")
-    print(f"cizsl table {shlex.join(folders)}")
+    root, folders = runs[0].folder.path.parents[1], {run.folder.path.parent for run in runs}
+    everything = {path for path in root.iterdir() if path.is_dir() and path.name[0] != "."}
+    paths = [root] if folders == everything else sorted(folders)
+    print(f"runs are in {root}; their table: cizsl table {shlex.join(map(str, paths))}")
     return int(bool(failed))
 
 

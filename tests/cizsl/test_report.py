@@ -194,6 +194,8 @@ def test_a_name_is_the_label(make, runs):
     make("b", config={"name": "KL", "creativity": {**LEARNED, "divergence": "kl"}})
     text = table(collect([runs]))
     assert [overview(text, name)[1] for name in ("A1", "A2")] == ["no realness term", "KL"]
+    assert "- A1: CIZSL, Sharma-Mittal, published form, creativity weight 0.1, realness 0" in text
+    assert "- A2: CIZSL, KL, published form, creativity weight 0.1, hidden" in text
 
 
 def test_runs_on_different_data_are_not_averaged(make, runs):

@@ -153,7 +153,7 @@ def test_failures_are_listed_and_the_rest_goes_on(small, tmp_path, capsys, monke
     command += ["--out", str(tmp_path / "runs")]
     assert main([*command, "--dry-run"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "3 runs: 3 new"
-    assert main(command) == 1
+    assert main([*command, "--html", str(tmp_path / "table.html")]) == 1
     said = capsys.readouterr().out
     assert said.splitlines()[0] == "3 runs: 2 complete, 1 half done"
     failed = tmp_path / "runs" / "small[optimiser.learning_rate=1e30]" / "seed0"
@@ -164,7 +164,9 @@ def test_failures_are_listed_and_the_rest_goes_on(small, tmp_path, capsys, monke
     words = shlex.split(retry)
     assert words[:3] == ["cizsl", "train", small] and main(words[1:]) == 2  # it fails again
     assert re.search(reason, capsys.readouterr().err)
-    assert f"cizsl table '{tmp_path}/runs/small[optimiser.learning_rate=1e-4]'" in said
+    assert f"their table: cizsl table {tmp_path}/runs\n" in said
+    assert said.count("learning rate 0.001 ") == 1  # the table of what is complete
+    assert "<table" in (tmp_path / "table.html").read_text()
     alone = tmp_path / "alone"
     assert main(["train", small, "optimiser.learning_rate=1e-3", "--out", str(alone)]) == 0
     swept = tmp_path / "runs" / "small[optimiser.learning_rate=1e-3]" / "seed0"

@@ -112,17 +112,18 @@ def joined(device: torch.device) -> Iterator[tuple[World, torch.device]]:
     try:
         yield world, device
     except RuntimeError as error:
-        if not _is_loss(error):
+        if (reason := _loss(error)) is None:
             raise
         raise InputError(
-            f"rank {world.rank} of {size} lost another rank ({str(error).splitlines()[0][:120]}); "
-            "what was saved stays: go on with --resume, on any number of processes"
+            f"rank {world.rank} of {size} lost another rank ({reason}); what was saved stays: go "
+            "on with --resume, on any number of processes"
         ) from None
     dist.destroy_process_group()
 
 
-def _is_loss(error: RuntimeError) -> bool:
-    """Whether an error is that of a connection between ranks."""
+def _loss(error: RuntimeError) -> str | None:
+    """What is said of a connection between ranks that broke; None of any other error."""
     said = str(error).lower()
-    words = ("connection closed", "connection reset", "timed out", "nccl", "gloo", "aborted")
-    return isinstance(error, dist.DistError) or any(word in said for word in words)
+    signs = ("connection closed", "connection reset", "timed out", "aborted", "nccl", "gloo")
+    found = next((sign for sign in signs if sign in said), None)
+    return "no answer" if found is None and isinstance(error, dist.DistError) else found

@@ -1,0 +1,132 @@
+"""Several processes, on the CPU through gloo: the same results as one, and no lost work."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from repro import checkpoint, config
+from repro.distributed import ALONE, World
+from repro.errors import InputError
+from tests.sde.conftest import run, tiny_config
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def launch(*arguments, processes=2) -> subprocess.Popen:
+    """``torchrun -m sde`` with these arguments."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", str(processes), "-m", "sde", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=ROOT, env=environment, **pipes)
+
+
+def on_two(*arguments) -> str:
+    """Run to the end and return stdout."""
+    process = launch(*arguments)
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    return out
+
+
+def written(settings, path) -> Path:
+    path.write_text(config.dump(settings))
+    return path
+
+
+def assert_same_weights(one, other, tolerance):
+    """Of the network and of its average; and the lines of the log."""
+    states = [checkpoint.load_newest(path / "checkpoints") for path in (one, other)]
+    for part in ("network", "average"):
+        mine, theirs = (state[part] for state in states)
+        for name in mine:
+            assert torch.allclose(mine[name].double(), theirs[name].double(), atol=tolerance), name
+    logs = [(path / "metrics.jsonl").read_text().splitlines() for path in (one, other)]
+    assert len(logs[0]) == len(logs[1]) > 0
+    for mine, theirs in zip(*logs, strict=True):
+        for name, value in json.loads(mine).items():
+            assert json.loads(theirs)[name] == pytest.approx(value, rel=20 * tolerance), name
+
+
+def test_two_processes_and_parts_train_like_one(tmp_path):
+    """A batch of 32 at once, against 2 processes x 2 parts x 8: equal up to rounding."""
+    settings = tiny_config()
+    run(settings, tmp_path / "one")
+    parts = tiny_config(compute={"accumulate": 2})
+    on_two("train", written(parts, tmp_path / "c.yaml"), "--out", tmp_path / "two")
+    assert_same_weights(tmp_path / "one", tmp_path / "two", 1e-5)
+    environment = json.loads((tmp_path / "two" / "environment.json").read_text())
+    assert environment["processes"] == 2
+    assert json.loads((tmp_path / "two" / "results.json").read_text())["iterations"] == 12
+
+
+def test_a_lost_rank_ends_the_run_and_another_number_goes_on(tmp_path):
+    settings = tiny_config(optimiser={"iterations": 400}, evaluation={"every": 50})
+    run(settings, tmp_path / "whole")
+    out = tmp_path / "pieces"
+    process = launch("train", written(settings, tmp_path / "c.yaml"), "--out", out)
+    try:
+        wait_for(lambda: (out / "metrics.jsonl").exists() and (out / "metrics.jsonl").read_text())
+        os.kill(pid_of_rank(1, out), signal.SIGKILL)
+        _, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode != 0
+    assert "rank 0 of 2 lost another rank" in err and "--resume" in err
+    assert not (out / "results.json").exists(), "it was killed before its end"
+    run(settings, out, resume=True)
+    assert_same_weights(tmp_path / "whole", out, 1e-3)
+
+
+def test_evaluation_does_not_depend_on_the_number_of_processes(digits_run, tmp_path):
+    """Samples, likelihood and comparison in batches of 16: the same digits, to the last."""
+    how = ["sampling.batch_size=16", "evaluation.batch_size=8", "--out"]
+    on_two("evaluate", digits_run, *how, tmp_path / "two")
+    subprocess.run(
+        [sys.executable, "-m", "sde", "evaluate", str(digits_run), *how, str(tmp_path / "one")],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        check=True,
+        capture_output=True,
+    )
+    results = [(tmp_path / name / "results.json").read_text() for name in ("one", "two")]
+    assert results[0] == results[1]
+
+
+def test_shares_and_collectives_of_one_process():
+    assert ALONE.leader and ALONE.share(12) == slice(0, 12)
+    assert World(rank=2, size=3).share(12) == slice(8, 12)
+    assert ALONE.any(True) and not ALONE.any(False)
+    assert ALONE.spread(lambda item: item**2, [1, 2, 3]) == [1, 4, 9]
+    with pytest.raises(InputError, match="10 does not divide into 3 processes x 1 parts"):
+        World(rank=0, size=3).share(10)
+    with pytest.raises(InputError, match="12 does not divide into 3 processes x 8 parts"):
+        World(rank=0, size=3).share(12, 8)
+
+
+def wait_for(condition, seconds=120):
+    for _ in range(10 * seconds):
+        if condition():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not happen in time")
+
+
+def pid_of_rank(rank: int, out: Path) -> int:
+    """The process of this rank whose command line names ``out``."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "environ").read_bytes().split(b"\0")
+            line = (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if f"RANK={rank}".encode() in words and str(out).encode() in line:
+            return int(folder.name)
+    raise AssertionError(f"no process of rank {rank}")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cizsl.birdfiles import read_role, sha256, split_files
+from cizsl.birdfiles import BUILT, LAYOUTS, SOURCES, read_role, sha256, split_files
 from repro.errors import InputError
 
 
@@ -47,6 +47,8 @@ def read_split(folder: Path, dataset: str, split: str) -> SplitFiles:
     paths, read = split_files(folder, dataset, split), SplitFiles()
     for role, path in paths.items():
         try:
+            if not path.is_file():
+                raise InputError(f"missing; {SOURCES if dataset in LAYOUTS else BUILT}")
             read.sha256[path.name] = sha256(path)
             read.arrays.update(read_role(role, path))
         except InputError as error:

@@ -109,13 +109,15 @@ def dataset_folder(root: str | Path, dataset: str) -> Path | None:
 def datasets_in(root: str | Path) -> list[tuple[Path, str]]:
     """Every dataset folder in `root`, or `root` itself, with its name: published, then one's own.
 
-    One's own is known by its text, whose file has the name in it.
+    One's own is known by its text, whose file has the name in it, or by the features of all images.
     """
-    found = [(folder, known) for known in LAYOUTS if (folder := dataset_folder(root, known))]
+    found = {folder: known for known in LAYOUTS if (folder := dataset_folder(root, known))}
     text = OWN_TEXT.format("*")
     for path in sorted([*Path(root).glob(text), *Path(root).glob(f"*/{text}")]):
-        found.append((path.parent, path.name.removesuffix(text[1:])))
-    return found
+        found.setdefault(path.parent, path.name.removesuffix(text[1:]))
+    for path in sorted([*Path(root).glob(EXTRACTED), *Path(root).glob(f"*/{EXTRACTED}")]):
+        found.setdefault(path.parent, dataset_of(path.parent))
+    return list(found.items())
 
 
 def splits_in(folder: Path, dataset: str) -> list[str]:

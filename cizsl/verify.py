@@ -91,8 +91,10 @@ def _verify_names(folder: Path, dataset: str, text, toy: bool) -> Iterator[Findi
     """What no training needs: the term list, and of one's own data the names of the classes."""
     terms, classes = folder / dataset_layout(dataset)["terms"], folder / CLASSES
     try:
-        known = SHA256.get(f"{dataset} terms")
-        if sha256(terms) != known and known and not toy:
+        known, needless = SHA256.get(f"{dataset} terms"), "(no training needs it)"
+        if known is None and not terms.is_file():
+            raise InputError("missing")
+        if known and sha256(terms) != known and not toy:
             yield Finding("note", str(terms), REBUILT)
         shapes = {found.name: found.shape for found in mat_variables(terms)}
         count = shapes.get("TFIDF_Term", (0,))[0]
@@ -100,11 +102,14 @@ def _verify_names(folder: Path, dataset: str, text, toy: bool) -> Iterator[Findi
             message = f"{count} rows of TFIDF_Term, but the text has {text.shape[1]} terms"
             yield Finding("note", str(terms), message)
     except InputError as error:
-        yield Finding("note", str(terms), f"{error} (no training needs it)")
-    count = len(read_lines(classes)) if classes.is_file() else None
-    if text is not None and count not in (None, len(text)):
-        message = f"{count} names of classes, but the text has {len(text)} rows"
-        yield Finding("note", str(classes), message)
+        yield Finding("note", str(terms), f"{error} {needless}")
+    try:
+        count = len(read_lines(classes)) if classes.is_file() else None
+        if text is not None and count not in (None, len(text)):
+            message = f"{count} names of classes, but the text has {len(text)} rows"
+            yield Finding("note", str(classes), message)
+    except InputError as error:
+        yield Finding("note", str(classes), f"{error} {needless}")
 
 
 def inspect(root: str | Path) -> str:

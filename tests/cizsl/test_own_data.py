@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cizsl import birdfiles, data
+from cizsl import birdfiles, data, verify
 from cizsl.birdwriters import HEADING
 from repro.errors import InputError
 from tests.cizsl.test_data import bird_split
@@ -62,3 +62,45 @@ def test_the_same_arrays_give_the_same_bytes(tmp_path):
     data.write_birds(tmp_path / "half", "finches", half, [], {"easy": bird_split()})
     read = data.load(tmp_path / "half", "finches")
     np.testing.assert_array_equal(read.unseen_text, half[[4, 1]].astype(np.float32))
+
+
+def test_verify_tells_of_ones_own_data_what_it_tells_of_the_published(tmp_path):
+    folder, _ = write(tmp_path)
+    assert verify.verify(tmp_path) == [] and verify.run_verify(folder) == 0
+    (folder / "classes.txt").write_text("only one\n")
+    (folder / "finches_Porter_TFIDF_term.mat").unlink()
+    (folder / "labels_test_islands.pkl").unlink()
+    (folder / "pfc_feat_train_easy.mat").write_bytes(b"junk")
+    found = [str(finding).replace(f"{folder}/", "") for finding in verify.verify(tmp_path)]
+    assert found == [
+        "error: pfc_feat_train_easy.mat: cut short, or damaged",
+        "error: labels_test_islands.pkl: missing; docs/data.md says how to build it "
+        "(`cizsl data text`, `images`, `splits`)",
+        "note: finches_Porter_TFIDF_term.mat: missing (no training needs it)",
+        "note: classes.txt: 1 names of classes, but the text has 6 rows",
+    ]
+    (folder / "classes.txt").write_bytes(b"caf\xe9")
+    assert "classes.txt: not UTF-8 text" in str(verify.verify(tmp_path)[-1])
+    for path in folder.glob("train_test_split*"):
+        path.unlink()
+    assert "no split (`cizsl data splits` makes some)" in str(verify.verify(tmp_path)[0])
+    (folder / "finches_Porter_TFIDF.mat").rename(folder / "images.npz")  # no text any more
+    assert birdfiles.datasets_in(tmp_path) == [(folder, "finches")]
+
+
+def test_inspect_shows_ones_own_data_and_npz_files(tmp_path):
+    write(tmp_path)
+    arrays = {"text": np.ones((2, 3)), "names": np.array(["a", "b"]), "toy": np.array(True)}
+    np.savez(tmp_path / "wrens.npz", **arrays, nothing=np.zeros(0))
+    (tmp_path / "junk.npz").write_bytes(b"junk")
+    lines = [line.split() for line in verify.inspect(tmp_path).splitlines()]
+    assert ["finches/labels_train_easy.pkl", "(labels)", "(13,)", "uint16"] in [
+        x[:4] for x in lines
+    ]
+    assert ["wrens.npz", "text", "(2,", "3)", "float64", "1", "to", "1"] in lines
+    assert ["wrens.npz", "names", "(2,)", "<U1", "a", "to", "b"] in lines
+    assert ["wrens.npz", "toy", "()", "bool", "1", "to", "1"] in lines
+    assert ["wrens.npz", "nothing", "(0,)", "float64"] in lines
+    assert any(line[:2] == ["junk.npz", "unreadable"] for line in lines)
+    found = [str(finding) for finding in verify.verify(tmp_path)]
+    assert len(found) == 2 and all("junk.npz: not" in f or "wrens.npz: not" in f for f in found)

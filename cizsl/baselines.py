@@ -19,7 +19,7 @@ each serves all penalties. Penalties are in units of the mean eigenvalue of the 
 added to: one grid fits any normalisation.
 
 Source: Romera-Paredes and Torr, ICML 2015, equation 4 and github.com/bernard24/
-Embarrassingly-simple-ZSL, whose targets are 0 and 1 (-1 and 1 in the paper; see docs/results.md).
+Embarrassingly-simple-ZSL, whose targets are 0 and 1 (-1 and 1 in the paper; see docs/evaluation.md).
 """
 
 from itertools import product

@@ -11,7 +11,7 @@ tested, not the two samples. For each metric:
 
 The data support a difference if the interval excludes 0 and p < 0.05. The test alone keeps its 5 %:
 the interval is too narrow for few pairs (of normal differences it covers the mean in 84 % of cases
-with 5 pairs, 88 % with 6, 92 % with 20, as measured; docs/compare.md). A test of n pairs cannot
+with 5 pairs, 88 % with 6, 92 % with 20, as measured; docs/evaluation.md). A test of n pairs cannot
 give less than 2^(1-n), so five pairs can support nothing at this level, whatever they are.
 
 Source: Wilcoxon, Biometrics Bulletin 1945; Efron, JASA 1987 (BCa); both as implemented by SciPy.

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cizsl import gbuchecks, gbutoy
+from cizsl import gbuchecks, gbutoy, losses, networks
 from cizsl.__main__ import main
 from cizsl.config import CIZSL
 from cizsl.metrics import harmonic_mean
@@ -113,3 +113,18 @@ def test_configurations_hold_the_settings_of_gazsls_code(dataset):
     assert (evaluation.protocol, evaluation.generalised) == ("reference", "classifier")
     cizsl = configuration.load(CONFIGS / f"gbu_{dataset.lower()}.yaml", CIZSL)
     assert cizsl.method == "CIZSL" and cizsl.model == model and cizsl.data == data
+
+
+def test_the_generator_of_attributes_is_the_published_one():
+    """GAZSL's netG_att: two linear layers on noise and attributes, side by side, by its names."""
+    torch.manual_seed(0)
+    plain = torch.nn.Sequential(
+        torch.nn.Linear(3 + 5, 7), torch.nn.LeakyReLU(), torch.nn.Linear(7, 4), torch.nn.Tanh()
+    )
+    ours = networks.Generator(5, 4, noise_dim=3, text_embed_dim=0, hidden_dim=7)
+    networks.load_published(ours, {f"main.{k}": v for k, v in plain.state_dict().items()})
+    z, text = torch.randn(6, 3), torch.rand(6, 5)
+    torch.testing.assert_close(ours(z, text), plain(torch.cat([z, text], 1)))
+    assert losses.l21(ours) == 0
+    weights = [layer.weight for layer in plain if hasattr(layer, "weight")]
+    torch.testing.assert_close(losses.l2(ours), sum(w.square().sum() for w in weights))

@@ -1,12 +1,14 @@
 """Fitting baselines: the choice sees validation classes only, and the folder says what it did."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from cizsl import build, fit
+from cizsl.__main__ import main
 from cizsl.baselines import BASELINES
 from cizsl.config import CIZSL
 from cizsl.measure import evaluate_again
@@ -14,6 +16,7 @@ from repro.config import validate
 from repro.errors import InputError
 
 CPU = torch.device("cpu")
+ROOT = Path(__file__).resolve().parents[2] / "configs" / "cizsl"
 
 
 @pytest.fixture
@@ -119,3 +122,20 @@ def test_missing_data_are_one_line(tmp_path):
     config = validate({"data": {"root": str(tmp_path)}}, CIZSL, "test")
     with pytest.raises(InputError, match="CUB2011"):
         fit.fit_all(config, "toy.yaml", [], tmp_path / "runs", CPU)
+
+
+def test_the_command(toy, tmp_path, capsys):
+    """Two configurations in one command; the table has both baselines of both as rows."""
+    configs = [str(ROOT / f"toy_{cell}.yaml") for cell in ("cub_easy", "nab_hard")]
+    out = ["--out", str(tmp_path), "--device", "cpu"]
+    assert main(["baselines", *configs, f"data.root={toy}", *out]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 4
+    assert "ridge regression (penalty" in printed[0] and "on CUB easy (toy): top-1" in printed[0]
+    assert "ESZSL (feature penalty" in printed[3] and "on NAB hard (toy): top-1" in printed[3]
+    assert main(["table", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "| A1  | ridge regression | 128      | any   |" in printed
+    for wrong in (["seed=1"], ["none.yaml"], [*configs, "optimser.seed=1"]):
+        assert main(["baselines", *wrong, *out]) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1

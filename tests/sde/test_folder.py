@@ -291,17 +291,20 @@ def test_a_cache_that_cannot_be_written_is_one_line(classes, tmp_path):
         load(classes[0], root=str(tmp_path / "file"))
 
 
-def slowly(content, how, decode=decode.decode):
-    time.sleep(0.02)
-    return decode(content, how)
-
-
 def test_killed_while_decoding_then_two_at_once(classes, monkeypatch):
     """No half file is ever taken for a whole one; what two processes need, one decodes."""
     path, _ = classes
     expected = load(path, root=str(path.parent / "other")).checksums
+    context, plain = multiprocessing.get_context("fork"), decode.decode
+    decoded = path.parent / "decoded"
+
+    def slowly(content, how):
+        time.sleep(0.02)
+        with decoded.open("a") as file:
+            file.write("x")
+        return plain(content, how)
+
     monkeypatch.setattr(decode, "decode", slowly)
-    context = multiprocessing.get_context("fork")
     process = context.Process(target=load, args=(path,))
     process.start()
     cache = path.parent / "root" / ".cache"
@@ -311,12 +314,14 @@ def test_killed_while_decoding_then_two_at_once(classes, monkeypatch):
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     assert not cache_of(path)
+    decoded.unlink()
     pair = [context.Process(target=load, args=(path,)) for _ in range(2)]
     for process in pair:
         process.start()
     for process in pair:
         process.join()
         assert process.exitcode == 0
+    assert len(decoded.read_text()) == 24  # each of the 12 once to learn their size, once to keep
     assert load(path).checksums == expected
     assert len(cache_of(path)) == 1 and not list(cache.glob(".*.part"))
 

@@ -86,6 +86,16 @@ def test_every_level_stays_in_its_cell_and_without_dequantisation_in_its_place()
     assert spread.unique().numel() == 256 and spread.max() < 1
 
 
+def test_bytes_are_looked_at_where_not_every_one_is_a_level():
+    few = Declaration("few", (1, 2, 2), DataRange(-1.0, 1.0, 17))
+    values = torch.tensor([[[[0, 16], [3, 4]]]], dtype=torch.uint8)
+    assert Split(few, values).draw(2, generator()).max() < 1
+    with pytest.raises(InputError, match=r"few: levels must lie in 0\.\.16"):
+        Split(few, values + 1)
+    with pytest.raises(InputError, match=r"levels must lie in 0\.\.16"):
+        few.levels.dequantise(values + 1, torch.zeros(()))
+
+
 def test_points_and_the_first_are_in_order():
     images = split(flip=True)
     some = images.first(7)

@@ -1,0 +1,118 @@
+"""Models of discrete levels, SMLD and DDPM, through the configuration."""
+
+import pytest
+import torch
+
+from repro.errors import InputError
+from sde import build
+from sde.data import RING
+from sde.discrete import DDPMTable, SMLDTable
+from sde.evaluate import evaluate, likelihood
+from sde.processes import VESDE, VPSDE
+from sde.sample import draw
+from sde.trained import load
+from tests.oracles_sde import generator
+from tests.sde.conftest import CPU, run, tiny_config
+
+LEVELS = 40
+SMLD = dict(process={"name": "ve"}, loss={"levels": LEVELS})
+DDPM = dict(process={"name": "vp"}, loss={"levels": LEVELS})
+BY_TIME = {"conditioning": "time", "prediction": "noise"}
+CASES = {
+    "smld": (tiny_config(**SMLD, model=BY_TIME), SMLDTable(n=LEVELS)),
+    "smld_score": (tiny_config(**SMLD, model=BY_TIME | {"prediction": "score"}), SMLDTable(n=40)),
+    "ddpm": (tiny_config(**DDPM, model=BY_TIME), DDPMTable(n=LEVELS)),
+}
+
+
+def levels(table, label):
+    """scale_k and std_k of labels (B,), as columns."""
+    if isinstance(table, SMLDTable):
+        return torch.ones(len(label), 1), table.sigma_at(label, torch.zeros(()))[:, None]
+    return tuple(part[:, None] for part in table.scale_and_std(label, torch.zeros(())))
+
+
+def exact_network(config, table):
+    """What a perfect network answers: the noise, or score, of eight Gaussians at the level whose
+    time it is given."""
+
+    def network(x, time):
+        k = (time.double() * (LEVELS - 1)).round().long()
+        label = LEVELS - 1 - k if isinstance(table, SMLDTable) else k
+        scale, std = levels(table, label)
+        means = RING.means.float()[None] * scale[:, None]
+        variance = scale**2 * 0.08**2 + std**2
+        apart = means - x[:, None]
+        share = torch.softmax(-(apart**2).sum(2) / (2 * variance), 1)
+        score = (share[:, :, None] * apart).sum(1) / variance
+        return score if config.model.prediction == "score" else -std * score
+
+    return network
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_network_is_asked_at_the_time_of_its_level(case):
+    """The score at the time of level k is that of eight Gaussians widened by level k's own scale
+    and std: a label off by one, or counted from the wrong end, is another mixture."""
+    config, table = CASES[case]
+    sde = {"ve": VESDE(), "vp": VPSDE()}[config.process.name]
+    label = torch.arange(LEVELS)
+    scale, std = levels(table, label)
+    x = scale * RING.sample(LEVELS, generator(1)).float()
+    x = x + std * torch.randn(LEVELS, 2, generator=generator(2))
+    time = table.time(label).float()
+    found = build.score(config, sde, exact_network(config, table))(x, time)
+    wide = RING.means.float()[None] * scale[:, None], scale**2 * 0.08**2 + std**2
+    apart = wide[0] - x[:, None]
+    share = torch.softmax(-(apart**2).sum(2) / (2 * wide[1]), 1)
+    assert torch.allclose(found, (share[:, :, None] * apart).sum(1) / wide[1], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_loss_is_that_of_the_table(case):
+    """u picks the level floor(u N); the loss is the published one of that label."""
+    config, table = CASES[case]
+    sde = build.process(config)
+    x0 = RING.sample(64, generator(3)).float()
+    z = torch.randn(64, 2, generator=generator(4))
+    u = torch.rand(64, generator=generator(5))
+    label = (u * LEVELS).floor().long()
+    network = exact_network(config, table)
+    found = build.loss(config, sde)(network, x0, u, z)
+    scale, std = levels(table, label)
+    noise = network(scale * x0 + std * z, table.time(label))
+    noise = -std * noise if case == "smld_score" else noise
+    expected = ((noise - z) ** 2).mean(1)
+    assert torch.allclose(found.per_sample, expected, rtol=1e-3, atol=1e-6)
+    assert found.loss.item() == pytest.approx(expected.mean().item(), rel=1e-5)
+
+
+def test_a_run_from_training_to_page(tmp_path):
+    """The chain of levels is sampled as published; there is no likelihood, and both say so."""
+    sampling = {"sampler": "ancestral", "grid": "published", "steps": LEVELS}
+    config = tiny_config(**DDPM, model=BY_TIME, sampling=sampling)
+    run(config, tmp_path / "run")
+    trained = load(tmp_path / "run", CPU)
+    assert draw(trained, "ancestral", LEVELS, 10).nfe == LEVELS
+    with pytest.raises(InputError, match="discrete levels"):
+        likelihood(trained, trained.data.heldout)
+    page, results = evaluate(trained, tmp_path / "out")
+    assert results["likelihood"]["in_words"].startswith("none: a model of discrete levels")
+    assert "no likelihood" in page.read_text()
+
+
+BAD = {
+    "no published table": dict(process={"name": "subvp"}, loss={"levels": 10}, model=BY_TIME),
+    "needs model.prediction noise": dict(loss={"levels": 30}),
+    "no log_noise": dict(loss={"levels": 30}, model={"prediction": "noise"}),
+    "weighting variance": dict(
+        loss={"levels": 30, "weighting": "likelihood"}, model=BY_TIME, process={"name": "vp"}
+    ),
+    "loss.levels: should be greater": dict(loss={"levels": 1}),
+}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_what_has_no_table_is_refused(message):
+    with pytest.raises(InputError, match=message):
+        tiny_config(**BAD[message])

@@ -47,7 +47,9 @@ def parser() -> cli.Parser:
     command.add_argument(
         "file", type=Path, help="a checkpoint of score_sde_pytorch, or a file of `sde export`"
     )
-    command.add_argument("--config", help="of a published checkpoint: see configs/sde/cifar10_*")
+    command.add_argument(
+        "--config", help="of a published checkpoint: see configs/sde/cifar10_*.yaml"
+    )
     command.add_argument("overrides", nargs="*", metavar="key=value", help="such as data.root=DIR")
     command.add_argument("--out", type=Path, metavar="DIR", help="default: runs/NAME/FILE")
     command.add_argument("--raw", action="store_true", help="weights as trained, not averaged")
@@ -128,7 +130,7 @@ def train(options) -> int:
 def sample(options) -> int:
     from sde.sample import sample
 
-    with _trained(options) as (world, trained):
+    with _trained(options, with_data=False) as (world, trained):
         drawn = sample(trained, options.sampler, options.steps, options.count, options.out, world)
     if world.leader:
         path, samples = drawn
@@ -177,7 +179,9 @@ def import_(options) -> int:
         out = options.out or Path("runs", file.stem, "imported")
         summary = import_exported(file, out)
     elif options.config is None:
-        raise InputError(f"{file}: --config is needed, for instance configs/sde/cifar10_ddpmpp_vp")
+        raise InputError(
+            f"{file}: --config is needed, for instance configs/sde/cifar10_ddpmpp_vp.yaml"
+        )
     else:
         config = _load(options)
         out = options.out or default_folder(options.config, options.overrides, 0).parent / file.stem
@@ -192,7 +196,7 @@ def import_(options) -> int:
 def export(options) -> int:
     from sde.importing import export
 
-    with _trained(options) as (world, trained):
+    with _trained(options, with_data=False) as (world, trained):
         if world.leader:
             count = export(trained, options.file)
             print(f"{options.file}: {count} numbers, after {trained.step} iterations")
@@ -200,14 +204,14 @@ def export(options) -> int:
 
 
 @contextmanager
-def _trained(options):
+def _trained(options, with_data: bool = True):
     """This process among its ranks, and the model on its device."""
     from repro.device import resolve
     from repro.distributed import joined
     from sde.trained import load
 
     with joined(resolve(options.device)) as (world, device):
-        yield world, load(options.model, device, options.overrides)
+        yield world, load(options.model, device, options.overrides, with_data)
 
 
 def _load(options):

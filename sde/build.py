@@ -45,6 +45,13 @@ def dataset(config: ScoreModel, device: torch.device) -> Dataset:
     return datasets.load(**what).to(device, config.data.memory)
 
 
+def outline(config: ScoreModel, device: torch.device) -> Dataset:
+    """The data of ``config`` without its items, where these need not be read to know what they are;
+    else the data."""
+    known = datasets.outline(config.data.name, centred=config.data.centred)
+    return known or dataset(config, device)
+
+
 def process(config: ScoreModel) -> SDE:
     """The forward process. Raises InputError for parameters out of order."""
     return PROCESSES[config.process.name](config.process)

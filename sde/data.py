@@ -59,12 +59,26 @@ def load(
     return _as_drawn(found, flip, dequantise, centred)
 
 
+def outline(name: str, *, centred: bool = True) -> Dataset | None:
+    """A published set of images without its images, whose files are not looked for: what is needed
+    to draw samples of a model of it. None for other data."""
+    if name not in images.SHAPES:
+        return None
+    declaration = Declaration(name, images.SHAPES[name], images.LEVELS)
+    return Dataset(_ranged(declaration, centred), None, None)
+
+
+def _ranged(declaration: Declaration, centred: bool) -> Declaration:
+    if centred or not declaration.levels:
+        return declaration
+    return replace(declaration, levels=replace(declaration.levels, low=0.0))
+
+
 def _as_drawn(data: Dataset, flip: bool, dequantise: bool, centred: bool) -> Dataset:
     declaration = data.declaration
     if flip and not declaration.is_image:
         raise InputError(f"{declaration.name}: flip is for images")
-    if declaration.levels and not centred:
-        declaration = replace(declaration, levels=replace(declaration.levels, low=0.0))
+    declaration = _ranged(declaration, centred)
     how = dict(declaration=declaration, dequantise=dequantise)
     train, heldout = replace(data.train, flip=flip, **how), replace(data.heldout, **how)
     return replace(data, declaration=declaration, train=train, heldout=heldout)

@@ -25,6 +25,7 @@ from sde.items import Dataset, Declaration, Split
 from sde.likelihood import DataRange
 
 LEVELS = DataRange(-1.0, 1.0, levels=256)
+SHAPES = {"mnist": (1, 28, 28), "fashion_mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
 PARTS = {"official": ("train", "test"), "train": ("train",), "test": ("test",)}
 CIFAR10_SOURCES = (  # in this order, whichever is there; the first archive is what is fetched
     "cifar-10-batches-bin",

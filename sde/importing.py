@@ -93,7 +93,7 @@ def import_exported(path: Path, out: Path) -> dict:
 
 
 def _network(config: ScoreModel) -> nn.Module:
-    return build.network(config, build.dataset(config, CPU).declaration.shape, CPU)
+    return build.network(config, build.outline(config, CPU).declaration.shape, CPU)
 
 
 def _source(path: Path) -> dict:

@@ -142,11 +142,11 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A training and a held-out part of the same kind."""
+    """A training and a held-out part of the same kind; both None in an outline."""
 
     declaration: Declaration
-    train: Split
-    heldout: Split
+    train: Split | None
+    heldout: Split | None
     log_density: Callable[[Tensor], Tensor] | None = None  # (N, *shape) -> (N,) nats, where known
     skipped: tuple[str, ...] = ()  # files left out, each with the reason
 

@@ -28,7 +28,7 @@ class Trained:
     sde: SDE
     network: nn.Module
     score_fn: ScoreFn
-    data: Dataset
+    data: Dataset  # or an outline of it
     step: int  # iterations trained
     records: list[dict]  # of the training so far
     device: torch.device
@@ -42,10 +42,16 @@ class Trained:
         return build.stream(self.config, self.device, purpose, *part)
 
 
-def load(path: Path, device: torch.device, overrides: list[str] | None = None) -> Trained:
+def load(
+    path: Path,
+    device: torch.device,
+    overrides: list[str] | None = None,
+    with_data: bool = True,
+) -> Trained:
     """The model in a run folder (its newest whole checkpoint) or in a checkpoint file.
 
-    ``overrides`` may set sampling and evaluation alone. Raises InputError where there is no such
+    ``overrides`` may set sampling and evaluation alone. Without ``with_data`` an outline of the
+    data is enough, as it is to sample. Raises InputError where there is no such
     checkpoint, or where it belongs to another configuration.
     """
     path = Path(path)
@@ -62,7 +68,8 @@ def load(path: Path, device: torch.device, overrides: list[str] | None = None) -
     if changed := differences(saved, config):
         raise InputError(f"{path}: a trained model keeps its {changed[0]}")
     torch.set_num_threads(config.compute.threads)
-    data, sde = build.dataset(config, device), build.process(config)
+    data = (build.dataset if with_data else build.outline)(config, device)
+    sde = build.process(config)
     network = build.network(config, data.declaration.shape, device)
     average = build.average(config, network)
     try:

@@ -237,6 +237,23 @@ def test_raw_weights_and_exports(folder, capsys):
     assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
 
 
+def test_sampling_a_published_data_set_needs_none_of_its_files(folder, capsys):
+    unet = dict(UNET, multipliers=[1, 1], attention=[])
+    data = {"name": "cifar10", "centred": False, "download": False, "root": "empty"}
+    config = {**CONFIG, "data": data, "model": {**CONFIG["model"], "unet": unet}}
+    Path("cifar10.yaml").write_text(yaml.safe_dump(config))
+    pair = [network_like(seed, (3, 32, 32), **unet) for seed in (1, 2)]
+    official("checkpoint_9.pth", *pair)
+    assert main(["import", "checkpoint_9.pth", "--config", "cifar10.yaml", "--out", "r"]) == 0
+    assert main(["sample", "r", "--sampler", "euler_maruyama", "--steps", "1", "-n", "2"]) == 0
+    with np.load("r/samples_euler_maruyama_1.npz") as arrays:
+        assert arrays["x"].shape == (2, 3, 32, 32)
+    assert main(["export", "r", "weights.safetensors"]) == 0
+    capsys.readouterr()
+    assert main(["likelihood", "r"]) == 2
+    assert "cifar" in capsys.readouterr().err
+
+
 def test_a_trained_perceptron_can_be_exported_too(plane_run, tmp_path, capsys):
     file, out = tmp_path / "plane.safetensors", tmp_path / "again"
     assert main(["export", str(plane_run), str(file)]) == 0

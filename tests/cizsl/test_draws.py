@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from cizsl.draws import DataOrder, Draws
+from cizsl.hallucination import mixture
 from repro.errors import InputError
 
 
@@ -33,10 +34,10 @@ def test_too_few_images_are_refused(size, published):
         DataOrder(size, 5, lambda: torch.arange(size), published)
 
 
-def make(seed=0, **options):
+def make(seed=0, mixing=(0.2, 0.8), **options):
     labels = torch.arange(40) % 4
     random = torch.Generator().manual_seed(seed)
-    return Draws(labels, torch.tensor([0, 1, 3]), 8, 3, (0.2, 0.8), random, **options)
+    return Draws(labels, torch.tensor([0, 1, 3]), 8, 3, mixing, random, **options)
 
 
 def test_ranges():
@@ -51,6 +52,16 @@ def test_ranges():
     assert 0.2 <= weights.min() < 0.21 and 0.79 < weights.max() <= 0.8
     # standard error of the mean of 3200 draws: 0.6 / sqrt(12 * 3200) = 0.003
     assert abs(weights.mean() - 0.5) < 0.012
+
+
+def test_mixing_at_one_is_no_mixing():
+    """The ablation without hallucination: every text is that of one class, all classes come."""
+    draws, text = make(mixing=(1.0, 1.0)), torch.nn.functional.normalize(torch.rand(4, 6))
+    drawn = [draws.hallucination() for _ in range(20)]
+    for each in drawn:
+        rows = mixture(text @ text.T, each.first, each.second, each.weight).of(text)
+        torch.testing.assert_close(rows, text[each.first])
+    assert torch.cat([each.first for each in drawn]).unique().tolist() == [0, 1, 3]
 
 
 def test_published_pairs_are_shuffles_of_one_batch():

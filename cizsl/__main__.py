@@ -16,7 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parser() -> cli.Parser:
     """Every command and option; what a command does is the function below with its name."""
-    top = cli.Parser(prog="cizsl", description="Zero-shot recognition of birds from text.")
+    top = cli.Parser(prog="cizsl", description="Zero-shot recognition from text or attributes.")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     command = commands.add_parser("train", help="train and evaluate one configuration")
@@ -47,7 +47,10 @@ def parser() -> cli.Parser:
     command.add_argument("paths", nargs="*", type=Path, metavar="RUN_OR_DIR")
     command.add_argument("--html", type=Path, metavar="FILE", help="also write a page")
     command.add_argument(
-        "--compare", nargs=2, metavar=("A", "B"), help="two folders or rows, seed by seed"
+        "--compare",
+        nargs=2,
+        metavar=("A", "B"),
+        help="two methods, seed by seed: folders, or rows as A1",
     )
     command.set_defaults(run=table)
 

@@ -108,7 +108,7 @@ def _head(lead: str, lettered: list[tuple[str, Section]], compares: bool) -> str
         for letter, section in lettered
     )
     return f"""{head("CIZSL: results", STYLE)}
-<h1>Zero-shot recognition of birds from text: results</h1>
+<h1>Zero-shot recognition: results</h1>
 <p class="lead">{escape(lead)}</p>
 <nav><ul>{links}</ul></nav>"""
 

@@ -6,15 +6,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from cizsl import gbuchecks, gbutoy, losses, networks
+from cizsl import gbu, gbuchecks, gbutoy, losses, networks
 from cizsl.__main__ import main
 from cizsl.config import CIZSL
 from cizsl.metrics import harmonic_mean
 from cizsl.published import BENCHMARKS
+from cizsl.report import html, table
+from cizsl.runs import collect
 from cizsl.train import train
 from repro import config as configuration
 from repro.interrupt import Interrupted, StopRequest
 from repro.run import RunFolder
+from tests.cizsl.run_folders import write_run
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "cizsl"
 CPU = torch.device("cpu")
@@ -128,3 +131,54 @@ def test_the_generator_of_attributes_is_the_published_one():
     assert losses.l21(ours) == 0
     weights = [layer.weight for layer in plain if hasattr(layer, "weight")]
     torch.testing.assert_close(losses.l2(ours), sum(w.square().sum() for w in weights))
+
+
+KNOWN = {gbu.SPLITS: gbuchecks.SHA256["AWA2"], gbu.FEATURES: "0" * 64}
+
+
+def gbu_run(folder, top1, **changes):
+    """A finished run on AWA2 as far as its checksums tell; T1 = top1 + 1 %, s + 3 %, ..."""
+    given = {"dataset": "AWA2", "split": "PS", "feature_dim": 2048, "files": KNOWN} | changes
+    write_run(folder, top1, config={"data": {"layout": "gbu"}}, **given)
+
+
+def overview_of(text, title):
+    section = text[text.index(f"## {title}") :].split("**Retrieval**")[0].split("**Details**")[0]
+    lines = [line for line in section.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+
+
+def test_published_numbers_stand_beside_runs_on_data_of_the_published_size(tmp_path):
+    gbu_run(tmp_path / "a", 0.5)
+    gbu_run(tmp_path / "b", 0.3, dataset="SUN", files={gbu.SPLITS: gbuchecks.SHA256["SUN"]})
+    write_run(tmp_path / "birds", 0.2)
+    text = table(collect([tmp_path]))
+    header, _, run, published, chance = overview_of(
+        text, "Data of the published size: reference protocol, attributes (GBU)"
+    )
+    assert header[4:] == [f"{d} PS {n}" for d in ("AWA2", "SUN") for n in ("T1", "u", "s", "H")]
+    assert run[4:8] == ["51.00", "54.00", "53.00", "55.00"]  # the order of u and s is the papers'
+    assert published[4:] == ["70.2", "35.4", "86.9", "50.3", "61.3", "22.1", "39.3", "28.3"]
+    assert chance[4:] == ["10.00", "", "", "", "1.39", "", "", ""]
+    birds = overview_of(text, "Data of the published size: reference protocol\n")
+    assert "CUB easy top-1" in birds[0] and len(birds) > 5
+    page = html(collect([tmp_path]))
+    assert "EthanZhu90/ZSL_GAN" in page and "DGRZSL" in page
+
+
+@pytest.mark.parametrize(
+    ("change", "title"),
+    [
+        ({"files": {gbu.SPLITS: "1" * 64}}, "NOT THE PUBLISHED DATA: reference"),
+        ({"feature_dim": 512}, "NOT THE PUBLISHED DATA: reference"),
+        ({"dataset": "MINE"}, "DATA OF ONE'S OWN: reference"),
+        ({"toy": True}, "TOY DATA: reference"),
+        ({"protocol": "strict"}, "Data of the published size: strict"),
+    ],
+)
+def test_published_numbers_stand_beside_no_other_runs(tmp_path, change, title):
+    gbu_run(tmp_path / "a", 0.5, **change)
+    text = table(collect([tmp_path]))
+    lines = overview_of(text, f"{title} protocol, attributes (GBU)")
+    before = text.split("**Not comparable")[0]
+    assert lines[2][4] == "51.00" and "published: GAZSL" not in before

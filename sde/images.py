@@ -64,7 +64,7 @@ def load(name: str, **request) -> Dataset:
 
 def folder_of(name: str, root: str | Path) -> Path:
     """Where the files of a published data set lie: ``root/name``, or ``root`` if it ends so."""
-    root = Path(root)
+    root = Path(root).expanduser()
     return root if root.resolve().name == name else root / name
 
 
@@ -103,8 +103,9 @@ def _npz(name: str, request: Request) -> Dataset:
 
 def _folder(name: str, request: Request) -> Dataset:
     path, how = _path(name, request), Decoding(request.channels or 3, request.image_size)
-    options = dict(seed=request.seed, cache=Path(request.root) / ".cache")
-    paths = [path, Path(request.heldout_path)] if request.heldout_path else [path]
+    options = dict(seed=request.seed, cache=Path(request.root).expanduser() / ".cache")
+    other = request.heldout_path
+    paths = [path, Path(other).expanduser()] if other else [path]
     title = ", held out: ".join(each.name for each in paths)
     title += f", {how.image_size} x {how.image_size}" if how.image_size else ""
     parts, skipped = [], ()
@@ -120,7 +121,7 @@ def _folder(name: str, request: Request) -> Dataset:
 def _path(name: str, request: Request) -> Path:
     if request.path is None:
         raise InputError(f"data.path: {name} needs one")
-    return Path(request.path)
+    return Path(request.path).expanduser()
 
 
 def _dataset(

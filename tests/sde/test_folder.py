@@ -217,6 +217,13 @@ def test_bad_files_are_named_or_skipped_and_listed(classes, form, capsys):
     assert {image.tobytes() for image in images} == {image.tobytes() for image in stored.values()}
 
 
+def test_a_tilde_is_the_home_folder(classes, monkeypatch):
+    path, _ = classes
+    monkeypatch.setenv("HOME", str(path.parent))
+    loaded = load(path, path="~/photos", heldout_path="~/photos", root="~/cache")
+    assert len(loaded.heldout) == 12 and (path.parent / "cache" / ".cache").is_dir()
+
+
 def test_a_folder_without_images(tmp_path):
     path = tmp_path / "photos"
     with pytest.raises(InputError, match=r"photos: no such folder or zip \(data\.path\)"):

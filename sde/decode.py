@@ -72,8 +72,8 @@ def read_folder(
     bad = json.loads(file.with_suffix(".json").read_text())
     if bad and not skip_bad:
         raise InputError(
-            f"{path}: {len(bad)} of {len(entries)} files cannot be used: {_first(bad)}; mend or "
-            "remove them, or set data.skip_bad=true"
+            f"{path}: {len(bad)} of {len(entries)} files cannot be used: {_first(bad, len(bad))}; "
+            "mend or remove them, or set data.skip_bad=true"
         )
     labels, classes = classes_of([entry for entry in shuffled if entry.name not in bad])
     images = Images(np.load(file, mmap_mode="c"), labels, classes)
@@ -115,8 +115,9 @@ def _decode_all(
     tried = (attempt(entry) for entry in entries)
     shapes = Counter(islice((each.shape for each in tried if not isinstance(each, str)), LOOKED_AT))
     if not shapes:
-        bad = {entry.name: str(attempt(entry)) for entry in entries[: NAMED + 1]}
-        raise InputError(f"{path}: none of {len(entries)} files is an image: {_first(bad)}")
+        bad = {entry.name: str(attempt(entry)) for entry in entries[:NAMED]}
+        some = _first(bad, len(entries))
+        raise InputError(f"{path}: none of {len(entries)} files is an image: {some}")
     shape = shapes.most_common(1)[0][0]
     needed, free = len(entries) * int(np.prod(shape)), shutil.disk_usage(file.parent).free
     if needed > free:
@@ -156,6 +157,6 @@ def _write_header(target: BinaryIO, shape: tuple[int, ...]) -> None:
     np.lib.format.write_array_header_1_0(target, header)
 
 
-def _first(bad: dict[str, str]) -> str:
-    more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+def _first(bad: dict[str, str], count: int) -> str:
+    more = f" and {count - NAMED} more" if count > NAMED else ""
     return ", ".join(f"{name} ({bad[name]})" for name in list(bad)[:NAMED]) + more

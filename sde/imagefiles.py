@@ -33,6 +33,7 @@ from sde.published import CIFAR10_BATCHES, CLASSES, CONTENTS, COUNTS
 
 IDX_IMAGES, IDX_LABELS = 2051, 2049  # the first four bytes
 RECORDS, PIXELS = 10000, 3 * 32 * 32  # of a CIFAR-10 batch, and of an image of it
+NPZ = ("images", "labels", "test_images", "test_labels")
 UNPACKED = 64 * 2**20  # bytes; no member of these archives is half as large
 
 
@@ -155,9 +156,10 @@ def read_npz(path: Path) -> tuple[Images, Images | None]:
             "memory here"
         )
     with _damage(path), np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
+        arrays = {name: file[name] for name in file.files if name in NPZ}
+        others = ", ".join(sorted(set(file.files) - set(NPZ))[:5])
     if "images" not in arrays:
-        raise InputError(f"{path}: no array 'images'; it holds {', '.join(arrays) or 'nothing'}")
+        raise InputError(f"{path}: no array 'images'; it holds {others or 'nothing'}")
     train = _npz_images(arrays, "", path)
     return train, _npz_images(arrays, "test_", path) if "test_images" in arrays else None
 

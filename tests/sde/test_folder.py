@@ -234,9 +234,7 @@ def test_a_folder_without_images(tmp_path):
         load(path)
     for i in range(9):
         (path / f"{i}.txt").write_text("hello")
-    with pytest.raises(
-        InputError, match=r"none of 9 files is an image: .*txt \(no image\) and 4 m"
-    ):
+    with pytest.raises(InputError, match=r"none of 9 files is an image: .*\(no image\) and 4 more"):
         load(path, skip_bad=True)
 
 

@@ -108,7 +108,7 @@ def _from_timm(name: str, pretrained: bool) -> tuple[nn.Module, Preprocessing]:
         import timm
         from timm.data import resolve_model_data_config
     except ImportError as error:
-        need = "pip install 'cizsl-sde[features]'"
+        need = "pip install -e '.[features]'"
         raise InputError(f"--backbone timm:{name}: needs timm ({_short(error)}): {need}") from None
     try:
         module = timm.create_model(name, pretrained=pretrained, num_classes=0)

@@ -35,6 +35,8 @@ def problems(arrays: Arrays) -> Problems:
     if str(arrays["schema"]) != SCHEMA:
         yield "error", f"schema is {str(arrays['schema'])!r}; expected {SCHEMA!r}"
         return
+    if np.any(arrays.get("toy", False)):
+        yield "note", "toy data: no number on them is a paper's"
     known = {*NEEDED, *STRINGS, "toy"}
     others = [name for name in arrays if name not in known and not SPLIT_KEY.fullmatch(name)]
     if others:

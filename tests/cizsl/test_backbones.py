@@ -169,7 +169,9 @@ def test_an_output_that_is_no_features(here, name, message):
 
 def test_timm_is_asked_for_where_it_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(InputError, match=r"timm:resnet50: needs timm .*pip install 'cizsl-sde\[f"):
+    with pytest.raises(
+        InputError, match=r"timm:resnet50: needs timm .*pip install -e '.\[features\]'"
+    ):
         load("timm:resnet50")
 
 

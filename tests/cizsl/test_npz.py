@@ -8,6 +8,7 @@ import pytest
 
 from cizsl import birdfiles, data, npzfiles
 from cizsl.convert import convert, read_folder
+from cizsl.gbutoy import make_gbu_toy
 from cizsl.npzfiles import Dataset, Split, check_npz, load_npz, read_npz, write_npz
 from cizsl.runs import collect
 from repro.errors import InputError
@@ -113,9 +114,11 @@ def test_every_fault_is_named(tmp_path, message):
 
 def test_no_fault_and_two_notes(tmp_path):
     assert check_npz(write(tmp_path))[1] == []
-    path = write(tmp_path, colour=np.ones(1), **{"odd/train": np.array([0, 1])})
+    rows = {"odd/train": np.array([0, 1])}
+    path = write(tmp_path, colour=np.ones(1), toy=np.array(True), **rows)
     messages = [(finding.level, finding.message) for finding in check_npz(path)[1]]
     assert messages == [
+        ("note", "toy data: no number on them is a paper's"),
         ("note", "arrays of no known meaning: colour"),
         ("note", "odd/train: no images of the classes 1"),
     ]
@@ -211,6 +214,15 @@ def test_npz_to_published_and_back_is_the_same_file(tmp_path):
         one = load_npz(tmp_path, "wrens", split)
         same(one, data.load(tmp_path, "wrens", split))
         assert one.toy
+
+
+def test_an_attribute_benchmark_keeps_its_split(tmp_path):
+    """Images that measure seen accuracy, and validation classes, included."""
+    (folder,) = make_gbu_toy(tmp_path)
+    file = convert(folder, tmp_path / "AWA2.npz")
+    same(data.load(tmp_path, "AWA2", "PS", "gbu"), data.load(file, "AWA2", "PS", "npz"))
+    with pytest.raises(InputError, match="no place for seen_test, validation"):
+        convert(file, tmp_path / "other")
 
 
 def test_half_precision_survives_as_numbers(tmp_path):

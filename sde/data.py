@@ -132,11 +132,15 @@ def swiss_roll(count: int, seed: int) -> np.ndarray:
 
 
 def _digits(train: int, heldout: int, seed: int) -> Dataset:
-    declaration = Declaration("digits", (1, 8, 8), DataRange(-1.0, 1.0, levels=17))
+    classes = tuple(str(digit) for digit in range(10))
+    declaration = Declaration("digits", (1, 8, 8), DataRange(-1.0, 1.0, levels=17), classes)
     images, labels = load_digits(return_X_y=True)
-    parts = train_test_split(images, test_size=DIGITS_HELD_OUT, stratify=labels, random_state=seed)
-    tensors = [torch.from_numpy(part).float().reshape(-1, 1, 8, 8) for part in parts]
-    return Dataset(declaration, *[Split(declaration, tensor) for tensor in tensors])
+    how = dict(test_size=DIGITS_HELD_OUT, stratify=labels, random_state=seed)
+    images_and_labels = train_test_split(images, labels, **how)
+    pixels = [torch.from_numpy(x).float().reshape(-1, 1, 8, 8) for x in images_and_labels[:2]]
+    digits = [torch.from_numpy(y).long() for y in images_and_labels[2:]]
+    parts = [Split(declaration, *part) for part in zip(pixels, digits, strict=True)]
+    return Dataset(declaration, *parts)
 
 
 RING = ring(modes=8, radius=0.8, std=0.08)

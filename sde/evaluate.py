@@ -16,7 +16,7 @@ from torch import Tensor
 from repro.checkpoint import write_atomically
 from repro.distributed import ALONE, World
 from repro.errors import InputError
-from sde import build, data, metrics
+from sde import build, metrics
 from sde.data import Split
 from sde.likelihood import LogProb, log_prob
 from sde.sample import choose, draw
@@ -62,9 +62,9 @@ def heldout(trained: Trained, name: str | None) -> Split:
     """
     if name is None:
         return trained.data.heldout
-    settings = trained.config.data
-    parts = dict(train=settings.train, heldout=settings.heldout, seed=settings.seed)
-    other = data.load(name, **parts).to(trained.device)
+    config = trained.config
+    settings = config.data.model_copy(update={"name": name})
+    other = build.dataset(config.model_copy(update={"data": settings}), trained.device)
     if other.declaration.shape != trained.shape:
         raise InputError(
             f"--data {name}: its items have shape {other.declaration.shape}, the model is for "

@@ -58,6 +58,21 @@ def neighbours(x: Tensor, data: Dataset, count: int = 10) -> Figure:
     return figure
 
 
+def completions(rows: list[Tensor], data: Dataset) -> Figure:
+    """Rows of images (B, C, H, W), on the CPU: the truth, what is known of it, completions."""
+    labels = ["truth", "known", *(f"draw {i}" for i in range(1, len(rows) - 1))]
+    size = (0.9 + 0.55 * len(rows[0]), 0.2 + 0.55 * len(rows))
+    figure = Figure(figsize=size, layout="constrained")
+    for i, (row, label) in enumerate(zip(rows, labels, strict=True)):
+        axes = figure.add_subplot(len(rows), 1, i + 1)
+        _grid(axes, row, data, columns=len(row))
+        axes.axis("on")
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+        axes.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9)
+    return figure
+
+
 def training(records: list[dict]) -> Figure:
     """Loss over iterations, from the lines of ``metrics.jsonl``."""
     figure = Figure(figsize=(4.6, 3.4), layout="constrained")

@@ -17,6 +17,7 @@ from repro.distributed import ALONE, World
 from repro.errors import InputError
 from sde import build, figures, samplers
 from sde.samplers import CORRECTORS, PREDICTORS, SOLVERS, Samples
+from sde.samplers.loop import Constraint
 from sde.trained import Trained
 
 
@@ -84,7 +85,7 @@ def draw(
     def batch(number: int) -> Samples:
         stream = (part,) if number == 0 else (part, number)
         generator = trained.stream(build.SAMPLING, *stream)
-        drawn = _draw(trained, choice, steps, counts[number], generator, bar)
+        drawn = draw_batch(trained, choice, steps, counts[number], generator, progress=bar)
         return drawn if world.size == 1 else replace(drawn, x=drawn.x.cpu(), x_mean=None)
 
     drawn = world.spread(batch, range(len(counts)), "batches" if bar and len(counts) > 1 else None)
@@ -96,13 +97,26 @@ def draw(
     return Samples(x, x, max(one.nfe for one in drawn), None)
 
 
-def _draw(trained: Trained, choice: Choice, steps: int, count: int, generator, progress) -> Samples:
+def draw_batch(
+    trained: Trained,
+    choice: Choice,
+    steps: int,
+    count: int,
+    generator: torch.Generator,
+    *,
+    progress: bool = False,
+    constraint: Constraint | None = None,
+) -> Samples:
+    """One batch of samples. Raises InputError as ``draw``, and for a constraint on the flow."""
     settings = trained.config.sampling
     what = (trained.sde, trained.score_fn, (count, *trained.shape))
     how = dict(generator=generator, eps=settings.eps, progress=progress)
     if choice.solver:
-        return samplers.solve(*what, solver=choice.solver, steps=steps, **how)
+        how |= dict(solver=choice.solver, steps=steps, constraint=constraint)
+        return samplers.solve(*what, **how)
     if choice.predictor is None:
+        if constraint is not None:
+            raise InputError("the sampler ode has no steps to constrain: choose another")
         tolerance = dict(rtol=settings.rtol, atol=settings.atol, method=settings.method)
         return samplers.probability_flow_sample(*what, denoise=True, **tolerance, **how)
     return samplers.sample(
@@ -113,6 +127,7 @@ def _draw(trained: Trained, choice: Choice, steps: int, count: int, generator, p
         grid=settings.grid,
         snr=settings.snr,
         corrector_steps=settings.corrector_steps,
+        constraint=constraint,
         **how,
     )
 

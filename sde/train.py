@@ -227,7 +227,7 @@ def train(
         return {}
     figures.save(figures.training(progress.records), folder.path / "training.png")
     summary = {
-        "dataset": config.data.name,
+        "dataset": training.data.declaration.name,
         "process": config.process.name,
         "network": config.model.network,
         "energy": config.model.energy,

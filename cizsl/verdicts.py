@@ -67,7 +67,8 @@ def _limits(block: Block) -> list[str]:
             "Both are the best of many looks at the test classes, so they are optimistic."
         )
     if other := block.other_settings():
-        limits.append(f"Besides the method, A and B differ in: {'; '.join(other)}.")
+        besides = "Besides the method, " if len(set(block.methods)) > 1 else ""
+        limits.append(f"{besides}A and B differ in: {'; '.join(other)}.")
     return limits
 
 
@@ -84,15 +85,20 @@ def _too_few(pairs: int) -> str:
 def _numbers(one: Difference) -> tuple[str, ...]:
     interval, p = "", ""
     if one.interval is not None:
-        interval = " to ".join(f"{100 * end:+.2f}" for end in one.interval)
+        interval = " to ".join(map(_points, one.interval))
         p = f"{one.p:.4f}"
     return (
         f"{100 * one.first:.2f}",
         f"{100 * one.second:.2f}",
-        f"{100 * one.mean:+.2f}",
+        _points(one.mean),
         interval,
         p,
     )
+
+
+def _points(fraction: float) -> str:
+    """In percentage points with a sign; what rounds to nothing is not negative."""
+    return f"{round(100 * fraction, 2) + 0.0:+.2f}"
 
 
 def _verdict(one: Difference) -> str:

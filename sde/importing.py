@@ -103,7 +103,7 @@ def _source(path: Path) -> dict:
 
 def _make_run(out: Path, config: ScoreModel, network: nn.Module, step: int, source: dict) -> dict:
     summary = {
-        "dataset": config.data.name,
+        "dataset": build.outline(config, CPU).declaration.name,
         "process": config.process.name,
         "network": config.model.network,
         "energy": config.model.energy,

@@ -18,8 +18,8 @@ ESZSL scores a pair by x'V t; Y (N x S) is 1 for an image's own class, else 0:
 each serves all penalties. Penalties are in units of the mean eigenvalue of the matrix they are
 added to: one grid fits any normalisation.
 
-Source: Romera-Paredes and Torr, ICML 2015, equation 4 and github.com/bernard24/
-Embarrassingly-simple-ZSL, whose targets are 0 and 1 (-1 and 1 in the paper; see docs/evaluation.md).
+Source: Romera-Paredes and Torr, ICML 2015, equation 4; its authors' code (github.com/bernard24/
+Embarrassingly-simple-ZSL) has targets 0 and 1, the paper -1 and 1 (docs/evaluation.md).
 """
 
 from itertools import product

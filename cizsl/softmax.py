@@ -21,6 +21,7 @@ Source: Xian et al., CVPR 2018 (f-CLSWGAN, arXiv:1712.00981), section 3.3, eq. 5
 """
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -61,10 +62,31 @@ def fit(
     mean = features_MD.mean(0)
     x = features_MD - mean
     x = x if x.numel() > MANY else x.double()
-    weight = torch.zeros(num_classes, x.shape[1], dtype=torch.float64, device=x.device)
-    bias = torch.zeros(num_classes, dtype=torch.float64, device=x.device)
+    place = {"dtype": torch.float64, "device": x.device, "requires_grad": True}
+    weight, bias = torch.zeros(num_classes, x.shape[1], **place), torch.zeros(num_classes, **place)
+
+    def objective() -> Tensor:
+        logits = (x @ weight.to(x.dtype).T).double() + bias
+        return cross_entropy(logits, labels_M) + penalty / 2 * weight.square().sum()
+
+    slope = _minimise(objective, [weight, bias], tolerance, max_steps)
+    if not slope <= tolerance:
+        warnings.warn(
+            f"softmax classifier: it stopped where the largest gradient is {slope:.1e}, not "
+            f"{tolerance:.0e} as asked for; a larger evaluation.penalty converges faster",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    weight, bias = weight.detach(), bias.detach() - weight.detach() @ mean.double()
+    return Softmax(weight.to(mean.dtype), bias.to(mean.dtype), slope)
+
+
+def _minimise(
+    objective: Callable[[], Tensor], parameters: list[Tensor], tolerance: float, max_steps: int
+) -> float:
+    """Run L-BFGS until no component of the gradient exceeds ``tolerance``; the largest one."""
     optimiser = torch.optim.LBFGS(
-        [weight.requires_grad_(), bias.requires_grad_()],
+        parameters,
         max_iter=max_steps,
         max_eval=10 * max_steps,
         tolerance_grad=tolerance,
@@ -73,25 +95,13 @@ def fit(
         line_search_fn="strong_wolfe",
     )
 
-    def objective() -> Tensor:
+    def closure() -> Tensor:
         optimiser.zero_grad()
-        logits = (x @ weight.to(x.dtype).T).double() + bias
-        loss = cross_entropy(logits, labels_M)
-        loss = loss + penalty / 2 * weight.square().sum()
-        loss.backward()
-        return loss
+        value = objective()
+        value.backward()
+        return value
 
     with torch.enable_grad():
-        optimiser.step(objective)
-        objective()
-    slope = torch.cat([weight.grad.ravel(), bias.grad]).abs().max().item()
-    if not slope <= tolerance:
-        warnings.warn(
-            f"softmax classifier: it stopped where the largest gradient is {slope:.1e}, not "
-            f"{tolerance:.0e} as asked for; a larger evaluation.penalty converges faster",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-    weight, bias = weight.detach(), bias.detach()
-    bias = bias - weight @ mean.double()
-    return Softmax(weight.to(mean.dtype), bias.to(mean.dtype), slope)
+        optimiser.step(closure)
+        closure()
+    return max(parameter.grad.abs().max().item() for parameter in parameters)

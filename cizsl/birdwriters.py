@@ -12,15 +12,25 @@ import numpy as np
 import scipy.io
 
 from repro.checkpoint import write_atomically
+from repro.errors import InputError
 
+LIMIT = 2**32 - 2**16  # bytes of one variable and what describes it
 HEADING = b"MATLAB 5.0 MAT-file, written by cizsl"  # of each MAT-file: 116 bytes of free text
 
 
 def write_mat(path: Path, variables: Mapping[str, np.ndarray], compress: bool = False) -> None:
-    """A MAT-file of version 5 with `variables`; float16, which the format lacks, as float32."""
+    """A MAT-file of version 5 with `variables`; float16, which the format lacks, as float32.
+
+    Raises `InputError` for a variable of 4 GiB, which the format cannot describe.
+    """
     fitting = {
         n: x.astype(np.float32) if x.dtype == np.float16 else x for n, x in variables.items()
     }
+    if size := max((x.nbytes for x in fitting.values() if x.nbytes >= LIMIT), default=0):
+        large = f"{size / 2**30:.1f} GiB in one variable"
+        raise InputError(
+            f"{path}: {large}; a MAT-file holds less than 4, the npz layout holds more"
+        )
 
     def write(file: io.BufferedIOBase) -> None:
         scipy.io.savemat(file, fitting, do_compression=compress)

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from repro.errors import InputError
@@ -59,13 +60,10 @@ def _images_parser(command: argparse.ArgumentParser) -> None:
     command.add_argument("--interpolation", help="nearest, bilinear (default), bicubic or lanczos")
     command.add_argument("--mean", type=_three, metavar="R,G,B", help="(0.485,0.456,0.406)")
     command.add_argument("--std", type=_three, metavar="R,G,B", help="(0.229,0.224,0.225)")
-    command.add_argument(
-        "--batch", type=_positive, default=64, metavar="N", help="images at a time"
-    )
+    command.add_argument("--batch", type=_positive, default=64, metavar="N", help="images (64)")
+    _add_layout(command)
     command.add_argument("--dtype", choices=("float32", "float16"), default="float32")
-    command.add_argument(
-        "--workers", type=_positive, default=4, metavar="N", help="reading threads"
-    )
+    command.add_argument("--workers", type=_positive, default=4, metavar="N", help="threads (4)")
     command.add_argument("--skip-bad", action="store_true", help="leave out what cannot be read")
     command.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
     command.set_defaults(run=images)
@@ -79,7 +77,8 @@ def _splits_parser(command: argparse.ArgumentParser) -> None:
     command.add_argument("--families", metavar="FILE", help=FAMILIES)
     command.add_argument("--from", type=Path, dest="file", metavar="FILE", help=FROM)
     command.add_argument("--unseen", type=float, default=0.25, help="share (default: 0.25)")
-    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--seed", type=_natural, default=0)
+    _add_layout(command)
     command.add_argument("--check", action="store_true", help="only look at the splits there")
     command.add_argument("--classes", type=Path, metavar="FILE", help=CLASSES)
     command.add_argument("--overwrite", action="store_true", help="replace what is there")
@@ -94,6 +93,7 @@ BACKBONE = "a TorchScript or .pt2 file, package.module:callable, or timm:NAME"
 FAMILIES = "CSV with the columns class, family; or 'last-word' of each class's name"
 FROM = "CSV with the column class and one for each split, of seen, unseen or nothing"
 PREPROCESSING = ("resize", "crop", "interpolation", "mean", "std")
+LAYOUT = "of the splits' features: MAT-files, or one file NAME.npz beside the folder"
 NO_SPLIT = "no split yet: `cizsl data splits` makes some"
 CLASSES = "class names in their order, one a line (default: classes.txt, or sorted names)"
 
@@ -105,24 +105,31 @@ def _add_out(command: argparse.ArgumentParser) -> None:
     command.add_argument("--overwrite", action="store_true", help="replace what is there")
 
 
-def _positive(value: str) -> int:
-    if not value.isdigit() or int(value) < 1:
-        raise argparse.ArgumentTypeError(f"{value!r}: expected a whole number from 1")
+def _add_layout(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--layout", choices=("published", "npz"), default="published", help=LAYOUT)
+
+
+def _natural(value: str, least: int = 0) -> int:
+    if not value.isdecimal() or int(value) < least:
+        raise argparse.ArgumentTypeError(f"{value!r}: expected a whole number from {least}")
     return int(value)
+
+
+_positive = partial(_natural, least=1)
 
 
 def _three(value: str) -> tuple[float, ...]:
     try:
         first, second, third = map(float, value.split(","))
+        return first, second, third
     except ValueError:
         raise argparse.ArgumentTypeError(f"{value!r}: expected three numbers R,G,B") from None
-    return first, second, third
 
 
 def _dataset(value: str) -> Path:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", Path(value).resolve().name):
-        letters = "letters, digits and _.-"
-        raise argparse.ArgumentTypeError(f"{value!r}: expected {letters} in its last part")
+        expected = "expected letters, digits and _.- in its last part"
+        raise argparse.ArgumentTypeError(f"{value!r}: {expected}")
     return Path(value)
 
 
@@ -166,8 +173,8 @@ def text(options) -> None:
     with _writing(options.out):
         names = ("classes", "encoding", "vocabulary", "min_documents", "overwrite")
         others = {name: getattr(options, name) for name in names}
-        stop_words = read_stop_words(options.stop_words)
-        made, terms = make_text(options.source, options.out, stop_words=stop_words, **others)
+        others["stop_words"] = read_stop_words(options.stop_words)
+        made, terms = make_text(options.source, options.out, **others)
     used = int(made.any(0).sum())
     blank = "" if used == len(terms) else f", {len(terms) - used} of them in no article"
     print(f"wrote {options.out}: {len(made)} classes, {len(terms)} terms{blank}")
@@ -178,7 +185,7 @@ def images(options) -> None:
     from repro.device import resolve
 
     replaced = {name: getattr(options, name) for name in PREPROCESSING}
-    names = ("weights", "classes", "overwrite", "batch", "dtype", "workers", "skip_bad")
+    names = ("weights", "classes", "overwrite", "layout", "batch", "dtype", "workers", "skip_bad")
     with _writing(options.out):
         record, completed = make_features(
             options.source,
@@ -217,7 +224,7 @@ def splits(options) -> None:
         given = read_splits(options.file, names) if options.file else None
         found = given or family_splits(options.folder, families, options.unseen, options.seed)
         with _writing(options.folder):
-            completed = make_splits(options.folder, found, options.overwrite)
+            completed = make_splits(options.folder, found, options.overwrite, options.layout)
     for split, (seen, unseen) in found.items():
         kin = ""
         if families is not None:

@@ -76,9 +76,9 @@ def extract(
     """Write `RESULT` and `RECORD` into `folder`, and return the record.
 
     dtype: "float32"; or "float16", stored as such and, on CUDA, computed under autocast. Where the
-    result of the same plan is there, nothing is done. Raises `Interrupted` with all whole batches
-    kept, and `InputError` for another result or plan that is there, for images that cannot be
-    decoded (all named at once, unless `skip_bad` leaves them out) and for features with NaN.
+    result of the same plan is there, nothing is done. Raises `Interrupted`, whole batches kept, and
+    `InputError` for another result or plan, images that cannot be decoded and are not to be skipped
+    (all at once), and features with NaN.
     """
     plan = {
         "images": {"count": len(images.paths), "sha256": images.sha256()},
@@ -90,14 +90,13 @@ def extract(
         "versions": {"torch": torch.__version__, "pillow": PIL.__version__},
     }
     plan = json.loads(json.dumps(plan))  # tuples become the lists that a file would hold
-    record = _record_of(folder / RECORD)
-    if (folder / RESULT).exists() and _changes(plan, record.get("plan", {})) == []:
-        return record
-    if (folder / RESULT).exists() and not overwrite:
-        changes = ", ".join(_changes(plan, record.get("plan", {})))
-        raise InputError(
-            f"{folder / RESULT}: is there, of other {changes}; --overwrite replaces it"
-        )
+    if (folder / RESULT).exists():
+        record = _record_of(folder / RECORD)
+        if not (changes := _changes(plan, record.get("plan", {}))):
+            return record
+        if not overwrite:
+            what = f"is there, of other {', '.join(changes)}"
+            raise InputError(f"{folder / RESULT}: {what}; --overwrite replaces it")
     with _parts_of(folder, plan) as parts:
         _fill(parts, images, backbone, preprocessing, device, batch, dtype, workers)
         record = _gather(parts, images, folder, plan, skip_bad)

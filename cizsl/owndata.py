@@ -33,7 +33,8 @@ from cizsl.birdwriters import write_ids, write_labels, write_lines, write_mat
 from cizsl.classnames import class_list, clean, duplicates, in_order
 from cizsl.features import RESULT, Images, extract
 from cizsl.images import find_images
-from cizsl.matfile import damage
+from cizsl.matfile import damage, mat_strings
+from cizsl.npzfiles import Dataset, Split, write_npz
 from cizsl.splits import easy_split, hard_split
 from repro.errors import InputError, InputErrors
 
@@ -71,6 +72,7 @@ def make_features(
     weights: Path | None = None,
     classes: Path | None = None,
     preprocessing: Mapping[str, object] | None = None,
+    layout: str = "published",
     overwrite: bool = False,
     **options,
 ) -> tuple[dict, list[str]]:
@@ -82,7 +84,8 @@ def make_features(
     names = class_list(folder, classes) or _folders(source, folder)
     images = Images(source, *find_images(source, names))
     splits = splits_there(folder, len(names))
-    if not overwrite and not (folder / RESULT).exists():  # features that cannot be ours
+    fresh = not overwrite and not (folder / RESULT).exists()
+    if fresh and layout == "published":  # features that cannot be ours
         files = (split_layout(dataset_of(folder), split) for split in splits)
         paths = [folder / f[f"{part}_features"] for f in files for part in ("train", "test")]
         _refuse(path for path in paths if path.exists())
@@ -91,7 +94,7 @@ def make_features(
     options |= {"device": device, "overwrite": overwrite}
     record = extract(images, folder, network, prepare, **options)
     write_lines(folder / CLASSES, names)
-    make_splits(folder, splits, overwrite)
+    make_splits(folder, splits, overwrite, layout)
     return record, list(splits)
 
 
@@ -110,9 +113,12 @@ def _folders(source: Path, folder: Path) -> list[str]:
     return names
 
 
-def make_splits(folder: Path, splits: Splits, overwrite: bool = False) -> bool:
+def make_splits(
+    folder: Path, splits: Splits, overwrite: bool = False, layout: str = "published"
+) -> bool:
     """Write the class ids of each split and, where features have been extracted, its features,
-    labels and names of images; whether they have.
+    labels and names of images; whether they have. layout: "npz" writes all splits into one file
+    beside the folder instead, see `cizsl.npzfiles`.
 
     Raises `InputErrors`, one line for each file that holds something else, unless `overwrite`.
     """
@@ -128,15 +134,43 @@ def make_splits(folder: Path, splits: Splits, overwrite: bool = False) -> bool:
             rows, labels = _rows(found.labels, classes)
             if not rows.size:
                 raise InputError(f"{folder}: no image of any {part} class of the split {split}")
+            if layout == "npz":
+                continue
             contents[folder / names[f"{part}_labels"]] = labels
             contents[folder / names[f"{part}_features"]] = found.features[rows].astype(np.float32)
             contents[folder / IMAGES.format(part=part, split=split)] = found.names[rows]
     changed = {path: content for path, content in contents.items() if not _holds(path, content)}
     if not overwrite:
         _refuse(path for path in changed if path.exists())
+    if found and layout == "npz" and splits:
+        path = folder.parent / f"{dataset}.npz"
+        if path.exists() and not overwrite:
+            _refuse([path])
+        write_npz(path, _dataset(folder, splits, found))
     for path, content in changed.items():
         _write(path, content)
     return found is not None
+
+
+def _dataset(folder: Path, splits: Splits, found: Extracted) -> Dataset:
+    """Text, features and splits of the folder, in the neutral layout."""
+    names = dataset_layout(dataset_of(folder))
+    text, terms, classes = (folder / name for name in (names["text"], names["terms"], CLASSES))
+    if not text.is_file():
+        raise InputError(f"{text}: missing; the npz layout needs it (`cizsl data text`)")
+    parts = {
+        name: Split(*sides, *(_rows(found.labels, side)[0] for side in sides))
+        for name, sides in splits.items()
+    }
+    return Dataset(
+        read_role("text", text)["text"],
+        found.features,
+        found.labels,
+        parts,
+        class_names=np.array(read_lines(classes)) if classes.is_file() else None,
+        terms=np.array(mat_strings(terms, "TFIDF_Term")) if terms.is_file() else None,
+        image_names=found.names,
+    )
 
 
 def _rows(labels: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

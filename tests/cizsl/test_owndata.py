@@ -11,7 +11,10 @@ from PIL import Image
 from cizsl import data, owndata
 from cizsl.__main__ import main
 from cizsl.birdfiles import read_labels
+from cizsl.birdwriters import write_mat
+from repro.errors import InputError
 from tests.cizsl.test_data import bird_split
+from tests.cizsl.test_npz import same
 
 NAMES = [f"{own}_{family}" for family in ("Gull", "Tern", "Wren") for own in ("Big", "Red", "Old")]
 TINY = ["model.hidden_dim=16", "model.text_embed_dim=8", "optimiser.batch_size=16"]
@@ -162,7 +165,39 @@ def test_features_of_ones_own_beside_published_labels(place, capsys):
     assert len(read_labels(folder / "labels_train.pkl")) == 19
 
 
+def test_npz_from_the_pieces_without_mat_files(place, capsys):
+    """Half-precision features stay so; the rest is what the published layout would have held."""
+    half = IMAGES + " --dtype float16"
+    for command in (TEXT, half, SPLITS + " --layout npz"):
+        assert call(capsys, command)[0] == 0
+    folder, file = place / "data/coast", place / "data/coast.npz"
+    assert not [*folder.glob("pfc_feat*"), *folder.glob("labels*")]
+    with np.load(file) as arrays:
+        assert arrays["features"].dtype == np.float16
+        assert arrays["class_names"].tolist() == NAMES and arrays["terms"].size == 10
+    code, said = call(capsys, SPLITS + " --layout npz")
+    assert code == 2 and "coast.npz: is there already; --overwrite" in said
+    before = file.read_bytes()
+    file.unlink()
+    code, said = call(capsys, half + " --layout npz")  # the images come last
+    assert code == 0 and file.read_bytes() == before
+    assert call(capsys, SPLITS)[0] == 0
+    for split in ("easy", "hard"):
+        same(data.load("data", "coast", split), data.load("data", "coast", split, "npz"))
+    text = folder / "coast_Porter_TFIDF.mat"
+    text.unlink()
+    code, said = call(capsys, SPLITS + " --layout npz --overwrite")
+    assert code == 2 and "coast_Porter_TFIDF.mat: missing; the npz layout needs it" in said
+
+
+def test_a_matrix_too_large_for_a_mat_file(tmp_path):
+    large = np.broadcast_to(np.float32(0), (2**17, 2**13))
+    with pytest.raises(InputError, match=r"4.0 GiB in one variable; a MAT-file holds less"):
+        write_mat(tmp_path / "large.mat", {"pfc_feat": large})
+
+
 MISTAKES = [
+    (SPLITS + " --seed -1", "'-1': expected a whole number from 0"),
     ("data text nowhere --out data/a", "nowhere: no article here"),
     ("data text articles --out data/a,b", "expected letters, digits and _.- in its last part"),
     ("data text articles --out data/coast --min-documents 0", "expected a whole number from 1"),

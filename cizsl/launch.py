@@ -98,7 +98,7 @@ class Training:
             return None
 
     def stop(self) -> None:
-        """Ask it to save and stop; it does within seconds."""
+        """Ask it to save and stop, if it runs; it does within seconds."""
         self.stopping = True
         if self.process.returncode is None:
             os.kill(self.process.pid, signal.SIGTERM)
@@ -161,6 +161,7 @@ def here(
     for place in environments(jobs, runs[0].device if runs else None):
         places.put(place)
     running: dict[str, str] = {}
+    started: list[Training] = []
 
     def show_running() -> None:
         show("; ".join(f"{name} {text}" for name, text in sorted(running.items())))
@@ -172,6 +173,7 @@ def here(
         try:
             training = Training(run, place)
             training.start()
+            started.append(training)
             while (code := training.wait(0.5)) is None:
                 if stop.requested and not training.stopping:
                     training.stop()
@@ -186,7 +188,11 @@ def here(
         return Outcome(run, training.reason(code), bool(code) and training.stopping)
 
     parallel = Parallel(n_jobs=jobs, backend="threading", return_as="generator_unordered")
-    yield from parallel(delayed(one)(run) for run in runs)
+    try:
+        yield from parallel(delayed(one)(run) for run in runs)
+    finally:  # a second Ctrl-C does not wait for them
+        for training in started:
+            training.stop()
 
 
 def environments(jobs: int, device: str | None) -> list[dict[str, str]]:

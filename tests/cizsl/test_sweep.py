@@ -227,6 +227,31 @@ def test_a_killed_run_and_a_stopped_sweep(small, tmp_path):
         assert "go on with --resume" in (folder(seed) / "train.log").read_text()
 
 
+def test_a_second_interruption_leaves_nothing_running(small, tmp_path, monkeypatch):
+    """It may come before the first has been passed on."""
+    processes = []
+
+    def start(self):
+        self.process = subprocess.Popen(["sleep", "60"])
+        processes.append(self.process)
+
+    class Impatient:
+        looks = 0
+
+        @property
+        def requested(self):
+            self.looks += 1
+            if self.looks == 3:  # one look before the start, then one every half second
+                raise KeyboardInterrupt
+            return False
+
+    monkeypatch.setattr(launch.Training, "start", start)
+    runs = sweep.plan([small], [0, 1], root=tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        list(launch.here(runs, Impatient(), lambda text: None, jobs=1))
+    assert [process.wait(5) for process in processes] == [-signal.SIGTERM]
+
+
 def test_places_share_cores_and_take_gpus_in_turn(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)

@@ -26,7 +26,8 @@ def write_mat(path: Path, variables: Mapping[str, np.ndarray], compress: bool = 
     fitting = {
         n: x.astype(np.float32) if x.dtype == np.float16 else x for n, x in variables.items()
     }
-    if size := max((x.nbytes for x in fitting.values() if x.nbytes >= LIMIT), default=0):
+    sizes = [x.nbytes for x in fitting.values() if isinstance(x, np.ndarray)]
+    if (size := max(sizes, default=0)) >= LIMIT:
         large = f"{size / 2**30:.1f} GiB in one variable"
         raise InputError(
             f"{path}: {large}; a MAT-file holds less than 4, the npz layout holds more"

@@ -86,8 +86,8 @@ def _splits_parser(command: argparse.ArgumentParser) -> None:
 
 
 GBU = "attributes instead; SPLITS: features for every att_splits.mat in that folder"
-NEED = "leave out terms in fewer articles than this (default: 1)"
 VOCABULARY = "the columns: a .mat file with TFIDF_Term, or one term a line"
+NEED = "leave out terms in fewer articles than this (default: 1)"
 STOP_WORDS = "words to leave out, one a line, or 'none' (default: scikit-learn's English ones)"
 BACKBONE = "a TorchScript or .pt2 file, package.module:callable, or timm:NAME"
 FAMILIES = "CSV with the columns class, family; or 'last-word' of each class's name"
@@ -163,8 +163,7 @@ def toy(options) -> None:
         made = make_toy(options.folder, options.seed)
     else:
         made = make_gbu_toy(options.folder, options.gbu or None, options.seed)
-    for folder in made:
-        print(f"wrote {folder}")
+    print("\n".join(f"wrote {folder}" for folder in made))
 
 
 def text(options) -> None:
@@ -175,8 +174,8 @@ def text(options) -> None:
         others = {name: getattr(options, name) for name in names}
         others["stop_words"] = read_stop_words(options.stop_words)
         made, terms = make_text(options.source, options.out, **others)
-    used = int(made.any(0).sum())
-    blank = "" if used == len(terms) else f", {len(terms) - used} of them in no article"
+    absent = int((~made.any(0)).sum())
+    blank = f", {absent} of them in no article" if absent else ""
     print(f"wrote {options.out}: {len(made)} classes, {len(terms)} terms{blank}")
 
 
@@ -184,7 +183,7 @@ def images(options) -> None:
     from cizsl.owndata import make_features
     from repro.device import resolve
 
-    replaced = {name: getattr(options, name) for name in PREPROCESSING}
+    replaced = {n: v for n in PREPROCESSING if (v := getattr(options, n)) is not None}
     names = ("weights", "classes", "overwrite", "layout", "batch", "dtype", "workers", "skip_bad")
     with _writing(options.out):
         record, completed = make_features(
@@ -192,7 +191,7 @@ def images(options) -> None:
             options.out,
             options.backbone,
             device=resolve(options.device),
-            preprocessing={name: value for name, value in replaced.items() if value is not None},
+            preprocessing=replaced,
             **{name: getattr(options, name) for name in names},
         )
     skipped = f", {len(record['skipped'])} skipped" if record["skipped"] else ""

@@ -74,7 +74,9 @@ def _verify_dataset(folder: Path, dataset: str) -> Iterator[Finding]:
     if toy.is_file():
         yield Finding("note", str(toy), "toy data: no number on them is a paper's")
     splits, text = ["easy", "hard"] if dataset in LAYOUTS else splits_in(folder, dataset), None
-    if not splits:
+    if (folder.parent / f"{dataset}.npz").is_file():  # it may hold the features instead
+        splits = [split for split in splits if _has_features(folder, dataset, split)]
+    elif not splits:
         yield Finding("error", str(folder), "no split (`cizsl data splits` makes some)")
     for split in splits:
         read = read_split(folder, dataset, split)
@@ -85,6 +87,11 @@ def _verify_dataset(folder: Path, dataset: str) -> Iterator[Finding]:
             if known and read.sha256.get(name, known) != known and not toy.is_file():
                 yield Finding("note", str(folder / name), REBUILT)
     yield from _verify_names(folder, dataset, text, toy.is_file())
+
+
+def _has_features(folder: Path, dataset: str, split: str) -> bool:
+    names = split_layout(dataset, split)
+    return any((folder / names[f"{part}_features"]).is_file() for part in ("train", "test"))
 
 
 def _verify_names(folder: Path, dataset: str, text, toy: bool) -> Iterator[Finding]:

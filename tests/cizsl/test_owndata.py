@@ -175,6 +175,7 @@ def test_npz_from_the_pieces_without_mat_files(place, capsys):
     with np.load(file) as arrays:
         assert arrays["features"].dtype == np.float16
         assert arrays["class_names"].tolist() == NAMES and arrays["terms"].size == 10
+    assert call(capsys, "data verify data") == (0, "data: 0 errors, 0 notes")
     code, said = call(capsys, SPLITS + " --layout npz")
     assert code == 2 and "coast.npz: is there already; --overwrite" in said
     before = file.read_bytes()

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from cizsl.datacommands import add_parsers
+from cizsl.dataparser import add_parsers
 from repro import cli
 from repro import config as configuration
 from repro.cli import default_folder

@@ -5,6 +5,8 @@ validation problem and finds the best iteration, and the creativity weight where
 ``test`` trains that long on all seen classes and evaluates once.
 """
 
+import shutil
+
 import torch
 from safetensors.torch import save as serialise
 
@@ -58,7 +60,7 @@ def train(config: CIZSL, folder: RunFolder, device: torch.device, stop: StopRequ
 
 def tidy(folder: RunFolder) -> None:
     """Of a complete run, keep the last checkpoint only: each has three copies of the weights."""
-    selection = folder.checkpoints / "selection"
-    for each in (selection, *selection.glob("weight_*")):
-        checkpoint.prune(each, keep=0)
+    checkpoint.prune(folder.checkpoints / "selection", keep=0)
+    for candidate in (folder.checkpoints / "selection").glob("weight_*"):
+        shutil.rmtree(candidate)
     checkpoint.prune(folder.checkpoints / "test", keep=1)

@@ -64,6 +64,10 @@ def parser() -> cli.Parser:
     _model(command)
     command.set_defaults(run=actions.evaluate)
 
+    command = commands.add_parser("table", help="evaluated runs, like beside like")
+    command.add_argument("paths", nargs="+", type=Path, metavar="RUN_OR_DIR")
+    command.set_defaults(run=actions.table)
+
     command = commands.add_parser("import", help="a published checkpoint as a run folder")
     command.add_argument(
         "file", type=Path, help="a checkpoint of score_sde_pytorch, or a file of `sde export`"

@@ -79,7 +79,7 @@ def complete(options) -> int:
 
 
 def likelihood(options) -> int:
-    from sde.evaluate import heldout, likelihood
+    from sde.heldout import heldout, likelihood
 
     with _trained(options) as (world, trained):
         found = likelihood(trained, heldout(trained, options.data), world)
@@ -100,6 +100,12 @@ def evaluate(options) -> int:
         print(f"  {name:<19} {distance['value']:10.5f}   training data {distance['floor']:10.5f}")
     print(f"  {results['likelihood']['in_words']}\n{page}")
     return 0
+
+
+def table(options) -> None:
+    from sde.table import find, tables
+
+    print(tables(find(options.paths)), end="")
 
 
 def inspect(options) -> None:

@@ -143,6 +143,11 @@ class Evaluation(Settings):
         0, description="iterations between figures of samples while training; 0: none"
     )
     tensorboard: bool = Field(False, description="records and figures for TensorBoard, too")
+    fid: NonNegativeInt = Field(
+        0, description="samples for FID and inception score, by the extra fid; 0: none"
+    )
+    fid_reference: Literal["train", "heldout"] = Field("train", description="images of the data")
+    fid_weights: str | None = Field(None, description="file of Inception's weights")
     compare: tuple[str, ...] = Field(
         (
             "euler_maruyama",

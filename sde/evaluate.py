@@ -6,8 +6,7 @@ flow, with the standard error over items and over the probes of the divergence.
 """
 
 import json
-import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -17,110 +16,14 @@ from repro.checkpoint import write_atomically
 from repro.distributed import ALONE, World
 from repro.errors import InputError
 from sde import build, metrics
-from sde.data import Split
-from sde.likelihood import LogProb, log_prob
+from sde.fid import fid
+from sde.heldout import NO_FLOW, likelihood
 from sde.sample import choose, draw
 from sde.trained import Trained
 
-ROWS = 16384  # vector-Jacobian products at once
 FLOORS = 5
-NO_FLOW = "a model of discrete levels knows no score between them, so no flow and no likelihood"
-
-
-@dataclass(frozen=True)
-class Likelihood:
-    """The mean log density of held-out items, and what it came from."""
-
-    data: str
-    items: int
-    dims: int
-    nats: float  # mean log density of an item; of a level's density where there are levels
-    bits_per_dim: float  # of levels where the data has levels, else of the density
-    standard_error: float  # bits per dimension, over items
-    probe_error: float | None  # bits per dimension, of the estimator; None where not known
-    probes: int  # of the estimator; 0: exact divergence
-    nfe: int
-    truth_bits_per_dim: float | None = None  # of the same items under the true density, if known
-
-    def in_words(self) -> str:
-        """One line."""
-        probes = "exact divergence" if self.probes == 0 else "one probe of the divergence"
-        if self.probe_error is not None:
-            probes = f"of which {self.probe_error:.4f} from the estimator of the divergence"
-        truth = self.truth_bits_per_dim
-        known = "" if truth is None else f"; the truth has {truth:.4f}"
-        return (
-            f"{self.data}: {self.bits_per_dim:.4f} ± {self.standard_error:.4f} bits per dimension "
-            f"({probes}), {self.nats:.4f} nats an item, {self.items} items{known}"
-        )
-
-
-def heldout(trained: Trained, name: str | None) -> Split:
-    """The held-out items of the named data, by default of the model's own.
-
-    Raises InputError where they are of another shape than the model's.
-    """
-    if name is None:
-        return trained.data.heldout
-    config = trained.config
-    settings = config.data.model_copy(update={"name": name})
-    other = build.dataset(config.model_copy(update={"data": settings}), trained.device)
-    if other.declaration.shape != trained.shape:
-        raise InputError(
-            f"--data {name}: its items have shape {other.declaration.shape}, the model is for "
-            f"{trained.shape}"
-        )
-    return other.heldout
-
-
-def likelihood(trained: Trained, split: Split, world: World = ALONE) -> Likelihood | None:
-    """The likelihood of the first items of ``split``, as many as the configuration says.
-
-    Batches are dealt out to the ranks; the leader gets the result, the others None. Raises
-    InputError where the model is one of discrete levels, the solver stalls or the score is not
-    finite.
-    """
-    if trained.config.loss.levels is not None:
-        raise InputError(NO_FLOW)
-    settings, levels = trained.config.evaluation, split.declaration.levels
-    generator = trained.stream(build.LIKELIHOOD)
-    x = split.first(settings.likelihoods).points(generator)
-    dims = x[0].numel()
-    how = dict(exact=True) if settings.probes == 0 else dict(probes=settings.probes)
-    how |= dict(rtol=settings.rtol, atol=settings.atol, method=settings.method)
-    batches = x.split(min(settings.batch_size, max(1, ROWS // (settings.probes or dims))))
-
-    def batch(number: int) -> LogProb:
-        stream = trained.stream(build.LIKELIHOOD, number) if number else generator
-        found = log_prob(trained.sde, trained.score_fn, batches[number], generator=stream, **how)
-        error = found.standard_error
-        error = None if error is None else error.cpu()
-        return replace(found, log_prob=found.log_prob.cpu(), z=None, standard_error=error)
-
-    parts = world.spread(batch, range(len(batches)), "likelihood")
-    if parts is None:
-        return None
-    nats = torch.cat([part.log_prob for part in parts]).double()
-    bit, offset = 1 / (math.log(2) * dims), levels.offset_bits if levels else 0.0
-    probe_error = None
-    if parts[0].standard_error is not None:
-        errors = torch.cat([part.standard_error for part in parts]).double()
-        probe_error = bit * (errors**2).sum().sqrt().item() / len(x)
-    truth = None
-    if trained.data.log_density is not None and split is trained.data.heldout:
-        truth = -bit * trained.data.log_density(x).mean().item()
-    return Likelihood(
-        data=split.declaration.name,
-        items=len(x),
-        dims=dims,
-        nats=nats.mean().item(),
-        bits_per_dim=offset - bit * nats.mean().item(),
-        standard_error=bit * nats.std().item() / math.sqrt(len(x)) if len(x) > 1 else math.nan,
-        probe_error=probe_error,
-        probes=settings.probes,
-        nfe=max(part.nfe for part in parts),
-        truth_bits_per_dim=truth,
-    )
+NONE = {"in_words": f"none: {NO_FLOW}"}
+FID_PART = 1_000_000  # its stream of noise, far from those of the comparison
 
 
 def distances(real: Tensor, fake: Tensor, generator: torch.Generator) -> dict[str, dict]:
@@ -203,23 +106,39 @@ def evaluate(trained: Trained, out: Path, world: World = ALONE) -> tuple[Path, d
     discrete = trained.config.loss.levels is not None
     own = None if discrete else likelihood(trained, trained.data.heldout, world)
     compared = compare(trained, count, world)
+    many = None
+    if settings.fid:
+        how = dict(part=FID_PART, progress=True, world=world)
+        many = draw(trained, sampling.sampler, sampling.steps, settings.fid, **how)
     if not world.leader:
         return None
-    flow = {"in_words": f"none: {NO_FLOW}"}
-    if own is not None:
-        flow = {**asdict(own), "in_words": own.in_words()}
     results = {
         "iterations": trained.step,
+        "data": trained.data.declaration.name,
+        "data_sha256": trained.data.checksums,
+        "weights": _kind_of_weights(trained),
         "sampler": sampling.sampler,
         "nfe": drawn.nfe,
+        "final_denoising": True,
         "distances": measure(trained, drawn.x),
         "samplers": compared,
-        "likelihood": flow,
+        "likelihood": {**asdict(own), "in_words": own.in_words()} if own else NONE,
     }
+    if many is not None:
+        reference = getattr(trained.data, settings.fid_reference)
+        found = fid(many.x, reference, device=trained.device, weights=settings.fid_weights)
+        results["fid"] = {**found, "reference": settings.fid_reference, "nfe": many.nfe}
     try:
         return _write(trained, out, drawn.x.cpu(), results), results
     except OSError as error:
         raise InputError(f"{out}: cannot be written: {error.strerror}") from None
+
+
+def _kind_of_weights(trained: Trained) -> str:
+    """What was sampled: the average of training, or what an imported file gave."""
+    file = trained.folder / "results.json"
+    summary = json.loads(file.read_text()) if file.exists() else {}
+    return summary.get("imported", {}).get("weights", "ema")
 
 
 def _write(trained: Trained, out: Path, x: Tensor, results: dict) -> Path:

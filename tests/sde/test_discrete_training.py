@@ -7,7 +7,8 @@ from repro.errors import InputError
 from sde import build
 from sde.data import RING
 from sde.discrete import DDPMTable, SMLDTable
-from sde.evaluate import evaluate, likelihood
+from sde.evaluate import evaluate
+from sde.heldout import likelihood
 from sde.processes import VESDE, VPSDE
 from sde.sample import draw
 from sde.trained import load

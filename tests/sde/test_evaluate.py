@@ -11,7 +11,8 @@ import torch
 from repro.errors import InputError
 from sde import build, figures
 from sde.data import RING
-from sde.evaluate import distances, evaluate, heldout, likelihood
+from sde.evaluate import distances, evaluate
+from sde.heldout import heldout, likelihood
 from sde.processes import VPSDE
 from sde.sample import Choice, choose, draw
 from sde.samplers import SOLVERS
@@ -29,7 +30,7 @@ def exact() -> Trained:
     )
     sde, network = VPSDE(), torch.nn.Identity()
     data = build.dataset(config, CPU)
-    return Trained(config, sde, network, RING.score_fn(sde), data, 0, [], CPU, None)
+    return Trained(config, sde, network, RING.score_fn(sde), data, 0, [], CPU, Path("none"))
 
 
 def test_likelihood_of_the_exact_score_is_the_truth(exact):

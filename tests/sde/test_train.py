@@ -18,7 +18,7 @@ from repro.interrupt import Interrupted
 from repro.run import RunFolder
 from sde import build, losses
 from sde.data import RING
-from sde.evaluate import likelihood
+from sde.heldout import likelihood
 from sde.metrics import energy_distance
 from sde.sample import draw
 from sde.train import DIVERGED, Training

@@ -100,7 +100,7 @@ class Training:
     def stop(self) -> None:
         """Ask it to save and stop, if it runs; it does within seconds."""
         self.stopping = True
-        if self.process.returncode is None:
+        if self.process is not None and self.process.returncode is None:
             os.kill(self.process.pid, signal.SIGTERM)
 
     def __call__(self) -> int:
@@ -121,8 +121,9 @@ class Training:
         from submitit.helpers import DelayedSubmission
 
         self.stop()
-        with contextlib.suppress(ChildProcessError):  # it has ended, and been waited for
-            os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
+        if self.process is not None:
+            with contextlib.suppress(ChildProcessError):  # it has ended, and been waited for
+                os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
         return DelayedSubmission(Training(self.run, self.environment))
 
     def reason(self, code: int) -> str:

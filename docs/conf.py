@@ -1,0 +1,70 @@
+"""The site: `python -m sphinx -W -b html docs docs/_build`, or `bash scripts/docs.sh`."""
+
+import re
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+project = "cizsl and sde"
+copyright = "the authors; MIT licence"
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary"]
+exclude_patterns = ["_build"]
+templates_path = ["_templates"]
+
+html_theme = "furo"
+html_title = "cizsl and sde"
+html_show_sphinx = False
+pygments_style, pygments_dark_style = "friendly", "github-dark"
+
+myst_heading_anchors = 4
+highlight_language = "text"  # equations and commands; what is Python says so
+
+autodoc_default_options = {"members": True, "member-order": "bysource"}
+autodoc_inherit_docstrings = False
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+maximum_signature_line_length = 100
+add_module_names = False
+
+
+def as_restructured_text(app, what, name, obj, options, lines: list[str]) -> None:
+    """Docstrings are plain text: prose as paragraphs, what is indented exactly as it stands."""
+    text, verbatim = [], False
+    for line in lines:
+        indented = line.startswith("   ")
+        if indented and not verbatim:
+            text += ["", "::", ""]
+        elif verbatim and line.strip() and not indented:
+            text += [""]
+        verbatim = indented or (verbatim and not line.strip())
+        text.append(line if verbatim else _prose(line))
+    lines[:] = [*text, ""]
+
+
+def _prose(line: str) -> str:
+    """A line whose code is code and whose other characters mean nothing."""
+    pieces = re.split(r"(:\w+:`[^`]*`|`+[^`]*`+)", line)
+    for i, piece in enumerate(pieces):
+        pieces[i] = f"``{piece.split('`', 1)[1].strip('`')}``" if i % 2 else _escaped(piece)
+    return "".join(pieces)
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([\\*`|_])", r"\\\1", text)
+
+
+def as_links_within(app, docname: str, source: list[str]) -> None:
+    """Links to what GitHub shows as files lead to the pages that show them here."""
+    up = "../" * docname.count("/")
+    page = source[0].replace("](../data/README.md", f"]({up}published_files.md")
+    source[0] = re.sub(
+        r"\]\((?:\.\./)+((?:cizsl|sde|repro)/[\w/]+)\.py\)",
+        lambda found: f"]({up}api/generated/{found[1].replace('/', '.')}.rst)",
+        page,
+    )
+
+
+def setup(app) -> None:
+    app.connect("autodoc-process-docstring", as_restructured_text)
+    app.connect("source-read", as_links_within)

@@ -324,3 +324,25 @@ def test_deep_is_twice_the_blocks_and_fewer_iterations(file):
     assert deep["optimiser"].pop("iterations") == 950000
     assert plain["optimiser"].pop("iterations") == 1300000
     assert plain == deep
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_on_the_gpu(form):
+    """As on the CPU: in float32 (convolutions in TensorFloat-32), bfloat16, and compiled."""
+    torch._dynamo.reset()
+    network = make(form, (3, 32, 32))
+    x, condition = inputs((3, 32, 32))
+    with torch.no_grad():
+        expected = network(x, condition)
+        network, x, condition = network.cuda(), x.cuda(), condition.cuda()
+        plain = network(x, condition).cpu()
+        with torch.autocast("cuda", torch.bfloat16):
+            rough = network(x, condition).cpu()
+        network = network.to(memory_format=torch.channels_last)
+        compiled = torch.compile(network)(
+            x.contiguous(memory_format=torch.channels_last), condition
+        ).cpu()
+    size = expected.abs().amax((1, 2, 3), keepdim=True)
+    for output, tolerance in ((plain, 2e-2), (compiled, 2e-2), (rough, 0.15)):
+        assert ((output - expected).abs() / size).max() < tolerance

@@ -56,7 +56,7 @@ class Training:
         self.data = build.dataset(config, device)
         self.sde, self.progress = build.process(config), Progress()
         self.network = build.network(config, self.data.declaration.shape, device)
-        self.average = build.average(config, self.network)
+        self.average = build.average(config, self.network).eval()
         build.fast(config, self.network)
         self.optimiser = build.optimiser(config, self.network)
         self.generator = build.stream(config, device, build.TRAINING)
@@ -78,6 +78,7 @@ class Training:
                 progress.seconds = before + time.monotonic() - started
                 if self.world.any(stop.requested):
                     self._save()
+                    self.world.wait()  # torchrun stops all where one has ended
                     raise Interrupted(f"go on with --resume ({self.folder.path})")
 
                 self.optimiser.zero_grad()
@@ -110,13 +111,18 @@ class Training:
 
     @torch.no_grad()
     def heldout_loss(self, network: nn.Module) -> float:
-        """The loss on held-out items, with the same times, noise and dequantisation each time."""
+        """The loss on held-out items, with the same times, noise and dequantisation each time, and
+        without dropout, whose random numbers are those of training."""
+        trains = network.training
+        network.eval()
         generator = build.stream(self.config, self.device, build.EVALUATION)
         x0 = self.data.heldout.draw(HELD_OUT_DRAWS, generator)
         u = (torch.arange(len(x0), device=self.device) + 0.5) / len(x0)
         z = torch.randn(x0.shape, generator=generator, device=self.device)
         parts = zip(*(x.split(HELD_OUT_AT_ONCE) for x in (x0, u, z)), strict=True)
-        return sum(self.loss(network, *part).per_sample.sum().item() for part in parts) / len(x0)
+        total = sum(self.loss(network, *part).per_sample.sum().item() for part in parts)
+        network.train(trains)
+        return total / len(x0)
 
     def _batch(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Items, uniform numbers and noise of this rank's share of a batch, part by part."""

@@ -15,7 +15,7 @@ import torch
 
 from cizsl import build, results
 from cizsl.baselines import BASELINES, ESZSL, Ridge
-from cizsl.config import CIZSL, Baseline
+from cizsl.config import CIZSL, Baseline, Choice
 from cizsl.evaluate import Evaluation, assess
 from cizsl.protocols import Problem
 from repro import cli
@@ -25,7 +25,7 @@ from repro.errors import InputError
 from repro.run import RunFolder, environment
 
 TITLES = {"ridge": "ridge regression", "eszsl": "ESZSL"}
-NAMED_BY = ("data.", *(f"evaluation.{key}=" for key in ("validation", "heldout", "select_by")))
+NAMED_BY = ("data.", *(f"evaluation.{key}=" for key in Choice.model_fields if key != "protocol"))
 
 
 def command(options) -> int:

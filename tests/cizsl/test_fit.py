@@ -12,6 +12,7 @@ from cizsl.__main__ import main
 from cizsl.baselines import BASELINES
 from cizsl.config import CIZSL
 from cizsl.measure import evaluate_again
+from cizsl.protocols import _for_the_end
 from repro.config import validate
 from repro.errors import InputError
 
@@ -64,8 +65,12 @@ def test_the_test_classes_take_no_part_in_the_choice(config, folders, tmp_path, 
     """With the features of the test classes shuffled among themselves, and those of the held-out
     images too, penalties and validation scores stay bit by bit."""
     real = build.data(config)
-    mixed = np.random.default_rng(0).permutation(real.test_features.ravel())
-    scrambled = {**vars(real), "test_features": mixed.reshape(real.test_features.shape)}
+    settings, rng = config.evaluation, np.random.default_rng(0)
+    held = _for_the_end(real, settings.heldout_share, settings.validation_seed)[1].rows
+    assert len(held) > 0.05 * len(real.train_labels)
+    test, train = rng.permuted(real.test_features), real.train_features.copy()
+    train[held] = rng.permuted(train[held])
+    scrambled = {**vars(real), "test_features": test, "train_features": train}
     monkeypatch.setattr(build, "data", lambda config: type(real)(**scrambled))
     others = fit.fit_all(config, "toy.yaml", [], tmp_path / "scrambled", CPU)
     for before, after in zip(folders, others, strict=True):
@@ -110,6 +115,17 @@ def test_other_data_settings_are_another_folder(config, tmp_path, toy):
     folders = fit.fit_all(other, "toy.yaml", overrides, tmp_path, CPU)
     assert folders[0].path.name == "toy_ridge[data.normalisation=l2]"
     assert folders[0].settings.data.normalisation == "l2"
+
+
+@pytest.mark.parametrize("override", ["validation_seed=3", "heldout_share=0.2", "select_by=top1"])
+def test_another_choice_is_another_folder(config, tmp_path, toy, override):
+    key, value = override.split("=")
+    other = {"data": {"root": str(toy)}, "evaluation": {key: value}}
+    fit.fit_all(config, "toy.yaml", ["evaluation.protocol=strict"], tmp_path, CPU)
+    folders = fit.fit_all(
+        validate(other, CIZSL, "test"), "toy.yaml", [f"evaluation.{override}"], tmp_path, CPU
+    )
+    assert folders[0].path.name == f"toy_ridge[evaluation.{override}]"
 
 
 def test_an_experiment_of_the_reference_protocol_has_strict_baselines(toy):

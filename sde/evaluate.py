@@ -16,7 +16,7 @@ from repro.checkpoint import write_atomically
 from repro.distributed import ALONE, World
 from repro.errors import InputError
 from sde import build, metrics
-from sde.fid import fid
+from sde.fid import fid, require
 from sde.heldout import NO_FLOW, likelihood
 from sde.sample import choose, draw
 from sde.trained import Trained
@@ -101,6 +101,10 @@ def evaluate(trained: Trained, out: Path, world: World = ALONE) -> tuple[Path, d
     settings, sampling = trained.config.evaluation, trained.config.sampling
     for name in settings.compare:
         choose(name)  # before the work, not after
+    reference = getattr(trained.data, settings.fid_reference)
+    if settings.fid:
+        require(reference, settings.fid_weights)
+    _summary(out), _summary(trained.folder)
     count = min(settings.samples, len(trained.data.train))
     drawn = draw(trained, sampling.sampler, sampling.steps, count, progress=True, world=world)
     discrete = trained.config.loss.levels is not None
@@ -125,7 +129,6 @@ def evaluate(trained: Trained, out: Path, world: World = ALONE) -> tuple[Path, d
         "likelihood": {**asdict(own), "in_words": own.in_words()} if own else NONE,
     }
     if many is not None:
-        reference = getattr(trained.data, settings.fid_reference)
         found = fid(many.x, reference, device=trained.device, weights=settings.fid_weights)
         results["fid"] = {**found, "reference": settings.fid_reference, "nfe": many.nfe}
     try:
@@ -136,9 +139,19 @@ def evaluate(trained: Trained, out: Path, world: World = ALONE) -> tuple[Path, d
 
 def _kind_of_weights(trained: Trained) -> str:
     """What was sampled: the average of training, or what an imported file gave."""
-    file = trained.folder / "results.json"
-    summary = json.loads(file.read_text()) if file.exists() else {}
-    return summary.get("imported", {}).get("weights", "ema")
+    return _summary(trained.folder).get("imported", {}).get("weights", "ema")
+
+
+def _summary(folder: Path) -> dict:
+    """What results.json says already. Raises InputError where that cannot be read."""
+    file = folder / "results.json"
+    try:
+        summary = json.loads(file.read_text()) if file.exists() else {}
+    except (OSError, ValueError):
+        summary = None
+    if not isinstance(summary, dict):
+        raise InputError(f"{file}: not a whole results.json")
+    return summary
 
 
 def _write(trained: Trained, out: Path, x: Tensor, results: dict) -> Path:
@@ -149,10 +162,8 @@ def _write(trained: Trained, out: Path, x: Tensor, results: dict) -> Path:
     figures.save(shown, out / "samples.png")
     compared = figures.comparison(**results["samplers"])
     figures.save(compared, out / "samplers.png")
-    file = out / "results.json"
-    summary = json.loads(file.read_text()) if file.exists() else {}
-    summary = json.dumps({**summary, "evaluation": results}, indent=2) + "\n"
-    write_atomically(file, lambda target: target.write(summary), mode="w")
+    summary = json.dumps({**_summary(out), "evaluation": results}, indent=2) + "\n"
+    write_atomically(out / "results.json", lambda target: target.write(summary), mode="w")
     content = page(trained, x, results)
     write_atomically(out / "page.html", lambda target: target.write(content.encode()))
     return out / "page.html"

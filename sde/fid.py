@@ -8,6 +8,7 @@ them (bytes, three channels) and the protocol that makes a number comparable: ho
 against which images, by which sampler, with which weights.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -36,15 +37,35 @@ class Bytes(Dataset):
         return self.images[index].expand(3, -1, -1)
 
 
-def to_bytes(x: Tensor, levels: DataRange) -> Tensor:
-    """Samples x (N, C, H, W) on the declared range as the nearest of 256 levels, uint8."""
+def to_levels(x: Tensor, split: Split) -> Tensor:
+    """Samples x (N, C, H, W) as levels: of a model of ``split``'s dequantised items the level whose
+    cell holds x, of one of levels in their places the nearest."""
+    levels = split.declaration.levels
+    if split.dequantise:
+        return levels.quantise(x)
     share = (x.clamp(levels.low, levels.high) - levels.low) / (levels.high - levels.low)
-    return (255 * share).round().to(torch.uint8)
+    return ((levels.levels - 1) * share).round()
 
 
 def level_bytes(values: Tensor, levels: DataRange) -> Tensor:
     """Levels (N, C, H, W), whole numbers, spread over 0 to 255, uint8."""
     return (values.float() * (255 / (levels.levels - 1))).round().to(torch.uint8)
+
+
+def require(real: Split, weights: Path | None = None) -> Callable:
+    """torch-fidelity's function. Raises InputError where it is not installed, ``weights`` are no
+    file, or ``real`` are not images: to be asked before samples are drawn."""
+    if real.declaration.levels is None:
+        raise InputError(f"{real.declaration.name}: FID is of images, which have levels")
+    if weights is not None and not Path(weights).is_file():
+        raise InputError(f"evaluation.fid_weights: {weights}: no such file")
+    try:
+        from torch_fidelity import calculate_metrics
+    except ImportError as error:
+        raise InputError(
+            f"evaluation.fid needs torch-fidelity ({error}); pip install '.[fid]'"
+        ) from None
+    return calculate_metrics
 
 
 def fid(
@@ -53,24 +74,14 @@ def fid(
     """FID and inception score of samples ``fake`` (N, C, H, W) against the images of ``real``.
 
     ``weights``: a file of the feature extractor's, where it cannot be downloaded. Raises InputError
-    where torch-fidelity is not installed or fails, or the data are not images.
+    as ``require`` does, and where torch-fidelity fails.
     """
-    levels = real.declaration.levels
-    if levels is None:
-        raise InputError(f"{real.declaration.name}: FID is of images, which have levels")
-    try:
-        from torch_fidelity import calculate_metrics
-    except ImportError as error:
-        raise InputError(
-            f"evaluation.fid needs torch-fidelity ({error}); pip install '.[fid]'"
-        ) from None
+    calculate_metrics, levels = require(real, weights), real.declaration.levels
     how = dict(fid=True, isc=True, cuda=device.type == "cuda", verbose=False)
     how |= dict(feature_extractor=EXTRACTOR)
     if weights is not None:
-        if not Path(weights).is_file():
-            raise InputError(f"evaluation.fid_weights: {weights}: no such file")
         how["feature_extractor_weights_path"] = str(weights)
-    pair = dict(input1=Bytes(to_bytes(fake.cpu(), levels)))
+    pair = dict(input1=Bytes(level_bytes(to_levels(fake.cpu(), real), levels)))
     pair |= dict(input2=Bytes(level_bytes(real.values.cpu(), levels)))
     try:
         found = calculate_metrics(**pair, **how)

@@ -11,7 +11,7 @@ import torch
 from repro.errors import InputError
 from sde.__main__ import main
 from sde.evaluate import evaluate
-from sde.fid import fid, level_bytes, to_bytes
+from sde.fid import fid, level_bytes, to_levels
 from sde.items import Declaration, Split
 from sde.likelihood import DataRange
 from sde.table import find, tables
@@ -51,13 +51,24 @@ def grey(count, levels, seed=0):
 
 def test_images_become_bytes():
     levels = DataRange(-1, 1, 17)
-    x = torch.tensor([-3.0, -1.0, -0.5, 0.0, 0.999, 2.0]).reshape(1, 1, 2, 3)
-    assert to_bytes(x, levels).flatten().tolist() == [0, 0, 64, 128, 255, 255]
     values = torch.arange(17, dtype=torch.uint8).reshape(1, 1, 1, 17)
     found = level_bytes(values, levels).flatten()
     assert found[0] == 0 and found[8] == 128 and found[16] == 255 and found.dtype == torch.uint8
     wide = torch.arange(256).reshape(1, 1, 16, 16)
     assert torch.equal(level_bytes(wide, DataRange(0, 1, 256)).long(), wide)
+
+
+@pytest.mark.parametrize("dequantise", [True, False])
+@pytest.mark.parametrize("count", [17, 256])
+def test_levels_as_they_are_drawn_for_training_come_back(count, dequantise):
+    """So data compared with themselves have FID 0; beyond the range are the end levels."""
+    declaration = Declaration("grey", (1, 1, count), DataRange(-1, 1, count))
+    values = torch.arange(count).reshape(1, 1, 1, count)
+    split = Split(declaration, values, dequantise=dequantise)
+    for seed in range(20):
+        assert torch.equal(to_levels(split.draw(1, generator(seed)), split).long(), values)
+    ends = to_levels(torch.tensor([-3.0, 3.0]), split)
+    assert ends.tolist() == [0, count - 1]
 
 
 def test_the_library_gets_three_channels_of_bytes_and_the_right_pair(fidelity):
@@ -68,8 +79,10 @@ def test_the_library_gets_three_channels_of_bytes_and_the_right_pair(fidelity):
     assert len(first) == 30 and len(second) == 40 and how["fid"] and how["isc"] and not how["cuda"]
     assert first[0].shape == (3, 4, 4) and first[0].dtype == torch.uint8
     assert torch.equal(second[5][2], level_bytes(real.values, levels)[5, 0])
-    mean = [to_bytes(fake, levels).double().mean((1, 2, 3)), level_bytes(real.values, levels)]
-    mean[1] = mean[1].double().mean((1, 2, 3))
+    mean = [
+        level_bytes(images, levels).double().mean((1, 2, 3))
+        for images in (to_levels(fake, real), real.values)
+    ]
     expected = (mean[0].mean() - mean[1].mean()) ** 2 + (mean[0].std() - mean[1].std()) ** 2
     assert found["value"] == pytest.approx(expected.item(), rel=1e-9)
     assert found["samples"] == 30 and found["reference_images"] == 40
@@ -118,5 +131,13 @@ def test_bad_requests(monkeypatch, tmp_path, plane_run, capsys):
         fid(fake, grey(4, levels), device=CPU, weights=tmp_path / "none.pth")
     with pytest.raises(InputError, match="which have levels"):
         fid(fake, load(plane_run, CPU).data.train, device=CPU)
+    asked = ["evaluate", str(plane_run), "--out", str(tmp_path / "out"), "evaluation.fid=10"]
+    monkeypatch.setattr("sde.evaluate.draw", None)  # not called: refused before any sample is drawn
+    assert main(asked) == 2
+    assert "which have levels" in capsys.readouterr().err and not (tmp_path / "out").exists()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "results.json").write_text("[1, 2]")
+    assert main(asked[:-1]) == 2
+    assert "not a whole results.json" in capsys.readouterr().err
     assert main(["table", str(plane_run)]) == 2
     assert "no evaluated run" in capsys.readouterr().err

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from repro.errors import InputError
 from repro.random import generator, seed_everything
 from sde import data as datasets
 from sde import losses
-from sde.config import NOT_OF_DDPM, UNETS, Model, ScoreModel
+from sde.config import NOT_OF_DDPM, UNETS, ScoreModel
 from sde.data import Dataset
 from sde.discrete import DDPMTable, SMLDTable
 from sde.networks import DDPM, MLP, EnergyNetwork, NCSNpp, SmallConv
@@ -58,11 +59,12 @@ def process(config: ScoreModel) -> SDE:
 
 
 def network(config: ScoreModel, shape: tuple[int, ...], device: torch.device) -> nn.Module:
-    """The network for items of this shape, with seeded weights."""
+    """The network for items of this shape, with seeded weights. Raises InputError for sizes that do
+    not fit, and for a condition that a level does not have."""
     seed_everything(config.seed)
     model = config.model
     if model.network in UNETS:
-        how = dict(_unet(model), centred=config.data.centred)
+        how = dict(_unet(config), centred=config.data.centred)
     else:
         how = dict(hidden_dim=model.hidden_dim, depth=model.depth)
     if model.network == "mlp":
@@ -73,10 +75,18 @@ def network(config: ScoreModel, shape: tuple[int, ...], device: torch.device) ->
     return net.to(device)
 
 
-def _unet(model: Model) -> dict:
+def _unet(config: ScoreModel) -> dict:
     """The arguments of a U-Net."""
+    model = config.model
     how = model.unet.model_dump(exclude=set(NOT_OF_DDPM) if model.network == "ddpm" else None)
     log, scale = EMBEDDED[model.conditioning][model.unet.embedding]
+    # level 0 is at time 0, where vp has no noise
+    zero = config.process.name == "vp" or model.conditioning in ("time", "time_999")
+    if config.loss.levels is not None and log and zero and model.unet.conditional:
+        raise InputError(
+            f"loss.levels: level 0 has {model.conditioning} 0, and the U-Net takes its logarithm; "
+            "set model.conditioning=time_999 and model.unet.embedding=positional"
+        )
     return {**how, "log_condition": log, "condition_scale": scale}
 
 

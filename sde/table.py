@@ -22,9 +22,9 @@ def find(paths: list[Path]) -> dict[Path, dict]:
         for file in files or sorted(path.rglob("results.json")):
             try:
                 results = json.loads(file.read_text())
-            except (OSError, json.JSONDecodeError):
+            except (OSError, ValueError):
                 raise InputError(f"{file}: not a whole results.json") from None
-            if "evaluation" in results and "process" in results:
+            if isinstance(results, dict) and {"evaluation", "process", "network"} <= results.keys():
                 here[file.parent] = results
         if not here:
             raise InputError(f"{path}: no evaluated run of sde in it; run sde evaluate first")
@@ -33,11 +33,19 @@ def find(paths: list[Path]) -> dict[Path, dict]:
 
 
 def tables(runs: dict[Path, dict]) -> str:
-    """One Markdown table for each kind of number and protocol."""
+    """One Markdown table for each kind of number and protocol. Raises InputError for results that
+    are not as ``sde evaluate`` writes them."""
     groups: dict[tuple, list] = {}
     for folder, results in runs.items():
-        for title, header, cells in _numbers(results["evaluation"]):
-            line = [str(folder), results["process"], results["network"], *cells]
+        try:
+            numbers = list(_numbers(results["evaluation"]))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise InputError(
+                f"{folder / 'results.json'}: not results of this version ({reason}); evaluate again"
+            ) from None
+        for title, header, cells in numbers:
+            line = [str(folder), str(results["process"]), str(results["network"]), *cells]
             groups.setdefault((title, tuple(header)), []).append(line)
     parts = []
     for (title, header), lines in sorted(groups.items()):

@@ -1,5 +1,7 @@
 """Models of discrete levels, SMLD and DDPM, through the configuration."""
 
+from itertools import product
+
 import pytest
 import torch
 
@@ -117,3 +119,32 @@ BAD = {
 def test_what_has_no_table_is_refused(message):
     with pytest.raises(InputError, match=message):
         tiny_config(**BAD[message])
+
+
+def test_a_unet_takes_no_logarithm_of_zero():
+    """Refused where a level's condition is 0 and its logarithm is embedded, and only there."""
+    refused = set()
+    x0, z = torch.zeros(2, 1, 8, 8), torch.ones(2, 1, 8, 8)
+    for process, condition, embedding in product(
+        ("ve", "vp"), ("time", "time_999", "std"), ("positional", "fourier")
+    ):
+        unet = {"channels": 4, "multipliers": [1], "attention": [], "embedding": embedding}
+        model = {"network": "ncsnpp", "conditioning": condition, "prediction": "noise"}
+        config = tiny_config(
+            data={"name": "digits"},
+            process={"name": process},
+            loss={"levels": LEVELS},
+            model={**model, "unet": unet},
+        )
+        try:
+            network = build.network(config, (1, 8, 8), CPU)
+        except InputError as error:
+            assert "loss.levels: level 0 has" in str(error)
+            refused.add((process, condition, embedding))
+            continue
+        ends = torch.tensor([0.0, 0.9999])
+        assert build.loss(config, build.process(config))(network, x0, ends, z).loss.isfinite()
+    assert refused == {
+        *product(("ve", "vp"), ("time", "time_999"), ("fourier",)),
+        *product(("vp",), ("std",), ("positional", "fourier")),
+    }

@@ -141,3 +141,15 @@ def test_bad_requests(monkeypatch, tmp_path, plane_run, capsys):
     assert "not a whole results.json" in capsys.readouterr().err
     assert main(["table", str(plane_run)]) == 2
     assert "no evaluated run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "evaluation", [{}, 5, {"data": "x", "data_sha256": 7}, {"data": "x", "data_sha256": {}}]
+)
+def test_strange_results_are_one_line(tmp_path, capsys, evaluation):
+    file = tmp_path / "results.json"
+    run = {"evaluation": evaluation, "process": "vp", "network": "mlp"}
+    for content in (json.dumps(run).encode(), b"5", b"null", b"\xff"):
+        file.write_bytes(content)
+        assert main(["table", str(tmp_path)]) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1

@@ -83,8 +83,9 @@ def training(records: list[dict]) -> Figure:
         values = [record[name] for record in records]
         axes.plot(at, values, "o-", ms=3, lw=1.4, color=colour, label=label)
     axes.set(xlabel="iterations", ylabel="loss", xlim=(0, max(at, default=1)))
-    axes.set_yscale("log")
-    _plain_numbers(axes.yaxis)
+    if records:  # none of a run shorter than evaluation.every
+        axes.set_yscale("log")
+        _plain_numbers(axes.yaxis)
     axes.legend(frameon=False, fontsize=9)
     _tidy(axes)
     return figure

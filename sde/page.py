@@ -36,7 +36,8 @@ def page(trained: Trained, x: Tensor, results: dict) -> str:
     """The whole document, from samples x (N, *event) on the CPU and what was measured."""
     config = trained.config
     name = trained.data.declaration.name.replace("_", " ")
-    title = f"Score model of {name}, {PROCESSES[config.process.name]} SDE"
+    process = config.process.name
+    title = f"Score model of {name}, {PROCESSES.get(process, process)} SDE"
     found = results["distances"]["energy_distance"]
     lead = (
         f"{results['iterations']} iterations. {found['num_fake']} samples at {results['nfe']} "

@@ -33,7 +33,7 @@ class Choice:
     def evaluations_per_step(self, corrector_steps: int) -> int:
         """Evaluations of the score in one step; 0 for the flow, which has no fixed steps."""
         if self.solver:
-            return 2 if self.solver == "heun" else 1
+            return SOLVERS[self.solver].evaluations
         if self.predictor is None:
             return 0
         return (self.predictor != "none") + corrector_steps * (self.corrector != "none")

@@ -53,6 +53,7 @@ class Predictor(ABC):
 
     name: str
     stochastic = True  # whether step wants noise
+    evaluations = 1  # of the score in a step
 
     def __init__(self, sde: SDE, score_fn: ScoreFn, *, probability_flow: bool = False):
         """``probability_flow`` makes the step one of the ODE; raises InputError if it has none."""

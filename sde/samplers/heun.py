@@ -15,6 +15,7 @@ class Heun(Predictor):
 
     name = "heun"
     stochastic = False
+    evaluations = 2
 
     def step(self, x, interval, z):
         noise = predicted_noise(self.score_fn, x, interval.t, interval.std_t)

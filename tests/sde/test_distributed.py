@@ -14,7 +14,11 @@ import torch
 from repro import checkpoint, config
 from repro.distributed import ALONE, World
 from repro.errors import InputError
-from tests.sde.conftest import run, tiny_config
+from repro.interrupt import Interrupted
+from repro.run import RunFolder
+from sde.__main__ import main
+from sde.train import Training
+from tests.sde.conftest import CPU, StopAfter, run, tiny_config
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -68,8 +72,9 @@ def test_two_processes_and_parts_train_like_one(tmp_path):
 
 
 def test_a_lost_rank_ends_the_run_and_another_number_goes_on(tmp_path):
-    settings = tiny_config(optimiser={"iterations": 400}, evaluation={"every": 50})
-    run(settings, tmp_path / "whole")
+    how = dict(optimiser={"iterations": 400}, evaluation={"every": 50})
+    settings = tiny_config(**how)
+    run(tiny_config(**how, compute={"checkpoint_seconds": 1000}), tmp_path / "whole")
     out = tmp_path / "pieces"
     process = launch("train", written(settings, tmp_path / "c.yaml"), "--out", out)
     try:
@@ -89,15 +94,23 @@ def test_evaluation_does_not_depend_on_the_number_of_processes(digits_run, tmp_p
     """Samples, likelihood and comparison in batches of 16: the same digits, to the last."""
     how = ["sampling.batch_size=16", "evaluation.batch_size=8", "--out"]
     on_two("evaluate", digits_run, *how, tmp_path / "two")
-    subprocess.run(
-        [sys.executable, "-m", "sde", "evaluate", str(digits_run), *how, str(tmp_path / "one")],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        check=True,
-        capture_output=True,
-    )
+    assert main(["evaluate", str(digits_run), *how, str(tmp_path / "one"), "--device", "cpu"]) == 0
     results = [(tmp_path / name / "results.json").read_text() for name in ("one", "two")]
     assert results[0] == results[1]
+
+
+def test_a_stop_waits_for_the_checkpoint(tmp_path):
+    """torchrun ends all processes soon after one has ended: none may before the leader saved."""
+    seen = []
+
+    class Watched(World):
+        def wait(self):
+            seen.append([path.name for path in (tmp_path / "run" / "checkpoints").glob("*.pt")])
+
+    settings = tiny_config(compute={"checkpoint_seconds": 1000})
+    with RunFolder(tmp_path / "run", settings) as folder, pytest.raises(Interrupted):
+        Training(settings, folder, CPU, Watched()).run(StopAfter(3))
+    assert seen == [["step_00000003.pt"]]
 
 
 def test_shares_and_collectives_of_one_process():

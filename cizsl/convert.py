@@ -112,7 +112,8 @@ def _gather(text: np.ndarray, splits: Mapping[str, ZSLData], names: Names, **str
             if len(listed) != len(images):
                 raise InputError(f"{len(listed)} names for {len(images)} images: {split} {part}")
             rows = np.empty(len(images), np.int64)
-            for i, key in enumerate(zip(map(_digest, images), classes, listed, strict=True)):
+            for i, what in enumerate(zip(map(_digest, images), classes, listed, strict=True)):
+                key = (*what, part == "seen_test")  # which is not trained on, be it twice there
                 if (row := known.setdefault(key, len(known))) == len(features):
                     features.append(images[i])
                     labels.append(classes[i])

@@ -27,6 +27,12 @@ def split_names(arrays: Arrays) -> list[str]:
     return list(dict.fromkeys(match[1] for match in found if match))
 
 
+def rows_of(classes: np.ndarray, labels: np.ndarray, split: Arrays) -> np.ndarray:
+    """All images of `classes` but those that measure seen accuracy: what a split means that does
+    not say which."""
+    return np.setdiff1d(np.flatnonzero(np.isin(labels, classes)), split.get("seen_test", []))
+
+
 def problems(arrays: Arrays) -> Problems:
     """Level ("error" or "note") and message, each a line."""
     if missing := [name for name in NEEDED if name not in arrays]:
@@ -106,11 +112,15 @@ def _split_problems(name: str, arrays: Arrays) -> Problems:
         yield "error", f"{name}: classes both seen and unseen: {few(both)}"
     if (foreign := np.setdiff1d(part.get("validation", []), part["seen"])).size:
         yield "error", f"{name}/validation: classes that are not seen: {few(foreign)}"
+    if "validation" in part and len(part["seen"]) - len(part["validation"]) < 2:
+        yield "error", f"{name}/validation: leaves fewer than two seen classes to train on"
+    if (both := np.intersect1d(part.get("train", []), part.get("seen_test", []))).size:
+        yield "error", f"{name}: images in both train and seen_test: {few(both)}"
     for rows, side in ROWS.items():
         if rows not in part and rows == "seen_test":
             continue
-        found = arrays["labels"]
-        found = found[part[rows]] if rows in part else found[np.isin(found, part[side])]
+        labels = arrays["labels"]
+        found = labels[part.get(rows, rows_of(part[side], labels, part))]
         if (foreign := np.setdiff1d(found, part[side])).size:
             yield "error", f"{name}/{rows}: images of the classes {few(foreign)}, not {side}"
         if not found.size:

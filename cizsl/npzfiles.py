@@ -11,7 +11,8 @@ be missing. The name of a split stands before the slash; it has S seen and U uns
     [toy]             ()      true for invented data
     easy/seen         (S,)    integers: label k of a training image means the class seen[k]
     easy/unseen       (U,)    integers: label k of a test image means the class unseen[k]
-    [easy/train]      (n,)    integers: rows of `features`, in order; else all of seen classes
+    [easy/train]      (n,)    integers: rows of `features`, in order; else all of seen classes that
+                              are not in easy/seen_test
     [easy/test]       (m,)    integers: the same of unseen classes
     [easy/seen_test]  (m',)   integers: rows, of seen classes, that measure seen accuracy
     [easy/validation] (K,)    integers: seen classes that the strict protocol chooses on
@@ -30,7 +31,7 @@ import numpy as np
 from cizsl.birdchecks import Finding
 from cizsl.birdfiles import EXTRACTED, sha256
 from cizsl.matfile import damage
-from cizsl.npzchecks import CLASSES, ROWS, SCHEMA, STRINGS, Arrays, problems, split_names
+from cizsl.npzchecks import CLASSES, ROWS, SCHEMA, STRINGS, Arrays, problems, rows_of, split_names
 from cizsl.zsldata import ZSLData
 from repro.checkpoint import write_atomically
 from repro.errors import InputError
@@ -133,7 +134,7 @@ def _split(name: str, arrays: Arrays) -> Split:
     keys = [key for key in (*CLASSES, *ROWS) if f"{name}/{key}" in arrays]
     values = {key: arrays[f"{name}/{key}"].astype(np.int64) for key in keys}
     for key in ("train", "test"):
-        values.setdefault(key, np.flatnonzero(np.isin(arrays["labels"], values[ROWS[key]])))
+        values.setdefault(key, rows_of(values[ROWS[key]], arrays["labels"], values))
     return Split(**values)
 
 

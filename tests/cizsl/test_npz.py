@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cizsl import birdfiles, data, npzfiles
-from cizsl.convert import convert, read_folder
+from cizsl.convert import _gather, convert, read_folder
 from cizsl.gbutoy import make_gbu_toy
 from cizsl.npzfiles import Dataset, Split, check_npz, load_npz, read_npz, write_npz
 from cizsl.runs import collect
@@ -76,6 +76,16 @@ def test_rows_of_a_split_that_are_given(tmp_path):
     assert read.toy
 
 
+def test_what_measures_seen_accuracy_is_not_trained_on(tmp_path):
+    """Where the file does not say what is: all other images of the seen classes."""
+    write(tmp_path, **{"odd/seen_test": np.array([5, 2])})
+    read = load_npz(tmp_path, "wrens", "odd")
+    features = arrays()["features"].astype(np.float32)
+    np.testing.assert_array_equal(read.train_features, features[[0, 1, 3, 6]])
+    assert read.train_labels.tolist() == [0, 2, 1, 0]
+    np.testing.assert_array_equal(read.seen_test_features, features[[5, 2]])
+
+
 FAULTS = {
     "no array text, labels": {"text": None, "labels": None},
     "schema is '2'; expected 'cizsl 1'": {"schema": np.array("2")},
@@ -99,6 +109,14 @@ FAULTS = {
     r"odd/test is \(1, 1\) int64; expected a list of integers": {"odd/test": np.array([[4]])},
     "odd: classes both seen and unseen: 3": {"odd/seen": np.array([4, 3])},
     "odd/train: images of the classes 2, not seen": {"odd/train": np.array([0, 7])},
+    "odd: images in both train and seen_test: 2, 5": {
+        "odd/train": np.array([5, 2, 0]),
+        "odd/seen_test": np.array([2, 3, 5]),
+    },
+    "odd/train: no image of a class that is seen": {
+        "odd/seen_test": np.array([0, 1, 2, 3, 5, 6]),
+    },
+    "odd/validation: leaves fewer than two seen": {"odd/validation": np.array([4, 1])},
     "odd/validation: classes that are not seen: 3": {"odd/validation": np.array([4, 3])},
     "odd/test: no image of a class that is unseen": {"labels": np.array([4, 0, 1, 1, 4, 0, 4, 4])},
 }
@@ -216,9 +234,20 @@ def test_npz_to_published_and_back_is_the_same_file(tmp_path):
         assert one.toy
 
 
+def with_twin(read):
+    """The data with a training image among those that measure seen accuracy."""
+    features, labels = read.seen_test_features.copy(), read.seen_test_labels.copy()
+    features[0], labels[0] = read.train_features[3], read.train_labels[3]
+    return dataclasses.replace(read, seen_test_features=features, seen_test_labels=labels)
+
+
 def test_an_attribute_benchmark_keeps_its_split(tmp_path):
-    """Images that measure seen accuracy, and validation classes, included."""
+    """Images that measure seen accuracy, and validation classes, included; and an image of these
+    that equals one to train on is another image."""
     (folder,) = make_gbu_toy(tmp_path)
+    twice = data.load(tmp_path, "AWA2", "PS", "gbu")
+    gathered = _gather(np.zeros((0, 0)), {"PS": with_twin(twice)}, {})
+    assert not np.intersect1d(gathered.splits["PS"].train, gathered.splits["PS"].seen_test).size
     file = convert(folder, tmp_path / "AWA2.npz")
     same(data.load(tmp_path, "AWA2", "PS", "gbu"), data.load(file, "AWA2", "PS", "npz"))
     with pytest.raises(InputError, match="no place for seen_test, validation"):
@@ -265,7 +294,9 @@ def test_what_cannot_be_converted(tmp_path):
     with pytest.raises(InputError, match="is there already; --overwrite replaces it"):
         convert(tmp_path / "wrens", file)
     assert convert(tmp_path / "wrens", file, overwrite=True) == file
-    split = dataclasses.replace(full().splits["a"], seen_test=np.array([1]))
+    split = dataclasses.replace(
+        full().splits["a"], train=np.array([0, 2, 3]), seen_test=np.array([1])
+    )
     write_npz(file, full(splits={"a": split}))
     with pytest.raises(InputError, match="no place for seen_test, validation"):
         convert(file, tmp_path / "new")

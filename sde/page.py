@@ -1,5 +1,6 @@
 """The results of a model as one HTML page that needs nothing else: figures are inline SVG."""
 
+import json
 from html import escape
 
 from torch import Tensor
@@ -20,6 +21,15 @@ svg text { fill: var(--ink); }
 svg image { image-rendering: pixelated; }
 th:first-child, td:first-child { white-space: nowrap; }
 .best { font-weight: 700; }
+@media print {
+  @page { size: A4; margin: 14mm; }
+  body { padding: 0; font-size: 10pt; } table { font-size: 8.5pt; }
+  th, td { padding: .12rem .4rem; line-height: 1.3; }
+  .scroll { overflow: visible; } thead th, th:first-child, td:first-child { white-space: normal; }
+  tr { break-inside: avoid; } h2, summary { break-after: avoid; } h2 { margin-top: 1.5rem; }
+  .figures { grid-template-columns: 1fr 1fr; }
+  details::details-content { content-visibility: visible; block-size: auto; }
+}
 """
 NAMES = {
     "energy_distance": "energy distance",
@@ -55,6 +65,8 @@ def page(trained: Trained, x: Tensor, results: dict) -> str:
             _comparison(results),
             "<h2>Distances to held-out items</h2>",
             _distances(results["distances"]),
+            "<h2>Where these numbers are from</h2>",
+            _origins(trained, results),
             "<h2>Training</h2>",
             _training(trained),
             "<h2>Settings</h2>",
@@ -120,6 +132,31 @@ def _distances(found: dict) -> str:
         for name, item in found.items()
     ]
     return _table(header, lines)
+
+
+def _origins(trained: Trained, results: dict) -> str:
+    """The run, its seed, the protocol of every number, and the data by their checksums."""
+    found, own = results["distances"]["energy_distance"], results["likelihood"]
+    settings, at = trained.config.evaluation, trained.folder / "environment.json"
+    known = json.loads(at.read_text()) if at.exists() else {}
+    weights = "averaged" if results["weights"] == "ema" else results["weights"]
+    lines = {
+        "run folder": str(trained.folder),
+        "seeds": f"one: {trained.config.seed}",
+        "protocol of the distances": f"{found['num_fake']} samples, by {results['sampler']} at "
+        f"{results['nfe']} evaluations, {weights} weights, denoised at the end; "
+        f"{found['num_real']} items held out, never trained on",
+        "protocol of the likelihood": f"{own['items']} items held out, probability flow by "
+        f"{settings.method}, rtol {settings.rtol:g}, atol {settings.atol:g}, "
+        + (f"probes: {own['probes']}" if own["probes"] else "exact divergence")
+        if "items" in own
+        else own["in_words"],
+        **{f"SHA-256 of {name}": digest for name, digest in results["data_sha256"].items()},
+        "device": known.get("device", str(trained.device)),
+        "commit": known.get("git_commit") or "not recorded",
+    }
+    shown = [[name, (f"<code>{escape(text)}</code>", "wide")] for name, text in lines.items()]
+    return _table(["what", "value"], shown)
 
 
 def _training(trained: Trained) -> str:

@@ -103,6 +103,23 @@ def test_page_needs_nothing_else_and_is_well_formed(kind, request, tmp_path):
     assert len(text) < 600_000
 
 
+def test_the_page_says_where_its_numbers_are_from(digits_run, tmp_path):
+    trained = load(digits_run, CPU)
+    page, results = evaluate(trained, tmp_path)
+    told = dict(re.findall(r"<tr><td>([^<]+)</td><td[^>]*><code>([^<]+)</code>", page.read_text()))
+    assert told["run folder"] == str(digits_run)
+    assert told["seeds"] == f"one: {trained.config.seed}"
+    checksums = {f"SHA-256 of {name}": digest for name, digest in trained.data.checksums.items()}
+    assert len(checksums) == 2 and checksums.items() <= told.items()
+    environment = json.loads((digits_run / "environment.json").read_text())
+    assert told["device"] == environment["device"]
+    distances, likelihood = told["protocol of the distances"], told["protocol of the likelihood"]
+    counts = results["distances"]["energy_distance"]
+    for part in (f"{counts['num_fake']} samples", results["sampler"], f"{results['nfe']} eval"):
+        assert part in distances
+    assert f"{results['likelihood']['items']} items held out" in likelihood
+
+
 class Balanced(HTMLParser):
     """Fails where a tag is closed that is not the last one opened."""
 

@@ -95,16 +95,8 @@ def evaluate(trained: Trained, out: Path, world: World = ALONE) -> tuple[Path, d
 
     Raises InputError where ``out`` is a run that is not finished: its checkpoints can be evaluated.
     """
-    out = Path(out)
-    if (out / "environment.json").exists() and not (out / "results.json").exists():
-        raise InputError(f"{out}: not finished; end it with --resume, or evaluate a checkpoint")
-    settings, sampling = trained.config.evaluation, trained.config.sampling
-    for name in settings.compare:
-        choose(name)  # before the work, not after
-    reference = getattr(trained.data, settings.fid_reference)
-    if settings.fid:
-        require(reference, settings.fid_weights)
-    _summary(out), _summary(trained.folder)
+    out, settings, sampling = Path(out), trained.config.evaluation, trained.config.sampling
+    _require_ready(trained, out)
     count = min(settings.samples, len(trained.data.train))
     drawn = draw(trained, sampling.sampler, sampling.steps, count, progress=True, world=world)
     discrete = trained.config.loss.levels is not None
@@ -129,12 +121,26 @@ def evaluate(trained: Trained, out: Path, world: World = ALONE) -> tuple[Path, d
         "likelihood": {**asdict(own), "in_words": own.in_words()} if own else NONE,
     }
     if many is not None:
+        reference = getattr(trained.data, settings.fid_reference)
         found = fid(many.x, reference, device=trained.device, weights=settings.fid_weights)
         results["fid"] = {**found, "reference": settings.fid_reference, "nfe": many.nfe}
     try:
         return _write(trained, out, drawn.x.cpu(), results), results
     except OSError as error:
         raise InputError(f"{out}: cannot be written: {error.strerror}") from None
+
+
+def _require_ready(trained: Trained, out: Path) -> None:
+    """Raise InputError for what would only be found out after hours of work."""
+    if (out / "environment.json").exists() and not (out / "results.json").exists():
+        raise InputError(f"{out}: not finished; end it with --resume, or evaluate a checkpoint")
+    settings = trained.config.evaluation
+    for name in settings.compare:
+        choose(name)
+    if settings.fid:
+        require(getattr(trained.data, settings.fid_reference), settings.fid_weights)
+    for folder in (out, trained.folder):
+        _summary(folder)
 
 
 def _kind_of_weights(trained: Trained) -> str:

@@ -104,9 +104,9 @@ def compare(first: str, second: str, rows: dict[str, Row] | None = None) -> Comp
     runs = [find(given, rows or {}) for given in (first, second)]
     if both := set.intersection(*({run.folder.resolve() for run in side} for side in runs)):
         raise InputError(f"--compare {first} {second}: {min(both)} is in both")
-    a, b = (_side(given, side) for given, side in zip((first, second), runs, strict=True))
-    places = _in_order({*a, *b})
     blocks, left_out = [], []
+    a, b = (_side(given, side, left_out) for given, side in zip((first, second), runs, strict=True))
+    places = _in_order({*a, *b})
     for place in places:
         if place not in a or place not in b:
             only = "A" if place in a else "B"
@@ -121,8 +121,10 @@ def compare(first: str, second: str, rows: dict[str, Row] | None = None) -> Comp
     return Comparison((first, second), tuple(blocks), tuple(left_out))
 
 
-def _side(given: str, runs: list[Run]) -> dict[Place, dict[tuple[str, int | None], Run]]:
-    """Finished runs by protocol and cell, then by data and seed."""
+def _side(
+    given: str, runs: list[Run], left_out: list[str]
+) -> dict[Place, dict[tuple[str, int | None], Run]]:
+    """Finished runs by protocol and cell, then by data and seed; of several the first."""
     places: dict[Place, dict] = {}
     for run in (run for run in runs if run.summary):
         place = run.summary.protocol, run.cell
@@ -136,7 +138,9 @@ def _side(given: str, runs: list[Run]) -> dict[Place, dict[tuple[str, int | None
         seed = None if run.summary.deterministic else run.summary.seed
         if not run.data_id:
             raise InputError(f"{run.folder}: no checksums of its data, so it pairs with no run")
-        side.setdefault((run.data_id, seed), run)
+        taken = side.setdefault((run.data_id, seed), run)
+        if taken is not run:
+            left_out.append(f"{run.folder}: the same seed and data as {taken.folder}")
     if not places:
         raise InputError(f"--compare {given}: no finished run")
     return places

@@ -134,6 +134,15 @@ def test_a_baseline_pairs_with_every_seed(runs):
     assert block.differences["top1"].supported and block.other_settings() == []
 
 
+def test_a_run_that_is_there_twice_counts_once_and_is_named(pairs, runs):
+    sides = pairs([0.01, 0.02])
+    again = write_run(runs / "b" / "again", 0.9, seed=1)
+    found = compare(*sides)
+    assert found.blocks[0].seeds == (0, 1)
+    assert found.blocks[0].differences["top1"].second == pytest.approx(0.115)
+    assert found.left_out == (f"{again}: the same seed and data as {runs / 'b' / '1'}",)
+
+
 def test_other_settings_are_named(pairs, runs):
     sides = pairs([0.01] * 2)
     for run in (runs / "b").iterdir():

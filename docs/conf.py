@@ -18,6 +18,7 @@ html_show_sphinx = False
 pygments_style, pygments_dark_style = "friendly", "github-dark"
 
 myst_heading_anchors = 4
+smartquotes = False  # --seeds is an option, not a dash
 highlight_language = "text"  # equations and commands; what is Python says so
 
 autodoc_default_options = {"members": True, "member-order": "bysource"}

@@ -21,7 +21,9 @@ def parser() -> cli.Parser:
 
     command = commands.add_parser("train", help="train and evaluate one configuration")
     command.add_argument("config", help="a YAML file, see configs/cizsl")
-    command.add_argument("overrides", nargs="*", metavar="key=value", help="such as seed=1")
+    command.add_argument(
+        "overrides", nargs="*", default=[], metavar="key=value", help="such as seed=1"
+    )
     command.add_argument("--out", type=Path, help="run folder (default: runs/NAME/seedN)")
     command.add_argument("--resume", action="store_true", help="go on with the run in the folder")
     command.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
@@ -63,7 +65,7 @@ def parser() -> cli.Parser:
     command.set_defaults(run=lambda options: print(_schema(), end=""))
     command = config.add_parser("show", help="print the resolved configuration")
     command.add_argument("config", help="a YAML file")
-    command.add_argument("overrides", nargs="*", metavar="key=value")
+    command.add_argument("overrides", nargs="*", default=[], metavar="key=value")
     command.set_defaults(run=lambda options: print(configuration.dump(_load(options)), end=""))
     return top
 

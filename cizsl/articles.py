@@ -29,6 +29,8 @@ def read_articles(
     files of one class, a class without a file, a file that is empty or cannot be decoded.
     """
     folder, by_key = Path(folder), {}
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; expected one of <class name>.txt files")
     for name in in_order(path.stem for path in folder.glob("*.txt")):
         by_key.setdefault(key(name), []).append(folder / f"{name}.txt")
     if not by_key:

@@ -128,7 +128,7 @@ def seed_list(text: str) -> list[int]:
             raise InputError(f"--seeds {text}: expected numbers and ranges, such as 0-4 or 0,1,7")
         seeds += range(int(first), int(last or first) + 1)
     if not seeds or len(set(seeds)) < len(seeds):
-        raise InputError(f"--seeds {text}: expected every seed once")
+        raise InputError(f"--seeds {text}: expected each seed once, ranges from low to high")
     return seeds
 
 

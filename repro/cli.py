@@ -31,7 +31,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str] | None = None) -> 
         unknown = [text for text in rest if "=" not in text or text.startswith("-")]
         if unknown or not hasattr(options, "overrides"):
             parser.error(f"unrecognized arguments: {' '.join(unknown or rest)}")
-        options.overrides += rest
+        options.overrides = [*options.overrides, *rest]
     command: Callable[[argparse.Namespace], int | None] = options.run
     try:
         return command(options) or 0

@@ -9,7 +9,6 @@ at most two places. Values given on the command line as ``key=value`` (dots desc
 Whatever is wrong is one line: the file, the key, what was expected, the nearest valid key.
 """
 
-import difflib
 import json
 import re
 from pathlib import Path
@@ -18,7 +17,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from repro.errors import InputError
+from repro.errors import InputError, InputErrors
+from repro.mistakes import explain, nearest_file
 
 
 class Settings(BaseModel):
@@ -34,12 +34,13 @@ class _Loader(yaml.SafeLoader):
     """Safe YAML in which 1e-4 is a number (YAML 1.1 asks for 1.0e-4) and keys may not repeat."""
 
     def construct_mapping(self, node, deep=False):
-        keys = [key.value for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
+        seen = []
+        for key, _ in node.value:
+            if key.value in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key}' stands here twice", node.start_mark
+                    None, None, f"the key '{key.value}' stands here twice", key.start_mark
                 )
+            seen.append(key.value)
         return super().construct_mapping(node, deep)
 
 
@@ -60,10 +61,15 @@ def load(path: str | Path, model: type[Model], overrides: list[str] | None = Non
     values, source = read(path), {}
     base = values.pop("base", None)
     if base is not None:
-        base_values = read(path.parent / str(base), named_by=path)
+        if not isinstance(base, str):
+            raise InputError(f"{path}: base: expected the path of one file, got {base!r}")
+        base_values = read(path.parent / base, named_by=path)
         if "base" in base_values:
-            raise InputError(f"{path}: base {base} has a base of its own; one level is allowed")
-        source = dict.fromkeys(leaves(base_values), str(path.parent / str(base)))
+            raise InputError(
+                f"{path}: base {base} has a base of its own, {base_values['base']}; one level is "
+                f"allowed: name that one here, and repeat the lines of {base}"
+            )
+        source = dict.fromkeys(leaves(base_values), str(path.parent / base))
         source |= dict.fromkeys(leaves(values), str(path))
         values = _merge(base_values, values)
     return override(values, model, str(path), overrides, source)
@@ -91,17 +97,7 @@ def validate(values: dict, model: type[Model], where: str, source: dict | None =
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        known = known_keys(model)
-        wrong: dict[str, list[str]] = {}
-        for item in error.errors():
-            unknown = item["type"] == "extra_forbidden"
-            key = ".".join(map(str, item["loc"])) if unknown else _key(item["loc"], known)
-            wrong.setdefault(key, []).append(_explain(item, key, known))
-        lines = []
-        for key, messages in wrong.items():  # a choice of types gives one message for each
-            place = _place(key, source or {}, where)
-            lines.append(f"{place}: {key + ': ' if key else ''}{' or '.join(messages)}")
-        raise InputError("; ".join(lines)) from None
+        raise InputErrors(explain(error, model, where, source or {})) from None
 
 
 def dump(config: Settings) -> str:
@@ -125,7 +121,11 @@ def read(path: Path, named_by: Path | None = None) -> dict:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except OSError as error:
         origin = f" (the base of {named_by})" if named_by else ""
-        raise InputError(f"{path}{origin}: cannot be read: {error.strerror}") from None
+        hint = nearest_file(path) if isinstance(error, FileNotFoundError) else ""
+        raise InputError(f"{path}{origin}: cannot be read: {error.strerror}{hint}") from None
+    except yaml.MarkedYAMLError as error:
+        place = f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}"
+        raise InputError(f"{path}: not valid YAML: {error.problem} ({place})") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if content is None:
@@ -154,16 +154,6 @@ def _parse_override(text: str) -> tuple[list[str], Any]:
         raise InputError(f"override '{text}': the value is not valid YAML") from None
 
 
-def _place(key: str, source: dict[str, str], where: str) -> str:
-    """Where ``key`` was set: the last source of it, of a section above it, or of a key below."""
-    places = [
-        text
-        for name, text in source.items()
-        if f"{key}.".startswith(f"{name}.") or f"{name}.".startswith(f"{key}.")
-    ]
-    return places[-1] if places else where
-
-
 def _nest(keys: list[str], value: Any) -> dict:
     for key in reversed(keys):
         value = {key: value}
@@ -176,38 +166,3 @@ def _merge(below: dict, above: dict) -> dict:
         both = isinstance(value, dict) and isinstance(below.get(key), dict)
         merged[key] = _merge(below[key], value) if both else value
     return merged
-
-
-def _key(location: tuple, known: list[str]) -> str:
-    """The dotted key of an error; what pydantic appends to it for a choice of types is cut."""
-    parts = [str(part) for part in location]
-    for end in range(len(parts), 0, -1):
-        if ".".join(parts[:end]) in known:
-            return ".".join(parts[:end])
-    return ".".join(parts)
-
-
-def _explain(item: dict, key: str, known: list[str]) -> str:
-    if item["type"] == "extra_forbidden":
-        return f"unknown key{_nearest(key, known)}"
-    message = item["msg"].removeprefix("Value error, ").replace("Input should", "should")
-    given = "" if item["type"] in ("missing", "value_error") else f", got {item['input']!r}"
-    return message + given
-
-
-def _nearest(key: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    if not close:  # right word, wrong section: compare the last parts
-        last = {name.split(".")[-1]: name for name in known}
-        close = [last[m] for m in difflib.get_close_matches(key.split(".")[-1], last, n=1)]
-    return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(known)}"
-
-
-def known_keys(model: type[Settings], prefix: str = "") -> list[str]:
-    """Every key of ``model``, dotted, sections before their keys."""
-    names = []
-    for name, field in model.model_fields.items():
-        names.append(prefix + name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            names += known_keys(field.annotation, f"{prefix}{name}.")
-    return names

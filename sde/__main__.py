@@ -18,7 +18,9 @@ def parser() -> cli.Parser:
 
     command = commands.add_parser("train", help="train one configuration")
     command.add_argument("config", help="a YAML file, see configs/sde")
-    command.add_argument("overrides", nargs="*", metavar="key=value", help="such as seed=1")
+    command.add_argument(
+        "overrides", nargs="*", default=[], metavar="key=value", help="such as seed=1"
+    )
     command.add_argument("--out", type=Path, help="run folder (default: runs/NAME/seedN)")
     command.add_argument("--resume", action="store_true", help="go on with the run in the folder")
     _device(command)
@@ -75,7 +77,9 @@ def parser() -> cli.Parser:
     command.add_argument(
         "--config", help="of a published checkpoint: see configs/sde/cifar10_*.yaml"
     )
-    command.add_argument("overrides", nargs="*", metavar="key=value", help="such as data.root=DIR")
+    command.add_argument(
+        "overrides", nargs="*", default=[], metavar="key=value", help="such as data.root=DIR"
+    )
     command.add_argument("--out", type=Path, metavar="DIR", help="default: runs/NAME/FILE")
     command.add_argument("--raw", action="store_true", help="weights as trained, not averaged")
     command.set_defaults(run=actions.import_)
@@ -92,7 +96,9 @@ def parser() -> cli.Parser:
         help="shape, range, counts, classes, checksums; fetches and decodes what is missing",
     )
     command.add_argument("config", help="a YAML file, see configs/sde")
-    command.add_argument("overrides", nargs="*", metavar="key=value", help="such as data.root=DIR")
+    command.add_argument(
+        "overrides", nargs="*", default=[], metavar="key=value", help="such as data.root=DIR"
+    )
     command.add_argument(
         "--skip-bad", action="store_true", help="list the files that are no images, and go on"
     )
@@ -104,7 +110,7 @@ def parser() -> cli.Parser:
     command.set_defaults(run=lambda options: print(actions.schema(), end=""))
     command = config.add_parser("show", help="print the resolved configuration")
     command.add_argument("config", help="a YAML file")
-    command.add_argument("overrides", nargs="*", metavar="key=value")
+    command.add_argument("overrides", nargs="*", default=[], metavar="key=value")
     command.set_defaults(run=lambda options: print(actions.show(options), end=""))
     return top
 
@@ -112,7 +118,7 @@ def parser() -> cli.Parser:
 def _model(command) -> None:
     command.add_argument("model", type=Path, metavar="RUN_OR_CHECKPOINT")
     command.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="such as sampling.snr=0.1"
+        "overrides", nargs="*", default=[], metavar="key=value", help="such as sampling.snr=0.1"
     )
     command.add_argument("--out", type=Path, metavar="DIR", help="default: the run's folder")
     _device(command)

@@ -9,6 +9,7 @@ from torch import nn
 from repro import checkpoint
 from repro import config as configuration
 from repro.errors import InputError
+from repro.mistakes import known_keys
 from sde import build
 from sde.config import ScoreModel
 from sde.data import Dataset
@@ -109,7 +110,7 @@ def differences(saved: ScoreModel, config: ScoreModel) -> list[str]:
     """What makes another model of it, as ``key of value, not value``."""
     before, after = saved.model_dump(exclude=set(LATER)), config.model_dump(exclude=set(LATER))
     elsewhere = [f"data.{key}" for key in WHERE]
-    keys = [key for key in configuration.known_keys(ScoreModel) if key.split(".")[0] not in LATER]
+    keys = [key for key in known_keys(ScoreModel) if key.split(".")[0] not in LATER]
     keys = [key for key in keys if key not in elsewhere]
     found = []
     for key in keys:

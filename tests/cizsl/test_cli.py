@@ -61,6 +61,7 @@ def mistakes(toy, tmp_path):
         (["data", "inspect", str(tmp_path / "nowhere")], "nowhere"),
         (["sweeep"], "invalid choice: 'sweeep'"),
         ([], "the following arguments are required: COMMAND"),
+        (["train"], "the following arguments are required: config (see"),
         (["evaluate", str(tmp_path), "--split", "train"], "invalid choice: 'train'"),
     ]
 

@@ -66,7 +66,17 @@ def test_dump_reads_back(tmp_path):
             r"creativity.weight: one of a list is chosen on validation classes",
         ),
         ("optimiser: {iterations: 10}", [], r"evaluation.start: the first evaluation would be"),
-        ("seed: 1\nseed: 2", [], r"run.yaml: not valid YAML.*'seed' stands here twice"),
+        (
+            "seed: 1\nseed: 2",
+            [],
+            r"run.yaml: not valid YAML: the key 'seed' stands here twice \(line 2, column 1\)",
+        ),
+        ("model: {depth: 1}", [], r"model.depth: unknown key; known: model.noise_dim, model.text_"),
+        ("training: {x: 1}", [], r"training: unknown key; known: name, seed, data, model, loss, c"),
+        ("creativity: 3", [], r"creativity: is a section, .* creativity.weight, .*, got 3"),
+        ("creativity: {weight: -1}", [], r"equal to 0 or should be a list, got -1$"),
+        ("base: [a, b]", [], r"base: expected the path of one file, got \['a', 'b'\]"),
+        ("base: rum.yaml", [], r"No such file or directory; did you mean .*run.yaml\?"),
         ("seed: [1", [], r"run.yaml: not valid YAML"),
         ("- 1", [], r"expected 'key: value' lines"),
         ("seed: !!python/object/apply:os.getcwd []", [], r"not valid YAML.*constructor"),
@@ -99,8 +109,15 @@ def test_a_mistake_in_the_base_names_the_base(tmp_path):
 def test_only_one_level_of_base(tmp_path):
     write(tmp_path, "a.yaml", "base: b.yaml")
     write(tmp_path, "b.yaml", "seed: 1")
-    with pytest.raises(InputError, match="one level"):
+    with pytest.raises(InputError, match=r"base of its own, b\.yaml; one level"):
         config.load(write(tmp_path, text="base: a.yaml"), CIZSL)
+
+
+def test_a_file_of_the_other_half_is_told_in_few_lines():
+    with pytest.raises(InputError) as caught:
+        config.load(CONFIGS / "sde" / "digits.yaml", CIZSL)
+    assert len(caught.value.problems) == 6
+    assert caught.value.problems[-1].endswith("digits.yaml: 3 more mistakes like these")
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}/{path.stem}")

@@ -1,0 +1,104 @@
+"""A mistake in a configuration, in words: what pydantic found, as lines that name the place, the
+key, what was expected and the nearest valid key."""
+
+import difflib
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+MOST = 5  # lines; a file of another kind has dozens of mistakes
+
+
+def explain(
+    error: ValidationError, model: type[BaseModel], where: str, source: dict[str, str]
+) -> list[str]:
+    """A line for each wrong key of ``model``, which begins with what ``source`` says of the key, or
+    with ``where``."""
+    known = known_keys(model)
+    wrong: dict[str, list[dict]] = {}
+    for item in error.errors():
+        unknown = item["type"] == "extra_forbidden"
+        key = ".".join(map(str, item["loc"])) if unknown else _key(item["loc"], known)
+        wrong.setdefault(key, []).append(item)
+    lines = [
+        f"{_place(key, source, where)}: {key + ': ' if key else ''}{_words(items, key, known)}"
+        for key, items in wrong.items()
+    ]
+    left = len(lines) - MOST
+    return lines if left <= 0 else [*lines[:MOST], f"{where}: {left} more mistakes like these"]
+
+
+def known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+    """Every key of ``model``, dotted, sections before their keys."""
+    names = []
+    for name, field in model.model_fields.items():
+        names.append(prefix + name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            names += known_keys(field.annotation, f"{prefix}{name}.")
+    return names
+
+
+def nearest_file(path: Path) -> str:
+    """The file beside ``path`` whose name is most like that of ``path``, which is missing."""
+    close = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")], n=1)
+    return f"; did you mean {path.parent / close[0]}?" if close else ""
+
+
+def _place(key: str, source: dict[str, str], where: str) -> str:
+    """Where ``key`` was set: the last source of it, of a section above it, or of a key below."""
+    places = [
+        text
+        for name, text in source.items()
+        if f"{key}.".startswith(f"{name}.") or f"{name}.".startswith(f"{key}.")
+    ]
+    return places[-1] if places else where
+
+
+def _key(location: tuple, known: list[str]) -> str:
+    """The dotted key of an error; what pydantic appends to it for a choice of types is cut."""
+    parts = [str(part) for part in location]
+    for end in range(len(parts), 0, -1):
+        if ".".join(parts[:end]) in known:
+            return ".".join(parts[:end])
+    return ".".join(parts)
+
+
+def _words(items: list[dict], key: str, known: list[str]) -> str:
+    """What is wrong with one key; a choice of types gives one item for each."""
+    given = list(dict.fromkeys(_given(item) for item in items))
+    if len(given) == 1:
+        return " or ".join(_message(item, key, known) for item in items) + given[0]
+    return " or ".join(_message(item, key, known) + _given(item) for item in items)
+
+
+def _message(item: dict, key: str, known: list[str]) -> str:
+    if item["type"] == "extra_forbidden":
+        return f"unknown key{_nearest(key, known)}"
+    if item["type"] == "model_type":
+        return f"is a section, expected below it {_listed(_level(key + '.', known))}"
+    message = item["msg"].removeprefix("Value error, ").replace("Input should", "should")
+    return message.replace("should be a valid tuple", "should be a list")
+
+
+def _given(item: dict) -> str:
+    silent = ("missing", "value_error", "extra_forbidden")
+    return "" if item["type"] in silent else f", got {item['input']!r}"
+
+
+def _nearest(key: str, known: list[str]) -> str:
+    """The valid key most like ``key``: in its section, else in any; else all of its section."""
+    section, _, name = key.rpartition(".")
+    level = _level(f"{section}." if section in known else "", known)
+    for choice in (level, known):
+        last = {valid.split(".")[-1]: valid for valid in choice}
+        if close := difflib.get_close_matches(name, last, n=1):
+            return f"; did you mean '{last[close[0]]}'?"
+    return f"; known: {_listed(level)}"
+
+
+def _level(prefix: str, known: list[str]) -> list[str]:
+    return [key for key in known if key.startswith(prefix) and "." not in key[len(prefix) :]]
+
+
+def _listed(keys: list[str]) -> str:
+    return ", ".join(keys)

@@ -5,9 +5,11 @@ classes, dense copies. Nothing here is used by the product.
 """
 
 import copy
+import tempfile
 
 import numpy as np
 import torch
+from sklearn.metrics.pairwise import cosine_similarity
 from torch import nn
 from torch.nn import functional as F
 
@@ -143,11 +145,12 @@ def plain_knn(synthetic, synthetic_labels, features, k):
     return np.array(predictions)
 
 
-def plain_evaluation(generator, problem, samples, neighbours, random, *, growing=False):
+def plain_evaluation(generator, problem, samples, neighbours, random, *, as_published=False):
     """Top-1 and the area of the curve: class by class, 400 dense copies.
 
-    ``growing``: with one array that is copied whole for every class appended to it, as the
-    published code does (train_CIZSL.py, lines 414 to 468); else with one copy at the end.
+    ``as_published`` does all that the published evaluation does (train_CIZSL.py, lines 408 to 484):
+    the array of features is copied whole for every class appended to it, similarities are
+    scikit-learn's in float64, and the curve is drawn and written to files every time.
     """
     noise_dim = generator.hidden.in_features - len(generator.text_projection.bias)
 
@@ -156,7 +159,7 @@ def plain_evaluation(generator, problem, samples, neighbours, random, *, growing
         for row in text:
             z = torch.randn(samples, noise_dim, generator=random)
             parts.append(generator(z, row.repeat(samples, 1)).detach().numpy().astype(np.float64))
-            if growing:
+            if as_published:
                 parts = [np.vstack(parts)]
         return np.vstack(parts)
 
@@ -170,6 +173,8 @@ def plain_evaluation(generator, problem, samples, neighbours, random, *, growing
     pivots /= np.linalg.norm(pivots, axis=1, keepdims=True)
 
     def cosine(x):
+        if as_published:
+            return cosine_similarity(x, pivots)
         return (x / np.linalg.norm(x, axis=1, keepdims=True)) @ pivots.T
 
     seen, unseen = plain_curve(
@@ -180,5 +185,21 @@ def plain_evaluation(generator, problem, samples, neighbours, random, *, growing
         num_seen,
         np.arange(-2, 2, 0.01),
     )
+    if as_published:
+        write_curve(seen, unseen)
     top1 = (predicted == problem.unseen_labels.numpy()).mean()
     return top1, np.trapezoid(seen, unseen)
+
+
+def write_curve(seen, unseen):
+    """The curve as a figure and as text, in a folder that is thrown away."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    with tempfile.TemporaryDirectory() as folder:
+        pyplot.plot(seen, unseen)
+        pyplot.savefig(f"{folder}/curve.png")
+        pyplot.close()
+        np.savetxt(f"{folder}/curve.txt", np.vstack([seen, unseen]))

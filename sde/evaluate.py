@@ -22,6 +22,7 @@ from sde.sample import choose, draw
 from sde.trained import Trained
 
 FLOORS = 5
+FEWEST = 4  # items that every distance can be computed of
 NONE = {"in_words": f"none: {NO_FLOW}"}
 FID_PART = 1_000_000  # its stream of noise, far from those of the comparison
 
@@ -137,8 +138,14 @@ def _require_ready(trained: Trained, out: Path) -> None:
     settings = trained.config.evaluation
     for name in settings.compare:
         choose(name)
+    data = {"train": trained.data.train, "heldout": trained.data.heldout}
+    if min(settings.samples, *map(len, data.values())) < FEWEST:
+        raise InputError(
+            f"evaluation.samples: distances need {FEWEST} samples, training and held-out items; "
+            f"there are {settings.samples}, {len(data['train'])} and {len(data['heldout'])}"
+        )
     if settings.fid:
-        require(getattr(trained.data, settings.fid_reference), settings.fid_weights)
+        require(data[settings.fid_reference], settings.fid_weights)
     for folder in (out, trained.folder):
         _summary(folder)
 
@@ -164,12 +171,12 @@ def _write(trained: Trained, out: Path, x: Tensor, results: dict) -> Path:
     from sde import figures
     from sde.page import page
 
+    content = page(trained, x, results)
     shown = figures.samples(x[:100] if trained.data.declaration.is_image else x, trained.data)
     figures.save(shown, out / "samples.png")
     compared = figures.comparison(**results["samplers"])
     figures.save(compared, out / "samplers.png")
     summary = json.dumps({**_summary(out), "evaluation": results}, indent=2) + "\n"
     write_atomically(out / "results.json", lambda target: target.write(summary), mode="w")
-    content = page(trained, x, results)
     write_atomically(out / "page.html", lambda target: target.write(content.encode()))
     return out / "page.html"

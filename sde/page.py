@@ -98,6 +98,11 @@ def _comparison(results: dict) -> str:
     every, floors = results["samplers"]["rows"], results["samplers"]["floors"]
     rows = [row for row in every if row["distance"] is not None]
     failed = [f"{row['sampler']} at {row['budget']}" for row in every if row["distance"] is None]
+    if not rows:
+        none = (
+            f"None gave finite samples: {', '.join(failed)}." if failed else "None were asked for."
+        )
+        return f"<p>{escape(none)}</p>"
     budgets = sorted({row["budget"] for row in rows})
     header = ["sampler", *(f"{budget} eval." for budget in budgets)]
     best = {b: min(row["distance"] for row in rows if row["budget"] == b) for b in budgets}

@@ -180,3 +180,26 @@ def test_other_data_must_fit(plane_run):
     assert heldout(trained, "moons").declaration.name == "moons"
     with pytest.raises(InputError, match=r"--data digits: its items have shape \(1, 8, 8\)"):
         heldout(trained, "digits")
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("evaluation.compare=[]", "None were asked for."),
+        ("evaluation.budgets=[1]", "None were asked for."),
+        ("sampling.snr=1e30", "None gave finite samples: reverse_diffusion+langevin at 10."),
+    ],
+)
+def test_a_page_without_any_sampler_to_compare(digits_run, tmp_path, override, said):
+    few = ["evaluation.compare=[reverse_diffusion+langevin]", "evaluation.budgets=[10]"]
+    trained = load(digits_run, CPU, [*few, "evaluation.likelihoods=2", override])
+    page, results = evaluate(trained, tmp_path / "out")
+    assert said in page.read_text()
+    assert all(row["distance"] is None for row in results["samplers"]["rows"])
+
+
+def test_too_few_samples_are_refused_before_any_is_drawn(digits_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("sde.evaluate.draw", None)
+    with pytest.raises(InputError, match=r"evaluation\.samples: distances need 4"):
+        evaluate(load(digits_run, CPU, ["evaluation.samples=3"]), tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -14,6 +14,8 @@ templates_path = ["_templates"]
 
 html_theme = "furo"
 html_title = "cizsl and sde"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_sphinx = False
 pygments_style, pygments_dark_style = "friendly", "github-dark"
 

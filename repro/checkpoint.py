@@ -80,7 +80,9 @@ def load(path: Path, device: str | torch.device = "cpu") -> dict:
         # not torch's advice, which is to run whatever the file says
         reason = str(error).split("WeightsUnpickler error:")[-1].strip().split("\n")[0]
         reason = reason.partition(". Please use")[0]
-        raise InputError(f"{path}: not a whole checkpoint ({reason})") from None
+        raise InputError(
+            f"{path}: not a whole checkpoint, expected a file of torch.save ({reason})"
+        ) from None
 
 
 def _newest_first(folder: Path) -> list[Path]:

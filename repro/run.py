@@ -11,6 +11,7 @@ One process at a time owns a folder (an advisory lock), and a folder that holds 
 unless the run is to be resumed.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -56,6 +57,7 @@ class RunFolder:
         return (self.path / "results.json").exists()
 
     def __enter__(self) -> "RunFolder":
+        self._made = [place for place in (self.path, *self.path.parents) if not place.exists()]
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = open(self.path / ".lock", "w")
@@ -75,8 +77,21 @@ class RunFolder:
             leftover.unlink()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_) -> None:
+        if kind is not None and issubclass(kind, InputError):
+            self._vacate()
         self._lock.close()
+
+    def _vacate(self) -> None:
+        """A run that could not start, for want of data, leaves no folder that was not there."""
+        ours = {file.name for file in self.path.iterdir()} <= {".lock", "config.yaml"}
+        if not self._made or not ours:
+            return
+        (self.path / "config.yaml").unlink(missing_ok=True)
+        (self.path / ".lock").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a folder above in which another run began meanwhile
+            for place in self._made:
+                place.rmdir()
 
     def _claim(self) -> None:
         """Write the configuration into a new folder, or compare it with the one there."""
@@ -95,8 +110,15 @@ class RunFolder:
 
         Values are compared: a setting that is newer than the run has its default there."""
         file = self.path / "config.yaml"
-        if configuration.load(file, type(self.settings)) != self.settings:
-            raise InputError(f"{file}: differs from the configuration given; cannot resume")
+        began = configuration.leaves(configuration.load(file, type(self.settings)).model_dump())
+        given = configuration.leaves(self.settings.model_dump())
+        differing = [key for key in began.keys() | given.keys() if began.get(key) != given.get(key)]
+        if differing:
+            words = [f"{key} {began.get(key)} here, {given.get(key)} given" for key in differing]
+            raise InputError(
+                f"{file}: differs from the configuration given; cannot resume: "
+                f"{'; '.join(sorted(words))}"
+            )
 
     def record_environment(self, found: dict) -> None:
         """Write ``environment.json``; in a resumed run, compare data files and device with it."""

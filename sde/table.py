@@ -17,6 +17,8 @@ def find(paths: list[Path]) -> dict[Path, dict]:
     a path holds none."""
     found = {}
     for path in paths:
+        if not path.is_dir():
+            raise InputError(f"{path}: no such folder; expected a run of sde, or a folder of runs")
         files = [path / "results.json"] if (path / "results.json").exists() else ()
         here = {}
         for file in files or sorted(path.rglob("results.json")):

@@ -66,7 +66,7 @@ def mistakes(toy, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("number", range(14))
+@pytest.mark.parametrize("number", range(15))
 def test_every_mistake_is_one_line_and_exit_code_2(toy, tmp_path, capsys, number):
     arguments, expected = mistakes(toy, tmp_path)[number]
     try:
@@ -85,7 +85,7 @@ def test_nothing_is_left_of_a_run_that_could_not_start(toy, tmp_path):
     """Bad data after a good configuration: the folder does not block the corrected command."""
     config, run = str(CONFIGS / "toy_cub_easy.yaml"), tmp_path / "run"
     bad = ["train", config, f"data.root={tmp_path}", *TINY, "--out", str(run), "--device", "cpu"]
-    assert main(bad) == 2
+    assert main(bad) == 2 and not run.exists()
     good = [f"data.root={toy}" if text.startswith("data.root") else text for text in bad]
     assert main(good) == 0
 

@@ -106,8 +106,28 @@ def test_a_run_goes_on_where_a_setting_was_added_since(tmp_path):
     with RunFolder(tmp_path, More(value=2), resume=True):
         pass
     for other in (More(value=2, added=6), More(value=3)):
-        with pytest.raises(InputError, match="differs from the configuration"):
+        with pytest.raises(InputError, match="differs from the configuration") as caught:
             RunFolder(tmp_path, other, resume=True).__enter__()
+    assert str(caught.value).endswith("cannot resume: value 2 here, 3 given")
+
+
+def test_a_run_that_could_not_start_leaves_only_what_others_wrote(tmp_path):
+    def fail(path):
+        with pytest.raises(InputError), RunFolder(path, Few(value=2)):
+            raise InputError("no data")
+
+    fail(tmp_path / "runs" / "few" / "seed0")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "mine").mkdir()
+    fail(tmp_path / "mine")
+    assert (tmp_path / "mine" / "config.yaml").exists()
+    with RunFolder(tmp_path / "runs" / "few" / "seed1", Few(value=2)):
+        fail(tmp_path / "runs" / "few" / "seed0")
+    assert [file.name for file in (tmp_path / "runs" / "few").iterdir()] == ["seed1"]
+    with pytest.raises(InputError), RunFolder(tmp_path / "begun", Few(value=2)) as folder:
+        folder.write("environment.json", {})
+        raise InputError("the loss is no number")
+    assert folder.started
 
 
 def test_environment_is_complete():

@@ -141,6 +141,8 @@ def test_bad_requests(monkeypatch, tmp_path, plane_run, capsys):
     assert "not a whole results.json" in capsys.readouterr().err
     assert main(["table", str(plane_run)]) == 2
     assert "no evaluated run" in capsys.readouterr().err
+    assert main(["table", str(tmp_path / "nowhere")]) == 2
+    assert "nowhere: no such folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

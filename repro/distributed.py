@@ -115,8 +115,8 @@ def joined(device: torch.device) -> Iterator[tuple[World, torch.device]]:
         if (reason := _loss(error)) is None:
             raise
         raise InputError(
-            f"rank {world.rank} of {size} lost another rank ({reason}); what was saved stays: go "
-            "on with --resume, on any number of processes"
+            f"rank {world.rank} of {size} lost another rank ({reason}), whose own last line may say "
+            "why; what was saved stays: --resume goes on, on any number of processes"
         ) from None
     dist.destroy_process_group()
 

@@ -46,6 +46,8 @@ def observe(truth: Tensor, hide: str, generator: torch.Generator) -> Observation
     """What stays known of images (B, C, H, W). Raises InputError for a hiding place unknown."""
     if hide not in HIDDEN:
         raise InputError(f"--hide {hide}: choose from {', '.join(HIDDEN)}")
+    if hide == "colour" and truth.shape[1] != 3:
+        raise InputError(f"--hide colour: needs images of three channels; got {truth.shape[1]}")
     if hide == "colour":
         return controllable.colourisation(truth.mean(1, keepdim=True))
     return controllable.inpainting(truth, known_pixels(hide, *truth.shape[2:], generator))

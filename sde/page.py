@@ -55,6 +55,12 @@ def page(trained: Trained, x: Tensor, results: dict) -> str:
         f"from {found['num_real']} held-out items; as many training items lie at "
         f"{found['floor']:.2g}. Likelihood: {results['likelihood']['in_words']}."
     )
+    if "fid" in results:
+        fid = results["fid"]
+        lead += (
+            f" FID {fid['value']:.2f} of {fid['samples']} samples at {fid['nfe']} evaluations "
+            f"against the {fid['reference_images']} images of the {fid['reference']} part."
+        )
     return "\n".join(
         [
             head(title, STYLE),

@@ -102,6 +102,7 @@ def test_the_protocol_is_recorded_and_unlike_numbers_stand_apart(fidelity, digit
     measured("c", "evaluation.fid=30", "evaluation.probes=1")
     protocol = {"samples": 40, "reference": "train", "reference_images": 1500, "nfe": 51}
     assert protocol.items() <= one["fid"].items()
+    assert "FID " in (tmp_path / "a" / "page.html").read_text()
     assert one["weights"] == "ema" and one["final_denoising"] and one["sampler"]
     text = tables(find([tmp_path]))
     parts = {part.split("\n")[0].split(" of digits")[0]: part for part in text.split("\n\nFID")}

@@ -32,6 +32,7 @@ from cizsl.birdfiles import (
     SOURCES,
     dataset_folder,
     dataset_layout,
+    datasets_in,
     split_files,
     split_layout,
 )
@@ -59,7 +60,9 @@ def load_birds(root: str | Path, dataset: str = "CUB", split: str = "easy") -> Z
         raise InputError(f"no split {split!r} of {dataset!r}: expected easy or hard of {names}")
     folder, origin = dataset_folder(root, dataset), SOURCES if known else BUILT
     if folder is None:
-        raise InputError(f"{root}: no folder {dataset_layout(dataset)['folder']} here; {origin}")
+        held = ", ".join(name for _, name in datasets_in(root))
+        here = f"here, which holds {held}" if held else "here"
+        raise InputError(f"{root}: no folder {dataset_layout(dataset)['folder']} {here}; {origin}")
     paths = split_files(folder, dataset, split).values()
     if missing := [path.name for path in paths if not path.is_file()]:
         raise InputError(f"{folder}: missing {', '.join(missing)}; {origin}")

@@ -50,6 +50,13 @@ def run(parser: argparse.ArgumentParser, arguments: list[str] | None = None) -> 
         return 0
 
 
+def positive(text: str) -> int:
+    """A whole number, 1 or more: the ``type`` of an option that counts."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more, got '{text}'")
+    return int(text)
+
+
 def default_folder(config: str, overrides: list[str], seed: int, root: Path = RUNS) -> Path:
     """``<root>/<file name>[<overrides>]/seed<seed>``: another setting is another folder."""
     others = [text for text in overrides if not text.startswith("seed=")]

@@ -29,8 +29,10 @@ def parser() -> cli.Parser:
     command = commands.add_parser("sample", help="draw samples: an array and a figure")
     _model(command)
     command.add_argument("--sampler", metavar="NAME", help="a solver, ode, or PREDICTOR+CORRECTOR")
-    command.add_argument("--steps", type=int, metavar="N", help="steps of the sampler")
-    command.add_argument("-n", type=int, dest="count", metavar="COUNT", help="how many samples")
+    command.add_argument("--steps", type=cli.positive, metavar="N", help="steps of the sampler")
+    command.add_argument(
+        "-n", type=cli.positive, dest="count", metavar="COUNT", help="how many samples"
+    )
     command.add_argument("--class", dest="label", metavar="NAME", help="of one class only")
     command.add_argument(
         "--strength", type=float, default=1.0, help="of the classifier's gradient (default: 1)"
@@ -39,7 +41,7 @@ def parser() -> cli.Parser:
 
     command = commands.add_parser("classifier", help="train what sample --class needs")
     _model(command)
-    command.add_argument("--iterations", type=int, default=3000, metavar="N")
+    command.add_argument("--iterations", type=cli.positive, default=3000, metavar="N")
     command.set_defaults(run=actions.classifier)
 
     command = commands.add_parser("complete", help="hide part of held-out images, and draw it")
@@ -52,9 +54,9 @@ def parser() -> cli.Parser:
     )
     command.add_argument("--way", default="guided", help="guided or replacement")
     command.add_argument("--sampler", metavar="NAME", help="as of sample")
-    command.add_argument("--steps", type=int, metavar="N", help="steps of the sampler")
-    command.add_argument("-n", type=int, default=8, dest="count", help="how many images")
-    command.add_argument("--draws", type=int, default=4, metavar="N", help="of each")
+    command.add_argument("--steps", type=cli.positive, metavar="N", help="steps of the sampler")
+    command.add_argument("-n", type=cli.positive, default=8, dest="count", help="how many images")
+    command.add_argument("--draws", type=cli.positive, default=4, metavar="N", help="of each")
     command.set_defaults(run=actions.complete)
 
     command = commands.add_parser("likelihood", help="exact likelihood of held-out items")

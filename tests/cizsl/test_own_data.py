@@ -36,7 +36,9 @@ def test_the_published_layout_under_a_name_of_ones_own(tmp_path):
     assert birdfiles.splits_in(folder, "finches") == ["easy", "islands"]
     with pytest.raises(InputError, match=r"missing train_test_split_hard.mat.*docs/data.md says"):
         data.load(tmp_path, "finches", "hard")
-    with pytest.raises(InputError, match=r"no folder wrens here; docs/data.md"):
+    with pytest.raises(
+        InputError, match=r"no folder wrens here, which holds finches; docs/data.md"
+    ):
         data.load(tmp_path, "wrens")
     with pytest.raises(InputError, match="no layout 'hdf': expected published"):
         data.load(tmp_path, "finches", "easy", "hdf")

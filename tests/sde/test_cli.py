@@ -133,8 +133,8 @@ def mistakes(plane, digits, folder):
             ["train", CONFIG, *TINY, "optimiser.learning_rate=1e15", *out],
             "the run diverged",
         ),
-        "steps": (["sample", run, "--steps", "0"], "steps must be a whole number, at least 1"),
-        "count": (["sample", run, "-n", "0"], "positive whole numbers"),
+        "steps": (["sample", run, "--steps", "0"], "--steps: expected a whole number, 1 or more"),
+        "count": (["sample", run, "-n", "0"], "-n: expected a whole number, 1 or more, got '0'"),
         "sampler": (["sample", run, "--sampler", "euler"], "unknown sampler 'euler'"),
         "pair": (["sample", run, "--sampler", "none+none"], "would return the prior"),
         "corrector": (["sample", run, "--sampler", "heun+langevin"], "unknown sampler 'heun+"),
@@ -159,7 +159,7 @@ def mistakes(plane, digits, folder):
         "no checkpoint": (["sample", str(folder / "text.pt")], "not a whole checkpoint"),
         "command": (["sammple"], "invalid choice: 'sammple'"),
         "nothing": ([], "the following arguments are required: COMMAND"),
-        "no number": (["sample", run, "--steps", "many"], "invalid int value: 'many'"),
+        "no number": (["sample", run, "--steps", "many"], "1 or more, got 'many'"),
     }
 
 

@@ -79,10 +79,8 @@ def load(path: Path, device: str | torch.device = "cpu") -> dict:
     except Exception as error:  # torch raises half a dozen types for a damaged file
         # not torch's advice, which is to run whatever the file says
         reason = str(error).split("WeightsUnpickler error:")[-1].strip().split("\n")[0]
-        reason = reason.partition(". Please use")[0]
-        raise InputError(
-            f"{path}: not a whole checkpoint, expected a file of torch.save ({reason})"
-        ) from None
+        reason = reason.partition(". ")[0]
+        raise InputError(f"{path}: not a whole checkpoint of torch.save ({reason})") from None
 
 
 def _newest_first(folder: Path) -> list[Path]:

@@ -49,7 +49,10 @@ def read_exported(path: Path) -> tuple[ScoreModel, dict[str, Tensor], int]:
 
 def export(trained: Trained, path: Path) -> int:
     """Write the averaged weights of ``trained``, with its configuration in the metadata, to a
-    safetensors file. Returns their number. Raises InputError where it cannot be written."""
+    file NAME.safetensors. Returns their number. Raises InputError for another name, and where it
+    cannot be written."""
+    if path.suffix != SUFFIX:  # by which import knows it
+        raise InputError(f"{path}: expected a name that ends in {SUFFIX}")
     weights = {name: tensor.contiguous() for name, tensor in trained.network.state_dict().items()}
     about = {
         "config": json.dumps(trained.config.model_dump(mode="json")),

@@ -289,6 +289,7 @@ def test_bad_input_is_one_line(folder, capsys):
         (["import", "other.safetensors"], "do not fit its configuration"),
         (["import", "r/checkpoints/step_00000007.pt", *config], "lacks model, ema, step"),
         (["export", "nowhere", "x.safetensors"], "nowhere"),
+        (["export", "r", "x.txt"], "x.txt: expected a name that ends in .safetensors"),
         (["export", "r", "images.npz/x.safetensors"], "cannot be written"),
     ]
     for arguments, message in cases:

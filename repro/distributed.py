@@ -115,7 +115,7 @@ def joined(device: torch.device) -> Iterator[tuple[World, torch.device]]:
         if (reason := _loss(error)) is None:
             raise
         raise InputError(
-            f"rank {world.rank} of {size} lost another rank ({reason}), whose own last line may say "
+            f"rank {world.rank} of {size} lost another rank ({reason}), whose last line may say "
             "why; what was saved stays: --resume goes on, on any number of processes"
         ) from None
     dist.destroy_process_group()

@@ -78,7 +78,7 @@ def test_every_fault_of_a_folder_is_named_at_once(tmp_path):
     assert read_articles(folder, ["Rook"], "latin-1") == {"Rook": "café"}
     with pytest.raises(InputError, match="no encoding 'klingon'"):
         read_articles(folder, ["Rook"], "klingon")
-    with pytest.raises(InputError, match="no article here"):
+    with pytest.raises(InputError, match="no such folder"):
         read_articles(tmp_path / "nowhere")
 
 

@@ -199,7 +199,7 @@ def test_a_matrix_too_large_for_a_mat_file(tmp_path):
 
 MISTAKES = [
     (SPLITS + " --seed -1", "'-1': expected a whole number from 0"),
-    ("data text nowhere --out data/a", "nowhere: no article here"),
+    ("data text nowhere --out data/a", "nowhere: no such folder"),
     ("data text articles --out data/a,b", "expected letters, digits and _.- in its last part"),
     ("data text articles --out data/coast --min-documents 0", "expected a whole number from 1"),
     ("data text articles --out data/coast --min-documents 99", "no text features from 9 articles"),

@@ -36,13 +36,14 @@ ROWS = 4096
 class Penalised:
     """(A + p I)^-1 B for any penalty p, A (n, n) symmetric and positive semidefinite.
 
-    Penalties are in units of the mean eigenvalue of A.
+    Penalties are in units of the mean eigenvalue of A; of 1 where A is zero (identical texts).
     """
 
     def __init__(self, matrix: Tensor):
         values, self.vectors = torch.linalg.eigh(matrix)
         self.values = values.clamp_min(0)
-        self.unit = self.values.mean()
+        mean = self.values.mean()
+        self.unit = torch.where(mean > 0, mean, torch.ones_like(mean))
 
     def solve(self, penalty: float, right: Tensor) -> Tensor:
         """``right`` (n, m) -> (n, m)."""

@@ -15,7 +15,15 @@ def parser() -> cli.Parser:
     """Every command and option; what a command does is in sde/commands.py."""
     top = cli.Parser(prog="sde", description="Score-based generative modelling through SDEs.")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _train(commands)
+    _draw(commands)
+    _judge(commands)
+    _exchange(commands)
+    _inspect(commands)
+    return top
 
+
+def _train(commands) -> None:
     command = commands.add_parser("train", help="train one configuration")
     command.add_argument("config", help="a YAML file, see configs/sde")
     command.add_argument(
@@ -26,6 +34,8 @@ def parser() -> cli.Parser:
     _device(command)
     command.set_defaults(run=actions.train)
 
+
+def _draw(commands) -> None:
     command = commands.add_parser("sample", help="draw samples: an array and a figure")
     _model(command)
     command.add_argument("--sampler", metavar="NAME", help="a solver, ode, or PREDICTOR+CORRECTOR")
@@ -59,6 +69,8 @@ def parser() -> cli.Parser:
     command.add_argument("--draws", type=cli.positive, default=4, metavar="N", help="of each")
     command.set_defaults(run=actions.complete)
 
+
+def _judge(commands) -> None:
     command = commands.add_parser("likelihood", help="exact likelihood of held-out items")
     _model(command)
     command.add_argument("--data", metavar="NAME", help="of other data (default: the model's own)")
@@ -72,6 +84,8 @@ def parser() -> cli.Parser:
     command.add_argument("paths", nargs="+", type=Path, metavar="RUN_OR_DIR")
     command.set_defaults(run=actions.table)
 
+
+def _exchange(commands) -> None:
     command = commands.add_parser("import", help="a published checkpoint as a run folder")
     command.add_argument(
         "file", type=Path, help="a checkpoint of score_sde_pytorch, or a file of `sde export`"
@@ -91,6 +105,8 @@ def parser() -> cli.Parser:
     command.add_argument("file", type=Path, metavar="FILE.safetensors")
     command.set_defaults(run=actions.export, overrides=[], device="cpu")
 
+
+def _inspect(commands) -> None:
     data = commands.add_parser("data", help="look at the data of a configuration")
     data = data.add_subparsers(title="commands", required=True, metavar="COMMAND")
     command = data.add_parser(
@@ -114,7 +130,6 @@ def parser() -> cli.Parser:
     command.add_argument("config", help="a YAML file")
     command.add_argument("overrides", nargs="*", default=[], metavar="key=value")
     command.set_defaults(run=lambda options: print(actions.show(options), end=""))
-    return top
 
 
 def _model(command) -> None:

@@ -17,6 +17,7 @@ from repro.errors import InputError
 from sde import build, controllable, figures
 from sde.controllable import Observation
 from sde.sample import choose, draw_batch
+from sde.samplers.loop import Constraint
 from sde.trained import Trained
 
 WAYS = ("guided", "replacement")
@@ -82,19 +83,22 @@ def complete(
     random = trained.stream(build.SAMPLING, 0, 1)
     truth = trained.data.heldout.first(count).points(random)
     observation = observe(truth, hide, random)
-    model, constraint = trained, None
-    if way == "guided":
-        guided = controllable.guided(trained.sde, trained.score_fn, observation, data_std=DATA_STD)
-        model = replace(trained, score_fn=guided)
-    else:
-        constraint = controllable.replacement(trained.sde, observation)
-    drawn = [
-        draw_batch(model, choice, steps, len(truth), random, progress=True, constraint=constraint).x
-        for _ in range(draws)
-    ]
+    model, constraint = _conditioned(trained, observation, way)
+    how = dict(progress=True, constraint=constraint)
+    drawn = [draw_batch(model, choice, steps, len(truth), random, **how).x for _ in range(draws)]
     known = observation.combine(torch.zeros_like(truth), observation.of_batch(truth))
     folder = trained.folder if out is None else Path(out)
     return _write(trained, folder / f"completed_{hide}_{way}.png", truth, known, drawn)
+
+
+def _conditioned(
+    trained: Trained, observation: Observation, way: str
+) -> tuple[Trained, Constraint | None]:
+    """The model with a guided score, or the model itself and what overwrites its samples."""
+    if way == "replacement":
+        return trained, controllable.replacement(trained.sde, observation)
+    guided = controllable.guided(trained.sde, trained.score_fn, observation, data_std=DATA_STD)
+    return replace(trained, score_fn=guided), None
 
 
 def _write(trained: Trained, path: Path, truth: Tensor, known: Tensor, drawn: list[Tensor]) -> Path:

@@ -77,7 +77,7 @@ def likelihood(trained: Trained, split: Split, world: World = ALONE) -> Likeliho
     """
     if trained.config.loss.levels is not None:
         raise InputError(NO_FLOW)
-    settings, levels = trained.config.evaluation, split.declaration.levels
+    settings = trained.config.evaluation
     generator = trained.stream(build.LIKELIHOOD)
     x = split.first(settings.likelihoods).points(generator)
     dims = x[0].numel()
@@ -95,24 +95,34 @@ def likelihood(trained: Trained, split: Split, world: World = ALONE) -> Likeliho
     parts = world.spread(batch, range(len(batches)), "likelihood")
     if parts is None:
         return None
+    truth = None
+    if trained.data.log_density is not None and split is trained.data.heldout:
+        truth = trained.data.log_density(x).mean().item()
+    return _summary(parts, split, dims, settings.probes, truth)
+
+
+def _summary(
+    parts: list[LogProb], split: Split, dims: int, probes: int, truth: float | None
+) -> Likelihood:
+    """Batches in one record; ``truth`` is the mean log density under the true one, in nats."""
+    levels = split.declaration.levels
     nats = torch.cat([part.log_prob for part in parts]).double()
     bit, offset = 1 / (math.log(2) * dims), levels.offset_bits if levels else 0.0
     probe_error = None
     if parts[0].standard_error is not None:
         errors = torch.cat([part.standard_error for part in parts]).double()
-        probe_error = bit * (errors**2).sum().sqrt().item() / len(x)
-    truth = None
-    if trained.data.log_density is not None and split is trained.data.heldout:
-        truth = -bit * trained.data.log_density(x).mean().item()
+        probe_error = bit * (errors**2).sum().sqrt().item() / len(nats)
     return Likelihood(
         data=split.declaration.name,
-        items=len(x),
+        items=len(nats),
         dims=dims,
         nats=nats.mean().item(),
         bits_per_dim=offset - bit * nats.mean().item(),
-        standard_error=bit * nats.std().item() / math.sqrt(len(x)) if len(x) > 1 else math.nan,
+        standard_error=bit * nats.std().item() / math.sqrt(len(nats))
+        if len(nats) > 1
+        else math.nan,
         probe_error=probe_error,
-        probes=settings.probes,
+        probes=probes,
         nfe=max(part.nfe for part in parts),
-        truth_bits_per_dim=truth,
+        truth_bits_per_dim=None if truth is None else -bit * truth,
     )

@@ -55,6 +55,13 @@ def test_unit_is_the_mean_eigenvalue():
     torch.testing.assert_close(solver.solve(0.5, right), direct)
 
 
+def test_a_matrix_of_zeros_leaves_the_penalty_alone():
+    """As centred identical texts have it: no division of zero by zero."""
+    right = torch.tensor([[1.0], [5.0]], dtype=torch.float64)
+    solver = Penalised(torch.zeros(2, 2, dtype=torch.float64))
+    torch.testing.assert_close(solver.solve(0.5, right), 2 * right)
+
+
 @pytest.mark.parametrize("penalty", [1e-3, 0.7, 50.0])
 def test_ridge_is_that_of_sklearn(problem, penalty):
     """Predictions for seen and unseen classes, and the coefficients that they imply."""

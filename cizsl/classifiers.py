@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 
 from cizsl.data import class_centroids
 
-BLOCK_ENTRIES = 2**24
+BLOCK_ENTRIES = 2**22  # of a block's table of similarities: 16 MB, which a CPU's caches half hold
 
 
 def knn(
@@ -29,6 +29,7 @@ def knn(
     return votes(synthetic_MD, synthetic_labels_M, features_ND, num_classes, k).argmax(1)
 
 
+@torch.no_grad()
 def votes(
     synthetic_MD: Tensor,
     synthetic_labels_M: Tensor,
@@ -38,10 +39,13 @@ def votes(
 ) -> Tensor:
     """How many of the k most similar synthetic features are of each class: (N, C)."""
     bank = normalize(synthetic_MD, dim=1)
+    size = max(1, BLOCK_ENTRIES // len(bank))
+    table = bank.new_empty(min(size, len(features_ND)), len(bank))  # for every block anew
     counts = []
-    for block in features_ND.split(max(1, BLOCK_ENTRIES // len(bank))):
+    for block in features_ND.split(size):
         # the length of an image's own features does not change the order of its neighbours
-        nearest = (block.to(bank.dtype) @ bank.T).topk(min(k, len(bank)), dim=1).indices
+        similarity = torch.mm(block.to(bank.dtype), bank.T, out=table[: len(block)])
+        nearest = similarity.topk(min(k, len(bank)), dim=1).indices
         count = torch.zeros(len(block), num_classes, device=block.device)
         voters = synthetic_labels_M[nearest]
         counts.append(count.scatter_add_(1, voters, torch.ones_like(voters, dtype=count.dtype)))

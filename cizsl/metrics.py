@@ -136,8 +136,10 @@ def best_scores(scores_NC: Tensor, labels_N: Tensor, num_seen: int, is_seen: boo
     """Reduce the scores of images of one group; one transfer from the device."""
     scores, labels = torch.as_tensor(scores_NC), torch.as_tensor(labels_N)
     seen, unseen = scores[:, :num_seen].max(1), scores[:, num_seen:].max(1)
-    own = seen.indices if is_seen else unseen.indices + num_seen
-    columns = (seen.values, unseen.values, own == labels, scores.argmax(1))
+    of_seen, of_unseen = seen.indices, unseen.indices + num_seen
+    own = of_seen if is_seen else of_unseen
+    predicted = torch.where(seen.values >= unseen.values, of_seen, of_unseen)
+    columns = (seen.values, unseen.values, own == labels, predicted)
     table = torch.stack([column.double() for column in columns]).cpu().numpy()
     return Best(table[0], table[1], table[2] > 0, table[3].astype(np.int64), is_seen)
 

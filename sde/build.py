@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from repro.errors import InputError
 from repro.random import generator, seed_everything
 from sde import data as datasets
 from sde import losses
+from sde.average import MovingAverage
 from sde.config import NOT_OF_DDPM, UNETS, ScoreModel
 from sde.data import Dataset
 from sde.discrete import DDPMTable, SMLDTable
@@ -99,18 +99,9 @@ def fast(config: ScoreModel, network: nn.Module) -> nn.Module:
     return network
 
 
-def average(config: ScoreModel, network: nn.Module) -> AveragedModel:
-    """The exponential moving average of the weights: decay min(ema_decay, (1 + n) / (10 + n)).
-
-    After n updates the average reaches back about n / 9, until it has its full length.
-    """
-    full = config.optimiser.ema_decay
-
-    def update(averaged: list[Tensor], current: list[Tensor], n: Tensor) -> None:
-        decay = min(full, (1 + int(n)) / (10 + int(n)))
-        torch._foreach_lerp_(averaged, current, 1 - decay)
-
-    return AveragedModel(network, multi_avg_fn=update)
+def average(config: ScoreModel, network: nn.Module) -> MovingAverage:
+    """The moving average of the weights."""
+    return MovingAverage(network, config.optimiser.ema_decay)
 
 
 def table(config: ScoreModel) -> SMLDTable | DDPMTable | None:

@@ -97,7 +97,7 @@ def likelihood(trained: Trained, split: Split, world: World = ALONE) -> Likeliho
         return None
     truth = None
     if trained.data.log_density is not None and split is trained.data.heldout:
-        truth = trained.data.log_density(x).mean().item()
+        truth = trained.data.log_density(x.cpu()).mean().item()
     return _summary(parts, split, dims, settings.probes, truth)
 
 

@@ -147,7 +147,8 @@ class Dataset:
     declaration: Declaration
     train: Split | None
     heldout: Split | None
-    log_density: Callable[[Tensor], Tensor] | None = None  # (N, *shape) -> (N,) nats, where known
+    # (N, *shape) on the CPU -> (N,) nats, where it is known
+    log_density: Callable[[Tensor], Tensor] | None = None
     skipped: tuple[str, ...] = ()  # files left out, each with the reason
 
     @property

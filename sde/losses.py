@@ -43,7 +43,7 @@ def uniform_times(u: Tensor, eps: float = TRAINING_EPS) -> Tensor:
 
 def importance_times(sde: SDE, u: Tensor, eps: float = TRAINING_EPS) -> Tensor:
     """Times (B,) with density proportional to g^2 / std^2 on [eps, 1], from u (B,) uniform."""
-    low, high = _log_noise_range(sde, u, eps)
+    low, high = _log_noise_range(sde, eps)
     return sde.time_at(torch.exp(low + u.double() * (high - low))).to(u.dtype).clamp(eps, 1)
 
 
@@ -72,7 +72,7 @@ def denoising_score_matching(
     if weighting == "likelihood":
         per_item = per_item * ((sde.diffusion(t) / std) ** 2).to(x0.dtype)
     elif weighting == "importance":
-        low, high = _log_noise_range(sde, t, eps)
+        low, high = _log_noise_range(sde, eps)
         per_item = per_item * (2 * (high - low) / (1 - eps)).to(x0.dtype)
     elif weighting != "variance":
         raise InputError(f"unknown weighting {weighting!r}: choose from {', '.join(WEIGHTINGS)}")
@@ -134,7 +134,8 @@ def _reduce(squares: Tensor, reduce: str) -> Tensor:
     raise InputError(f"unknown reduction {reduce!r}: choose from mean, half_sum")
 
 
-def _log_noise_range(sde: SDE, like: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    ends = torch.tensor([eps, 1.0], dtype=torch.float64, device=like.device)
+def _log_noise_range(sde: SDE, eps: float) -> tuple[Tensor, Tensor]:
+    """Two numbers on the CPU, which go well with tensors of any device."""
+    ends = torch.tensor([eps, 1.0], dtype=torch.float64)
     low, high = sde.noise_ratio(ends).log()
     return low, high

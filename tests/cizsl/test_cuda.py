@@ -1,0 +1,125 @@
+"""Whole commands on a pretended GPU: no devices are mixed, and the numbers are those of the CPU."""
+
+import json
+
+import pytest
+import torch
+from pretend_cuda import PretendCuda, without_a_gpu
+
+from cizsl import build
+from cizsl.__main__ import main
+from cizsl.train import train
+from repro.config import dump
+from repro.interrupt import Interrupted, StopRequest
+from repro.run import RunFolder
+from tests.cizsl.test_train import StopAfter, assert_same_outcome, outcome
+
+pytestmark = without_a_gpu
+STRICT = {"protocol": "strict", "every": 2, "start": 2}
+CASES = {
+    "sharma_mittal": {"creativity": {"divergence": "sharma_mittal", "form": "exact"}},
+    "renyi": {"creativity": {"divergence": "renyi", "form": "exact", "alpha": 0.7}},
+    "new_class": {"creativity": {"divergence": "new_class", "form": "exact"}},
+    "published": {
+        "creativity": {"divergence": "kl", "form": "published", "published_pairs": True},
+        "loss": {"published_pivot": True},
+    },
+    "gazsl": {"creativity": {"divergence": "none"}},
+    "search": {"creativity": {"weight": [0.1, 1.0]}, "evaluation": STRICT},
+    "softmax": {"model": {"text_embed_dim": 0}, "evaluation": {"classifier": "softmax"}},
+    "generalised": {"evaluation": {"generalised": "classifier"}},
+    "tf32": {"data": {"normalisation": "standardise"}, "compute": {"precision": "tf32"}},
+}
+
+
+@pytest.fixture
+def written(tiny, tmp_path):
+    """``written(section={...})``: the file of a tiny configuration with five iterations."""
+
+    def write(**changes):
+        changes["evaluation"] = {"every": 2, "start": 2, **changes.get("evaluation", {})}
+        changes["optimiser"] = {"iterations": 5, **changes.get("optimiser", {})}
+        file = tmp_path / "config.yaml"
+        file.write_text(dump(tiny(**changes)))
+        return file
+
+    return write
+
+
+def command(*arguments, device):
+    """Run a command on a device; returns how often the host waited for it."""
+    arguments = [*map(str, arguments), "--device", device]
+    if device == "cpu":
+        assert main(arguments) == 0
+        return 0
+    with PretendCuda() as gpu:
+        assert main(arguments) == 0
+    assert gpu.operations > 100
+    return gpu.waits
+
+
+def assert_same_but_for_the_device(one, other):
+    (results, log, *arrays), (others, other_log, *others_arrays) = outcome(one), outcome(other)
+    assert {results.pop("device"), others.pop("device")} == {"cpu", "cuda"}
+    assert results == others and log == other_log
+    for mine, theirs in zip(arrays, others_arrays, strict=True):
+        assert mine.keys() == theirs.keys()
+        assert all((torch.as_tensor(mine[k]) == torch.as_tensor(theirs[k])).all() for k in mine)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_run_ends_as_on_the_cpu(written, tmp_path, case):
+    file = written(**CASES[case])
+    for device in ("cpu", "cuda"):
+        command("train", file, "--out", tmp_path / device, device=device)
+    assert_same_but_for_the_device(tmp_path / "cuda", tmp_path / "cpu")
+
+
+def test_stopping_anywhere_changes_nothing(tiny, tmp_path):
+    """Checkpoints of the device, random states and all, are written and read back."""
+    config = tiny(optimiser={"iterations": 6})
+    cuda = torch.device("cuda")
+    with PretendCuda(), StopRequest() as never:
+        with RunFolder(tmp_path / "whole", config) as folder:
+            train(config, folder, cuda, never)
+        for looks in (7, 20):
+            with RunFolder(tmp_path / "pieces", config, True) as folder, pytest.raises(Interrupted):
+                train(config, folder, cuda, StopAfter(looks))
+        with RunFolder(tmp_path / "pieces", config, True) as folder:
+            train(config, folder, cuda, never)
+    assert_same_outcome(tmp_path / "whole", tmp_path / "pieces")
+
+
+def test_a_run_of_one_device_is_evaluated_on_the_other(written, tmp_path, capsys):
+    said = {}
+    for device, other in (("cpu", "cuda"), ("cuda", "cpu")):
+        command("train", written(), "--out", tmp_path / device, device=device)
+        capsys.readouterr()
+        command("evaluate", tmp_path / device, device=other)
+        where, said[device] = capsys.readouterr().out.split("\n", 1)
+        assert f"it ran on {device}" in where
+    assert said["cpu"] == said["cuda"] and "ausuc" in said["cpu"]
+
+
+def test_baselines(written, tmp_path):
+    for device in ("cpu", "cuda"):
+        command("baselines", written(), "--out", tmp_path / device, device=device)
+    for file in (tmp_path / "cpu").rglob("results.json"):
+        ours = json.loads((tmp_path / "cuda" / file.relative_to(tmp_path / "cpu")).read_text())
+        assert ours["metrics"] == json.loads(file.read_text())["metrics"]
+
+
+@pytest.mark.parametrize("divergence", ["none", "sharma_mittal", "new_class"])
+@pytest.mark.parametrize("form", ["exact", "published"])
+def test_an_iteration_never_waits_for_the_device(tiny, divergence, form):
+    config = tiny(creativity={"divergence": divergence, "form": form})
+    cuda = torch.device("cuda")
+    with PretendCuda() as gpu:
+        problem = build.problem(config, build.data(config), "test", cuda)
+        gan, draws = build.gan(config, problem), build.draws(config, problem)
+        before = gpu.waits, gpu.operations
+        for _ in range(5):
+            gan.critic_step(draws.critic(gan.teaches_new_class))
+        terms = gan.generator_step(draws.for_generator(divergence != "none"))
+        assert gpu.waits == before[0] and gpu.operations > before[1] + 500
+        assert terms["realness"].item() == terms["realness"].cpu() and gpu.waits == before[0] + 2

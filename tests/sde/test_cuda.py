@@ -1,0 +1,171 @@
+"""Whole commands on a pretended GPU: no devices are mixed, and the numbers are those of the CPU."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from pretend_cuda import PretendCuda, without_a_gpu
+
+from repro.config import dump
+from repro.interrupt import Interrupted, StopRequest
+from repro.run import RunFolder
+from sde.__main__ import main
+from sde.train import train
+from tests.sde.conftest import StopAfter, tiny_config
+from tests.sde.test_cli import SAMPLERS
+from tests.sde.test_train import assert_same, outcome
+
+pytestmark = without_a_gpu
+CUDA = torch.device("cuda")
+UNET = {"channels": 4, "multipliers": [1, 2], "blocks": 1, "attention": [4], "dropout": 0.1}
+UNET_OF_VE = {**UNET, "embedding": "fourier", "fir": True, "progressive_input": "residual"}
+IMAGES = {"name": "npz", "heldout": 0.25, "flip": True}
+CASES = {
+    "vp": {},
+    "ve": {"process": {"name": "ve"}, "loss": {"weighting": "likelihood"}},
+    "energy": {"model": {"energy": "square"}, "process": {"name": "subvp"}},
+    "importance": {"loss": {"weighting": "importance"}, "optimiser": {"clip": 0}},
+    "levels": {
+        "loss": {"levels": 1000},
+        "model": {"prediction": "noise", "conditioning": "time"},
+    },
+    "ncsnpp": {
+        "data": {**IMAGES, "dequantise": False, "centred": False, "memory": "host"},
+        "process": {"name": "ve"},
+        "model": {"network": "ncsnpp", "conditioning": "std", "unet": UNET_OF_VE},
+    },
+    "ddpmpp": {
+        "data": IMAGES,
+        "model": {"network": "ncsnpp", "prediction": "noise", "unet": UNET},
+        "compute": {"accumulate": 2, "channels_last": True, "precision": "tf32"},
+    },
+}
+
+
+@pytest.fixture
+def written(tmp_path):
+    """``written(section={...})``: the file of a tiny configuration with five iterations."""
+    images = np.random.default_rng(0).integers(256, size=(24, 8, 8, 3), dtype=np.uint8)
+    np.savez(tmp_path / "noise.npz", images=images, labels=np.arange(24) % 3)
+
+    def write(**changes):
+        if changes.get("data", {}).get("name") == "npz":
+            changes["data"] = {**changes["data"], "path": str(tmp_path / "noise.npz")}
+        changes["optimiser"] = {"iterations": 5, "batch_size": 8, **changes.get("optimiser", {})}
+        file = tmp_path / "config.yaml"
+        file.write_text(dump(tiny_config(**changes)))
+        return file
+
+    return write
+
+
+def on(device, *arguments):
+    """Run a command on a device; returns how often the host waited for it."""
+    arguments = [*map(str, arguments), "--device", device]
+    if device == "cpu":
+        assert main(arguments) == 0
+        return 0
+    with PretendCuda() as gpu:
+        assert main(arguments) == 0
+    assert gpu.operations > 20
+    return gpu.waits
+
+
+def without_device(path):
+    results, log, state = outcome(path)
+    assert results.pop("device") in ("cpu", "cuda")
+    return results, log, {k: v for k, v in state.items() if k != "random"}
+
+
+def assert_close(one, other):
+    """Equal but for where and how long; numbers to a rounding, since memory may lie otherwise."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for name in one.keys() - {"device", "seconds"}:
+            assert_close(one[name], other[name])
+    elif isinstance(one, float):
+        assert one == pytest.approx(other, rel=1e-6)
+    else:
+        assert one == other
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_training_and_sampling_end_as_on_the_cpu(written, tmp_path, case):
+    file, drawn = written(**CASES[case]), {}
+    for device in ("cpu", "cuda"):
+        on(device, "train", file, "--out", tmp_path / device)
+        on(device, "sample", tmp_path / device, "--steps", 3, "-n", 5)
+        drawn[device] = np.load(next((tmp_path / device).glob("samples_*.npz")))["x"]
+    assert_same(without_device(tmp_path / "cuda"), without_device(tmp_path / "cpu"))
+    assert np.array_equal(drawn["cpu"], drawn["cuda"])
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_sampler(plane_run, tmp_path, name):
+    """The same samples; and the host waits no more often for more steps."""
+    quick = ["sampling.rtol=1e-2", "sampling.atol=1e-2"]
+    sample = ["sample", plane_run, *quick, "--sampler", name, "-n", 4, "--steps"]
+    for device in ("cpu", "cuda"):
+        waits = on(device, *sample, 3, "--out", tmp_path / device)
+    ours, theirs = (
+        np.load(next((tmp_path / device).glob("*.npz")))["x"] for device in ("cuda", "cpu")
+    )
+    assert np.array_equal(ours, theirs)
+    if name != "ode":
+        assert on("cuda", *sample, 6, "--out", tmp_path / "more") == waits
+
+
+@pytest.mark.parametrize("data", ["plane", "digits"])
+def test_evaluations(plane_run, digits_run, tmp_path, data):
+    run = {"plane": plane_run, "digits": digits_run}[data]
+    few = ["evaluation.likelihoods=6", "evaluation.samples=20", "evaluation.budgets=[4]"]
+    found = {}
+    for device in ("cpu", "cuda"):
+        on(device, "likelihood", run, *few[:1], "--out", tmp_path / device)
+        on(device, "evaluate", run, *few, "--out", tmp_path / device)
+        found[device] = json.loads((tmp_path / device / "results.json").read_text())
+    assert_close(found["cuda"], found["cpu"])
+
+
+def test_classes_and_completion(digits_run, tmp_path):
+    draw = ["--steps", 3, "-n", 3, "--sampler", "ancestral", "--out"]
+    for device in ("cpu", "cuda"):
+        out = tmp_path / device
+        on(device, "classifier", digits_run, "--iterations", 3, "--out", out)
+        on(device, "sample", digits_run, "--class", 3, *draw, out)
+        for way in ("guided", "replacement"):
+            on(device, "complete", digits_run, "--draws", 2, "--way", way, *draw, out)
+    files = sorted(path.relative_to(tmp_path / "cpu") for path in (tmp_path / "cpu").rglob("*.npz"))
+    assert len(files) == 3
+    for file in files:
+        ours, theirs = np.load(tmp_path / "cuda" / file), np.load(tmp_path / "cpu" / file)
+        assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_stopping_anywhere_changes_nothing(tmp_path):
+    """Checkpoints of the device, random states and all, are written and read back."""
+    config = tiny_config(optimiser={"iterations": 8})
+    with PretendCuda(), StopRequest() as never:
+        with RunFolder(tmp_path / "whole", config) as folder:
+            train(config, folder, CUDA, never)
+        with RunFolder(tmp_path / "pieces", config) as folder, pytest.raises(Interrupted):
+            train(config, folder, CUDA, StopAfter(3))
+        with RunFolder(tmp_path / "pieces", config, True) as folder:
+            train(config, folder, CUDA, never)
+        assert_same(outcome(tmp_path / "whole"), outcome(tmp_path / "pieces"))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_host_does_not_wait_in_an_iteration(written, tmp_path, case):
+    """As many waits for ten iterations as for five, where nothing is recorded or saved; one each
+    where the images lie in the host's memory, which has to know which ones are drawn."""
+    changes, waits = CASES[case], {}
+    settings = {"evaluation": {"every": 1000}, "compute": {"checkpoint_seconds": 1000}}
+    settings = {name: {**changes.get(name, {}), **value} for name, value in settings.items()}
+    for iterations in (5, 10):
+        optimiser = {**changes.get("optimiser", {}), "iterations": iterations}
+        file = written(**{**changes, **settings, "optimiser": optimiser})
+        waits[iterations] = on("cuda", "train", file, "--out", tmp_path / str(iterations))
+    per_iteration = changes.get("data", {}).get("memory") == "host"
+    assert waits[10] - waits[5] == 5 * per_iteration

@@ -87,9 +87,6 @@ class Pretend(torch.Tensor):
     def cpu(self):
         return self.to("cpu")
 
-    def cuda(self, *_, **__):
-        return self
-
     def numpy(self, *_, **__):
         raise TypeError("can't convert cuda:0 device type tensor to numpy")
 
@@ -123,6 +120,7 @@ class PretendCuda(TorchDispatchMode):
             there(torch, "tensor", functools.partial(_made, torch.tensor)),
             there(torch, "as_tensor", functools.partial(_made, torch.as_tensor)),
             there(torch.Tensor, "to", functools.partialmethod(_to, torch.Tensor.to)),
+            there(torch.Tensor, "cuda", lambda x, *_, **__: x.to(CUDA)),
             there(torch._C, "_group_tensors_by_device_and_dtype", _grouped),
             there(cuda, "_lazy_init", nothing),
             there(cuda, "is_available", lambda: True),
@@ -175,9 +173,9 @@ def _compute(function, args, kwargs):
     tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
     there = [x for x in tensors if isinstance(x, Pretend)]
     here = [x for x in tensors if not isinstance(x, Pretend) and x.dim() > 0]
-    place = _wanted(kwargs) or ("cuda" if there else "cpu")
-    if function is aten._to_copy.default and there:
-        place = "cuda"  # autograd, which takes a Pretend for a tensor of the CPU, casts a gradient
+    place = _wanted(kwargs) or "cpu"
+    if there:  # autograd takes a Pretend for a tensor of the CPU, and says so where it makes another
+        place = "cuda"
     allowed = function in ACROSS_DEVICES
     allowed = allowed or (function in INDEXED_BY_CPU and isinstance(args[0], Pretend))
     if there and here and not allowed:

@@ -8,7 +8,11 @@ from repro.errors import InputError
 
 
 def resolve(name: str | None) -> torch.device:
-    """``cpu``, ``cuda``, ``cuda:1``; None takes the GPU if there is one."""
+    """``cpu``, ``cuda``, ``cuda:1``; None takes the GPU if there is one.
+
+    From here on float32 means float32: PyTorch would let convolutions use TensorFloat-32 units.
+    """
+    torch.backends.cudnn.allow_tf32 = False
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -26,10 +30,11 @@ def resolve(name: str | None) -> torch.device:
 
 @contextlib.contextmanager
 def precision(name: str, device: torch.device):
-    """``float32``; ``tf32``: float32 storage, matrix products on TensorFloat-32 units (CUDA);
-    ``bf16``: autocast, matrix products in bfloat16 with float32 parameters."""
-    before = torch.get_float32_matmul_precision()
+    """``float32``; ``tf32``: float32 storage, matrix products and convolutions on TensorFloat-32
+    units (CUDA); ``bf16``: autocast, both in bfloat16 with float32 parameters."""
+    before, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision("high" if name == "tf32" else "highest")
+    torch.backends.cudnn.allow_tf32 = name == "tf32"
     try:
         # no cache of casts: it would outlive the optimiser's steps, since one context is entered
         # around the whole of training
@@ -38,3 +43,4 @@ def precision(name: str, device: torch.device):
             yield
     finally:
         torch.set_float32_matmul_precision(before)
+        torch.backends.cudnn.allow_tf32 = convolutions

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from repro.device import precision
 from repro.errors import InputError
 from repro.random import generator, seed_everything
 from sde import data as datasets
@@ -97,6 +98,21 @@ def fast(config: ScoreModel, network: nn.Module) -> nn.Module:
     if config.compute.compile:
         network.compile()
     return network
+
+
+def sampled(config: ScoreModel, network: nn.Module, device: torch.device) -> Network:
+    """The network as samplers call it: laid out and compiled as ``compute`` says, and computed in
+    ``sampling.precision``. The module itself stays as it is, but for the layout."""
+    name = config.sampling.precision
+    if config.compute.channels_last:
+        network = network.to(memory_format=torch.channels_last)
+    call = torch.compile(network) if config.compute.compile else network
+
+    def at_precision(x: Tensor, condition: Tensor) -> Tensor:
+        with precision(name, device):
+            return call(x, condition).to(x.dtype)
+
+    return call if name == "float32" else at_precision
 
 
 def average(config: ScoreModel, network: nn.Module) -> MovingAverage:

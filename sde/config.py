@@ -123,6 +123,9 @@ class Sampling(Settings):
     steps: PositiveInt = 50
     count: PositiveInt = 64
     batch_size: PositiveInt = Field(2048, description="drawn at once; a process takes whole ones")
+    precision: Literal["float32", "tf32", "bf16"] = Field(
+        "float32", description="of the network; likelihoods are always in float32"
+    )
     grid: Literal["exact", "published"] = Field(
         "exact", description="of predictors: times of the SDE, or the published chain of levels"
     )

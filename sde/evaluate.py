@@ -117,6 +117,7 @@ def evaluate(trained: Trained, out: Path, world: World = ALONE) -> tuple[Path, d
         "sampler": sampling.sampler,
         "nfe": drawn.nfe,
         "final_denoising": True,
+        "precision": trained.config.sampling.precision,
         "distances": measure(trained, drawn.x),
         "samplers": compared,
         "likelihood": {**asdict(own), "in_words": own.in_words()} if own else NONE,

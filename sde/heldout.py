@@ -85,9 +85,11 @@ def likelihood(trained: Trained, split: Split, world: World = ALONE) -> Likeliho
     how |= dict(rtol=settings.rtol, atol=settings.atol, method=settings.method)
     batches = x.split(min(settings.batch_size, max(1, ROWS // (settings.probes or dims))))
 
+    score = trained.float32_score_fn or trained.score_fn
+
     def batch(number: int) -> LogProb:
         stream = trained.stream(build.LIKELIHOOD, number) if number else generator
-        found = log_prob(trained.sde, trained.score_fn, batches[number], generator=stream, **how)
+        found = log_prob(trained.sde, score, batches[number], generator=stream, **how)
         error = found.standard_error
         error = None if error is None else error.cpu()
         return replace(found, log_prob=found.log_prob.cpu(), z=None, standard_error=error)

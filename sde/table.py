@@ -60,7 +60,8 @@ def tables(runs: dict[Path, dict]) -> str:
 def _numbers(found: dict):
     """(protocol in words, header, cells) of each kind of number that was measured."""
     data = f"{found['data']} (sha256 {_short(found['data_sha256'])})"
-    shared = [found["weights"], found["sampler"]]
+    reduced = found.get("precision", "float32") != "float32"
+    shared = [found["weights"], found["sampler"] + (f" in {found['precision']}" if reduced else "")]
     flow = found["likelihood"]
     if "bits_per_dim" in flow:
         probes = f"{flow['probes']} probes" if flow["probes"] else "exact divergence"

@@ -28,12 +28,13 @@ class Trained:
     config: ScoreModel
     sde: SDE
     network: nn.Module
-    score_fn: ScoreFn
+    score_fn: ScoreFn  # to sample from, in ``sampling.precision``
     data: Dataset  # or an outline of it
     step: int  # iterations trained
     records: list[dict]  # of the training so far
     device: torch.device
     folder: Path  # where its results go unless told: the run, or a folder beside the checkpoint
+    float32_score_fn: ScoreFn | None = None  # for likelihoods, where ``score_fn`` is another
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -83,12 +84,13 @@ def load(
         config=config,
         sde=sde,
         network=network,
-        score_fn=build.score(config, sde, network),
+        score_fn=build.score(config, sde, build.sampled(config, network, device)),
         data=data,
         step=state["progress"]["step"],
         records=state["progress"]["records"],
         device=device,
         folder=path if path.is_dir() else path.with_suffix(""),
+        float32_score_fn=build.score(config, sde, network),
     )
 
 

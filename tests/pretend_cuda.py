@@ -174,7 +174,9 @@ def _compute(function, args, kwargs):
     there = [x for x in tensors if isinstance(x, Pretend)]
     here = [x for x in tensors if not isinstance(x, Pretend) and x.dim() > 0]
     place = _wanted(kwargs) or "cpu"
-    if there:  # autograd takes a Pretend for a tensor of the CPU, and says so where it makes another
+    if (
+        there
+    ):  # autograd takes a Pretend for a tensor of the CPU, and says so where it makes another
         place = "cuda"
     allowed = function in ACROSS_DEVICES
     allowed = allowed or (function in INDEXED_BY_CPU and isinstance(args[0], Pretend))

@@ -1,5 +1,6 @@
 """Evaluation: each number against one that is known, and the page that shows them."""
 
+import functools
 import json
 import math
 import re
@@ -203,3 +204,23 @@ def test_too_few_samples_are_refused_before_any_is_drawn(digits_run, tmp_path, m
     with pytest.raises(InputError, match=r"evaluation\.samples: distances need 4"):
         evaluate(load(digits_run, CPU, ["evaluation.samples=3"]), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_precision_is_of_samples_alone(digits_run, monkeypatch):
+    """Less of it moves samples a little, and likelihoods not at all; compiling, by a rounding."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+    few = ["evaluation.likelihoods=4", "sampling.count=6"]
+
+    def drawn(*overrides):
+        trained = load(digits_run, CPU, [*few, *overrides])
+        return draw(trained, "ddim", 10, 6).x, likelihood(trained, trained.data.heldout)
+
+    x, measured = drawn()
+    for overrides, low, high in (
+        (["sampling.precision=tf32"], 0.0, 0.0),  # of a GPU alone
+        (["sampling.precision=bf16"], 1e-4, 0.2),
+        (["compute.compile=true", "compute.channels_last=true"], 0.0, 1e-4),
+    ):
+        other, again = drawn(*overrides)
+        assert other.dtype == x.dtype and low <= (other - x).abs().max() <= high, overrides
+        assert again.bits_per_dim == pytest.approx(measured.bits_per_dim, rel=1e-6)

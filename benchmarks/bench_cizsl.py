@@ -15,13 +15,13 @@ import argparse
 import statistics
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import oracles
+from sizes import EVALUATIONS, ITERATIONS, SIZES, Size, evaluation_flop, iteration_products
 
 from cizsl import divergences
 from cizsl.data import class_centroids
@@ -32,63 +32,6 @@ from cizsl.gan import GAN, Weights
 from cizsl.networks import Discriminator, Generator
 from cizsl.protocols import Problem
 from repro.device import precision
-
-
-@dataclass(frozen=True)
-class Size:
-    """B rows, D features, H hidden, R reduced text, Z noise, V terms; images and classes."""
-
-    B: int
-    D: int
-    H: int
-    R: int
-    V: int
-    Z: int = 100
-    train: int = 8855
-    test: int = 2933
-    seen: int = 150
-    unseen: int = 50
-    samples: int = 60
-
-
-SIZES = {
-    "published": Size(B=1000, D=3584, H=4086, R=1000, V=7551),
-    "nab": Size(
-        B=1000, D=3584, H=4086, R=1000, V=13217, train=39699, test=8863, seen=323, unseen=81
-    ),
-    "small": Size(B=256, D=512, H=256, R=128, V=1272),
-}
-
-
-def iteration_products(s: Size) -> list[tuple[str, int, int, int, int]]:
-    """(name, count, m, k, n) of every matrix product of an iteration: m k n multiply-adds each."""
-    heads = s.seen + 1
-    return [
-        ("project texts, forward", 1, s.seen, s.V, s.R),
-        ("project texts, backward", 1, s.R, s.seen, s.V),
-        ("text to hidden, both ways", 3, s.seen, s.R, s.H),
-        ("noise to hidden", 5, s.B, s.Z, s.H),
-        ("noise to hidden, both ways", 2, 2 * s.B, s.Z, s.H),
-        ("critic: generate", 5, s.B, s.H, s.D),
-        ("critic: real and generated", 5, 2 * s.B, s.D, s.H),
-        ("critic: heads, both ways", 15, 2 * s.B, s.H, heads),
-        ("critic: penalty gradient", 5, s.B, s.H, s.D),
-        ("critic: penalty weights", 5, s.H, s.B, s.D),
-        ("critic: weights", 5, s.H, 2 * s.B, s.D),
-        ("generator: generate", 1, 2 * s.B, s.H, s.D),
-        ("generator: critic", 1, 2 * s.B, s.D, s.H),
-        ("generator: heads, both ways", 2, 2 * s.B, s.H, heads),
-        ("generator: back to features", 1, 2 * s.B, s.H, s.D),
-        ("generator: back to hidden", 1, 2 * s.B, s.D, s.H),
-        ("generator: weights", 1, s.D, 2 * s.B, s.H),
-    ]
-
-
-def evaluation_flop(s: Size) -> float:
-    classes = s.seen + s.unseen
-    generate = classes * s.samples * s.H * (s.D + s.Z) + classes * s.R * (s.V + s.H)
-    neighbours = s.test * s.unseen * s.samples * s.D
-    return 2.0 * (generate + neighbours + (s.train + s.test) * classes * s.D)
 
 
 def bare_products(products, device):
@@ -126,7 +69,7 @@ def random_problem(s: Size, device: torch.device) -> Problem:
     )
 
 
-def build(s: Size, problem: Problem) -> tuple[GAN, Draws]:
+def build(s: Size, problem: Problem, compile: bool = False) -> tuple[GAN, Draws]:
     device = problem.seen_text.device
     gan = GAN(
         Generator(s.V, s.D, s.Z, s.R, s.H).to(device),
@@ -138,6 +81,7 @@ def build(s: Size, problem: Problem) -> tuple[GAN, Draws]:
         centroids=problem.centroids,
         divergence="sharma_mittal",
         weights=Weights(**oracles.PUBLISHED_WEIGHTS),
+        compile=compile,
     )
     classes = torch.arange(s.seen, device=device)
     random = torch.Generator(device).manual_seed(0)
@@ -217,10 +161,12 @@ def matrix_rate(s: Size, device: torch.device) -> float:
     return 2.0 * 2 * s.B * s.D * s.H / best
 
 
-def bench(name: str, repeat: int, device: torch.device, plain_too: bool) -> None:
+def bench(
+    name: str, repeat: int, device: torch.device, plain_too: bool, compile: bool = False
+) -> None:
     s = SIZES[name]
     problem = random_problem(s, device)
-    gan, draws = build(s, problem)
+    gan, draws = build(s, problem, compile)
     products = iteration_products(s)
     flop = sum(2.0 * count * m * k * n for _, count, m, k, n in products)
     rate = matrix_rate(s, device)
@@ -253,6 +199,8 @@ def bench(name: str, repeat: int, device: torch.device, plain_too: bool) -> None
     labels = {"evaluation": "ours", "plain evaluation": "straightforward"}
     labels["published evaluation"] = "as published"
     report(t, labels, flop / rate)
+    whole = ITERATIONS * t["ours"] + EVALUATIONS * t["evaluation"]
+    print(f"  {ITERATIONS} iterations and {EVALUATIONS} evaluations at these times: {whole:.0f} s")
     if "plain evaluation" in t:
         print(f"    straightforward / ours {t['plain evaluation'] / t['evaluation']:.1f}")
         print(f"    as published / ours    {t['published evaluation'] / t['evaluation']:.1f}")
@@ -272,12 +220,13 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--no-plain", action="store_true", help="without the straightforward code")
     parser.add_argument("--precision", choices=("float32", "tf32", "bf16"), default="float32")
+    parser.add_argument("--compile", action="store_true", help="torch.compile our iteration")
     parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args()
     device = torch.device(options.device)
     for size in options.size or ("published", "small"):
         with precision(options.precision, device):
-            bench(size, options.repeat, device, not options.no_plain)
+            bench(size, options.repeat, device, not options.no_plain, options.compile)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,61 @@
+"""The sizes at which cizsl is timed, and the floating-point operations of its matrix products."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Size:
+    """B rows, D features, H hidden, R reduced text, Z noise, V terms; images and classes."""
+
+    B: int
+    D: int
+    H: int
+    R: int
+    V: int
+    Z: int = 100
+    train: int = 8855
+    test: int = 2933
+    seen: int = 150
+    unseen: int = 50
+    samples: int = 60
+
+
+SIZES = {
+    "published": Size(B=1000, D=3584, H=4086, R=1000, V=7551),
+    "nab": Size(
+        B=1000, D=3584, H=4086, R=1000, V=13217, train=39699, test=8863, seen=323, unseen=81
+    ),
+    "small": Size(B=256, D=512, H=256, R=128, V=1272),
+}
+ITERATIONS, EVALUATIONS = 3001, 299  # of a published run
+
+
+def iteration_products(s: Size) -> list[tuple[str, int, int, int, int]]:
+    """(name, count, m, k, n) of every matrix product of an iteration: m k n multiply-adds each."""
+    heads = s.seen + 1
+    return [
+        ("project texts, forward", 1, s.seen, s.V, s.R),
+        ("project texts, backward", 1, s.R, s.seen, s.V),
+        ("text to hidden, both ways", 3, s.seen, s.R, s.H),
+        ("noise to hidden", 5, s.B, s.Z, s.H),
+        ("noise to hidden, both ways", 2, 2 * s.B, s.Z, s.H),
+        ("critic: generate", 5, s.B, s.H, s.D),
+        ("critic: real and generated", 5, 2 * s.B, s.D, s.H),
+        ("critic: heads, both ways", 15, 2 * s.B, s.H, heads),
+        ("critic: penalty gradient", 5, s.B, s.H, s.D),
+        ("critic: penalty weights", 5, s.H, s.B, s.D),
+        ("critic: weights", 5, s.H, 2 * s.B, s.D),
+        ("generator: generate", 1, 2 * s.B, s.H, s.D),
+        ("generator: critic", 1, 2 * s.B, s.D, s.H),
+        ("generator: heads, both ways", 2, 2 * s.B, s.H, heads),
+        ("generator: back to features", 1, 2 * s.B, s.H, s.D),
+        ("generator: back to hidden", 1, 2 * s.B, s.D, s.H),
+        ("generator: weights", 1, s.D, 2 * s.B, s.H),
+    ]
+
+
+def evaluation_flop(s: Size) -> float:
+    classes = s.seen + s.unseen
+    generate = classes * s.samples * s.H * (s.D + s.Z) + classes * s.R * (s.V + s.H)
+    neighbours = s.test * s.unseen * s.samples * s.D
+    return 2.0 * (generate + neighbours + (s.train + s.test) * classes * s.D)

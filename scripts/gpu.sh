@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# What docs/results.md lacks: on a machine with a CUDA GPU, the tests that need one and the
+# benchmarks at the published sizes. The log is runs/gpu.log; half an hour, or so.
+set -euo pipefail
+source "$(dirname "$0")/setup.sh"
+mkdir -p runs && exec > >(tee runs/gpu.log) 2>&1
+nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader
+pytest -q -m gpu "$@"
+for how in "float32" "tf32" "bf16" "tf32 --compile"; do
+    python benchmarks/bench_cizsl.py --size published --size nab --device cuda --no-plain --precision $how
+    python benchmarks/bench_networks.py --size small published --device cuda --precision $how
+done
+python benchmarks/bench_networks.py --size published --device cuda --precision bf16 --channels-last --compile
+python benchmarks/bench_training.py configs/sde/cifar10_ddpmpp_vp.yaml --shape 3,32,32 --device cuda

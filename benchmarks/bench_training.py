@@ -5,7 +5,8 @@
 The iteration of ``sde.train`` (draw a batch, loss, backward, clip, Adam, average of the weights) is
 timed with the configuration as it is and with one switch changed at a time, all in turn, so that a
 machine whose speed drifts slows them all. Printed are the median of each, its ratio to the first,
-and the largest memory on a GPU. Random images stand in for data, in the shape of the option.
+and on a GPU the memory that an iteration takes beside weights and Adam's state. Random images stand
+in for data, in the shape of the option.
 """
 
 import argparse
@@ -58,7 +59,8 @@ def iteration(config: ScoreModel, device: torch.device, folder: Path, shape):
             training.optimiser.zero_grad()
             for x0, u, z in training._batch(training.generator):
                 loss = training.loss(training.network, x0, u, z).loss / training.accumulate
-                loss.backward()
+                with torch.autocast(device.type, enabled=False):
+                    loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             training.optimiser.step()
             training.average.update_parameters(training.network)
@@ -66,6 +68,17 @@ def iteration(config: ScoreModel, device: torch.device, folder: Path, shape):
             torch.cuda.synchronize()
 
     return run
+
+
+def memory_of(run, device: torch.device) -> int:
+    """Bytes that a run takes on a GPU beside what lies there already."""
+    if device.type != "cuda":
+        run()
+        return 0
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    run()
+    return torch.cuda.max_memory_allocated() - before
 
 
 def main() -> None:
@@ -91,12 +104,9 @@ def main() -> None:
         times[name] = []
     for _ in range(options.repeat):
         for name, run in runs.items():
-            if device.type == "cuda":
-                torch.cuda.reset_peak_memory_stats()
             started = time.perf_counter()
-            run()
+            memory[name] = memory_of(run, device)
             times[name].append(time.perf_counter() - started)
-            memory[name] = torch.cuda.max_memory_allocated() if device.type == "cuda" else 0
     first = statistics.median(next(iter(times.values())))
     where = f"{torch.get_num_threads()} threads" if device.type == "cpu" else str(device)
     print(f"{options.config}, images {shape}, {where}, torch {torch.__version__}")

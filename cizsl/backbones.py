@@ -44,7 +44,8 @@ class Backbone:
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Tensor:
         """(B, D) on the device of `images`. Raises `InputError` for an output of another form."""
-        with torch.backends.cudnn.flags(benchmark=False, deterministic=True):
+        how = dict(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+        with torch.backends.cudnn.flags(**how):
             found = self.module(images)
         if isinstance(found, Tensor) and found.ndim == 4:
             found = found.mean((2, 3))

@@ -163,7 +163,8 @@ class GAN:
         return self._projected
 
     def _descend(self, loss: Tensor, *names: str) -> None:
-        loss.backward()
+        with torch.autocast(loss.device.type, enabled=False):  # types are those of the forward pass
+            loss.backward()
         for name in names:
             if name in self.optimisers:
                 self.optimisers[name].step()

@@ -25,6 +25,8 @@ def resolve(name: str | None) -> torch.device:
         raise InputError(f"--device {name}: this machine has {torch.cuda.device_count()} GPUs")
     if device.type not in ("cpu", "cuda"):
         raise InputError(f"--device {name}: expected cpu or cuda")
+    if device.index:
+        torch.cuda.set_device(device)  # for libraries that know of one GPU only
     return device
 
 

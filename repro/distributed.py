@@ -20,7 +20,8 @@ from tqdm import tqdm
 
 from repro.errors import InputError
 
-PATIENCE = timedelta(minutes=30)  # the longest that the leader may work alone
+# the longest wait for a rank that is alive; one that died is noticed at once
+PATIENCE, NCCL_PATIENCE = timedelta(days=2), timedelta(minutes=30)
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,14 @@ class World:
         dist.all_reduce(word, dist.ReduceOp.MAX, self.group)
         return bool(word)
 
+    def agree(self, number: int) -> bool:
+        """Whether every rank has the same number."""
+        if self.size == 1:
+            return True
+        ends = torch.tensor([number, -number])
+        dist.all_reduce(ends, dist.ReduceOp.MAX, self.group)
+        return bool(ends[0] == -ends[1])
+
     def mean(self, value: torch.Tensor) -> torch.Tensor:
         """The mean over ranks of a number on the device, on all of them."""
         if self.size > 1:
@@ -87,7 +96,8 @@ class World:
         """The network with its gradients averaged over ranks; itself where there is one rank."""
         if self.size == 1:
             return network
-        return DistributedDataParallel(network, [device] if device.type == "cuda" else None)
+        devices = [device] if device.type == "cuda" else None
+        return DistributedDataParallel(network, devices, broadcast_buffers=False)  # they are fixed
 
 
 ALONE = World()
@@ -105,9 +115,14 @@ def joined(device: torch.device) -> Iterator[tuple[World, torch.device]]:
         return
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        if device.index >= torch.cuda.device_count():
+            raise InputError(
+                f"process {device.index} of this machine finds no GPU of its own: expected at most "
+                f"{torch.cuda.device_count()} processes, or --device cpu"
+            )
         torch.cuda.set_device(device)
     backend = "nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, timeout=PATIENCE)
+    dist.init_process_group(backend, timeout=NCCL_PATIENCE)
     world = World(dist.get_rank(), size, dist.new_group(backend="gloo", timeout=PATIENCE))
     try:
         yield world, device

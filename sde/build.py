@@ -73,7 +73,8 @@ def network(config: ScoreModel, shape: tuple[int, ...], device: torch.device) ->
     net = NETWORKS[model.network](shape, **how)
     if model.energy != "none":
         net = EnergyNetwork(net, form=model.energy)
-    return net.to(device)
+    layout = torch.channels_last if config.compute.channels_last else torch.preserve_format
+    return net.to(device=device, memory_format=layout)
 
 
 def _unet(config: ScoreModel) -> dict:
@@ -92,20 +93,16 @@ def _unet(config: ScoreModel) -> dict:
 
 
 def fast(config: ScoreModel, network: nn.Module) -> nn.Module:
-    """The same network, laid out and compiled as ``compute`` says."""
-    if config.compute.channels_last:
-        network = network.to(memory_format=torch.channels_last)
+    """The same network, compiled if ``compute`` says so."""
     if config.compute.compile:
         network.compile()
     return network
 
 
 def sampled(config: ScoreModel, network: nn.Module, device: torch.device) -> Network:
-    """The network as samplers call it: laid out and compiled as ``compute`` says, and computed in
-    ``sampling.precision``. The module itself stays as it is, but for the layout."""
+    """The network as samplers call it: compiled if ``compute`` says so, and computed in
+    ``sampling.precision``. The module itself stays as it is."""
     name = config.sampling.precision
-    if config.compute.channels_last:
-        network = network.to(memory_format=torch.channels_last)
     call = torch.compile(network) if config.compute.compile else network
 
     def at_precision(x: Tensor, condition: Tensor) -> Tensor:

@@ -200,6 +200,12 @@ class ScoreModel(Settings):
     compute: Compute = Compute()
 
     @model_validator(mode="after")
+    def _can_be_compiled(self):
+        if self.compute.compile and self.model.energy != "none":
+            raise ValueError("compute.compile: torch.compile takes no energy, a second derivative")
+        return self
+
+    @model_validator(mode="after")
     def _has_a_table(self):
         if self.loss.levels is None:
             return self

@@ -13,6 +13,7 @@ What is known is an ``Observation``: some coordinates of x_0 after a rotation. I
 pixels; colourisation knows the grey axis of rotated colours.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -134,8 +135,10 @@ def class_conditional(
     (B,) of the whole batch. Raises InputError where the labels do not fit the batch.
     """
 
+    labels_on = functools.cache(lambda device: torch.as_tensor(label, device=device).reshape(-1))
+
     def conditional(x: Tensor, t: Tensor) -> Tensor:
-        labels = torch.as_tensor(label, device=x.device).reshape(-1)
+        labels = labels_on(x.device)
         if len(labels) not in (1, len(x)):
             raise InputError(f"{len(labels)} labels for a batch of {len(x)}: set batch_size to it")
         with torch.enable_grad():

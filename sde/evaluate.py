@@ -74,6 +74,7 @@ def compare(trained: Trained, count: int, world: World = ALONE) -> dict | None:
         for budget in settings.budgets
     ]
     cells = list(enumerate([cell for cell in cells if cell[2] >= 1], 1))
+    cells.sort(key=lambda cell: -cell[1][1])  # dear ones first: ranks take them in turn
 
     def row(cell: tuple) -> dict:
         part, (name, budget, steps) = cell
@@ -87,6 +88,8 @@ def compare(trained: Trained, count: int, world: World = ALONE) -> dict | None:
     rows = world.spread(row, cells, "samplers")
     if rows is None:
         return None
+    order = sorted(range(len(cells)), key=lambda i: cells[i][0])
+    rows = [rows[i] for i in order]
     return {"rows": rows, "floors": [distance(part) for part in parts]}
 
 
@@ -118,7 +121,7 @@ def evaluate(trained: Trained, out: Path, world: World = ALONE) -> tuple[Path, d
         "nfe": drawn.nfe,
         "final_denoising": True,
         "precision": trained.config.sampling.precision,
-        "distances": measure(trained, drawn.x),
+        "distances": measure(trained, drawn.x.to(trained.device)),
         "samplers": compared,
         "likelihood": {**asdict(own), "in_words": own.in_words()} if own else NONE,
     }

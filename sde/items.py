@@ -190,7 +190,7 @@ class Dataset:
         on_host = memory == "host" or (memory == "auto" and too_large)
         try:
             train, heldout = (part.to(device, on_host) for part in (self.train, self.heldout))
-        except torch.OutOfMemoryError:
+        except torch.cuda.OutOfMemoryError:
             raise InputError(
                 f"data.memory: {self.declaration.name} takes {self.size / 1e9:.1f} GB, more than "
                 f"{device} has free; set it to host"

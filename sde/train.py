@@ -86,7 +86,8 @@ class Training:
                     alone = part == self.accumulate or self.world.size == 1
                     with contextlib.nullcontext() if alone else network.no_sync():
                         loss = self.loss(network, x0, u, z).loss / self.accumulate
-                        loss.backward()
+                        with torch.autocast(self.device.type, enabled=False):  # forward's types
+                            loss.backward()
                     progress.total = progress.total + self.world.mean(loss.detach())
                 norm = nn.utils.clip_grad_norm_(parameters, settings.clip or math.inf)
 
@@ -107,6 +108,7 @@ class Training:
                     saved = time.monotonic()
         progress.seconds = before + time.monotonic() - started
         self._save()
+        self.world.wait()  # nobody leaves while the last gradients are on their way
         return progress
 
     @torch.no_grad()
@@ -180,7 +182,7 @@ class Training:
 
     def _restore(self) -> None:
         """Go on from the newest whole checkpoint, if there is one; make the log agree with it."""
-        state = checkpoint.load_newest(self.folder.checkpoints, self.device)
+        state = checkpoint.load_newest(self.folder.checkpoints)
         if state is not None:
             require_same_model(state, self.config, self.folder.checkpoints)
             try:
@@ -190,12 +192,18 @@ class Training:
                 self.generator.set_state(state["generator"].cpu())
                 set_global_states(state["random"])
                 self.progress = Progress(**state["progress"])
+                self.progress.total = self.progress.total.to(self.device)
             except (KeyError, TypeError, ValueError, RuntimeError) as error:
                 reason = " ".join(str(error).split())
                 raise InputError(f"{self.folder.checkpoints}: not of this run: {reason}") from None
         else:
             self.progress.first = self.heldout_loss(self.network)
             self.progress.total = torch.zeros((), device=self.device)
+        if not self.world.agree(self.progress.step):
+            raise InputError(
+                f"{self.folder.checkpoints}: ranks read checkpoints of different iterations; the "
+                "disk that they share lags behind: resume again"
+            )
         if self.world.size > 1:  # each rank its own dropout
             torch.manual_seed(seed_of(self.config.seed, self.world.rank, self.progress.step))
         if self.world.leader:

@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from repro.device import precision
 from repro.errors import InputError
 from repro.run import RunFolder
 from sde import build
@@ -48,7 +49,8 @@ class Watch:
             device=next(network.parameters()).device,
             folder=self.folder.path,
         )
-        x = draw(trained, settings.sampler, settings.steps, settings.count).x.cpu()
+        with precision("float32", trained.device):  # whatever training uses
+            x = draw(trained, settings.sampler, settings.steps, settings.count).x.cpu()
         title = f"iteration {progress.step}, {settings.sampler}, {settings.steps} steps"
         figure = figures.samples(x, self.data, title=title)
         if self.writer is not None:

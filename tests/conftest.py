@@ -14,6 +14,14 @@ def one_thread_per_worker():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def no_gpu_but_for_its_tests(request, monkeypatch):
+    """Where there is a GPU, only tests marked ``gpu`` see it: the others mean the CPU's numbers."""
+    if "gpu" not in request.keywords and torch.cuda.is_available():
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # of processes that a test starts
+
+
 @pytest.fixture
 def golden():
     """``golden(name)``: a recorded file of the published code, from the excerpts in tests/golden

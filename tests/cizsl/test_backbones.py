@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from cizsl.backbones import load_backbone, load_weights, parameters_sha256
+from cizsl.backbones import Backbone, load_backbone, load_weights, parameters_sha256
 from repro.errors import InputError
 
 CPU = torch.device("cpu")
@@ -49,6 +49,21 @@ class Means(nn.Module):
 
     def forward(self, images):
         return torch.stack([images.mean((2, 3)), images[:, :, 0, 0]], 2).flatten(1)
+
+
+class Settings(nn.Module):
+    """Remembers what cuDNN is set to while it runs."""
+
+    def forward(self, images):
+        cudnn = torch.backends.cudnn
+        self.seen = cudnn.enabled, cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32
+        return images.mean((2, 3))
+
+
+def test_cudnn_is_used_without_chance_and_without_tf32():
+    network = Settings()
+    Backbone(network, {})(IMAGES)
+    assert network.seen == (True, True, False, False)
 
 
 @pytest.fixture

@@ -8,11 +8,14 @@ import torch
 from pretend_cuda import PretendCuda, without_a_gpu
 
 from repro.config import dump
+from repro.distributed import World
 from repro.interrupt import Interrupted, StopRequest
 from repro.run import RunFolder
 from sde.__main__ import main
-from sde.train import train
-from tests.sde.conftest import StopAfter, tiny_config
+from sde.evaluate import evaluate
+from sde.train import Training, train
+from sde.trained import load
+from tests.sde.conftest import CPU, StopAfter, tiny_config
 from tests.sde.test_cli import SAMPLERS
 from tests.sde.test_train import assert_same, outcome
 
@@ -126,6 +129,38 @@ def test_evaluations(plane_run, digits_run, tmp_path, data):
         on(device, "evaluate", run, *few, "--out", tmp_path / device)
         found[device] = json.loads((tmp_path / device / "results.json").read_text())
     assert_close(found["cuda"], found["cpu"])
+
+
+class TwoRanks(World):
+    """The leader of two, where it does the work of both: what it gets has been on the CPU."""
+
+    def __init__(self):
+        super().__init__(size=2)
+
+    def spread(self, work, items, bar=None):
+        return [work(item) for item in items]
+
+
+def test_an_evaluation_by_several_ranks(digits_run, tmp_path):
+    few = ["evaluation.likelihoods=6", "evaluation.samples=20", "evaluation.budgets=[4]"]
+    _, one = evaluate(load(digits_run, CPU, few), tmp_path / "one")
+    with PretendCuda():
+        _, two = evaluate(load(digits_run, CUDA, few), tmp_path / "two", TwoRanks())
+    assert_close(two, one)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_counts_of_a_resumed_optimiser_lie_where_they_did(tmp_path, fused):
+    """Adam in separate kernels counts on the host; read from the GPU, it would wait for each."""
+    config = tiny_config(compute={"fused": fused})
+    with PretendCuda():
+        with RunFolder(tmp_path, config) as folder, pytest.raises(Interrupted):
+            train(config, folder, CUDA, StopAfter(3))
+        with RunFolder(tmp_path, config, True) as folder:
+            training = Training(config, folder, CUDA)
+            training._restore()
+        counts = [state["step"] for state in training.optimiser.state.values()]
+        assert len(counts) > 3 and all(count.is_cuda == fused for count in counts)
 
 
 def test_classes_and_completion(digits_run, tmp_path):

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from repro import checkpoint, config
-from repro.distributed import ALONE, World
+from repro.distributed import ALONE, World, joined
 from repro.errors import InputError
 from repro.interrupt import Interrupted
 from repro.run import RunFolder
@@ -122,6 +122,36 @@ def test_shares_and_collectives_of_one_process():
         World(rank=0, size=3).share(10)
     with pytest.raises(InputError, match="12 does not divide into 3 processes x 8 parts"):
         World(rank=0, size=3).share(12, 8)
+
+
+@pytest.mark.parametrize("other, agree", [(7, True), (6, False), (8, False)])
+def test_ranks_say_whether_they_read_the_same_checkpoint(tmp_path, monkeypatch, other, agree):
+    """The other rank, which is not here, read iteration ``other``; this one, the seventh."""
+    config = tiny_config(compute={"checkpoint_seconds": 1000})
+    with RunFolder(tmp_path / "run", config) as folder, pytest.raises(Interrupted):
+        Training(config, folder, CPU).run(StopAfter(7))
+
+    def all_reduce(ends, *_):
+        ends.copy_(torch.maximum(ends, torch.tensor([other, -other])))
+
+    monkeypatch.setattr("repro.distributed.dist.all_reduce", all_reduce)
+    with RunFolder(tmp_path / "run", config, True) as folder:
+        training = Training(config, folder, CPU, World(size=2))
+        if agree:
+            training._restore()
+            assert training.progress.step == 7
+        else:
+            with pytest.raises(InputError, match="ranks read checkpoints of different iterations"):
+                training._restore()
+
+
+def test_more_processes_than_gpus(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    message = "process 2 of this machine finds no GPU of its own: expected at most 2 processes"
+    with pytest.raises(InputError, match=message), joined(torch.device("cuda")):
+        pass
 
 
 def wait_for(condition, seconds=120):

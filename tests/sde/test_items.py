@@ -136,7 +136,7 @@ def test_what_takes_more_than_a_quarter_stays_on_the_host(monkeypatch, memory, s
 
 def test_more_than_the_device_has_is_one_line(monkeypatch):
     def full(*_):
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(torch.Tensor, "to", full)
     with pytest.raises(InputError, match=r"data\.memory: images takes 0\.0 GB.*set it to host"):

@@ -168,6 +168,12 @@ def test_a_finite_but_enormous_loss_is_divergence_too(tmp_path):
             training._require_sound()
 
 
+def test_an_energy_is_not_compiled():
+    """Its score is a gradient, and training takes the gradient of that."""
+    with pytest.raises(InputError, match=r"compute.compile: torch.compile takes no energy"):
+        tiny_config(model={"energy": "square"}, compute={"compile": True})
+
+
 def test_average_is_the_recursion_with_its_warm_up():
     """a_0 = w_0, a_n = d a_{n-1} + (1 - d) w_n, d = min(decay, (1 + n) / (10 + n))."""
     network = torch.nn.Linear(1, 1, bias=False)

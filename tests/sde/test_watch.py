@@ -28,6 +28,24 @@ def test_grids_of_samples_come_as_often_as_asked_and_change_nothing(tmp_path):
     assert torch.equal(*draws), "looking at a run does not change it"
 
 
+def test_figures_are_drawn_in_float32_whatever_training_uses(tmp_path, monkeypatch):
+    """Under autocast the ODE's own sums, its error among them, would be in bfloat16."""
+    seen = []
+
+    def watched(*arguments, **named):
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return draw(*arguments, **named)
+
+    monkeypatch.setattr("sde.sample.draw", watched)
+    config = tiny_config(
+        evaluation={"grid_every": 5},
+        sampling={"sampler": "ode", "count": 4, "rtol": 1e-2, "atol": 1e-2},
+        compute={"precision": "bf16"},
+    )
+    run(config, tmp_path)
+    assert seen == [False, False]
+
+
 def test_tensorboard_gets_every_record(tmp_path):
     accumulator = pytest.importorskip(
         "tensorboard.backend.event_processing.event_accumulator",

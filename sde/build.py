@@ -1,5 +1,6 @@
 """From configuration to objects: the only file that knows both."""
 
+import copy
 from collections.abc import Callable
 
 import torch
@@ -73,8 +74,7 @@ def network(config: ScoreModel, shape: tuple[int, ...], device: torch.device) ->
     net = NETWORKS[model.network](shape, **how)
     if model.energy != "none":
         net = EnergyNetwork(net, form=model.energy)
-    layout = torch.channels_last if config.compute.channels_last else torch.preserve_format
-    return net.to(device=device, memory_format=layout)
+    return net.to(device)
 
 
 def _unet(config: ScoreModel) -> dict:
@@ -92,6 +92,13 @@ def _unet(config: ScoreModel) -> dict:
     return {**how, "log_condition": log, "condition_scale": scale}
 
 
+def laid_out(config: ScoreModel, network: nn.Module) -> nn.Module:
+    """The same network, in memory as ``compute`` says."""
+    if config.compute.channels_last:
+        network = network.to(memory_format=torch.channels_last)
+    return network
+
+
 def fast(config: ScoreModel, network: nn.Module) -> nn.Module:
     """The same network, compiled if ``compute`` says so."""
     if config.compute.compile:
@@ -101,8 +108,11 @@ def fast(config: ScoreModel, network: nn.Module) -> nn.Module:
 
 def sampled(config: ScoreModel, network: nn.Module, device: torch.device) -> Network:
     """The network as samplers call it: compiled if ``compute`` says so, and computed in
-    ``sampling.precision``. The module itself stays as it is."""
+    ``sampling.precision``. The module itself stays as it is: the likelihood differentiates it for
+    several probes at once, for which PyTorch has no other layout."""
     name = config.sampling.precision
+    if config.compute.channels_last:
+        network = laid_out(config, copy.deepcopy(network))
     call = torch.compile(network) if config.compute.compile else network
 
     def at_precision(x: Tensor, condition: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from sde.sample import Choice, choose, draw
 from sde.samplers import SOLVERS
 from sde.trained import Trained, load
 from tests.oracles_sde import generator
-from tests.sde.conftest import CPU, tiny_config
+from tests.sde.conftest import CPU, run, tiny_config
 
 
 @pytest.fixture
@@ -204,6 +204,25 @@ def test_too_few_samples_are_refused_before_any_is_drawn(digits_run, tmp_path, m
     with pytest.raises(InputError, match=r"evaluation\.samples: distances need 4"):
         evaluate(load(digits_run, CPU, ["evaluation.samples=3"]), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_likelihood_of_a_network_in_another_layout(tmp_path):
+    """PyTorch cannot differentiate normalisation in channels_last for several probes at once."""
+    unet = {"channels": 4, "multipliers": [1, 2], "attention": [4]}
+    config = tiny_config(
+        data={"name": "digits"},
+        model={"network": "ncsnpp", "unet": unet},
+        optimiser={"iterations": 2},
+        evaluation={"likelihoods": 4, "probes": 2, "rtol": 1e-2, "atol": 1e-2},
+        compute={"channels_last": True},
+    )
+    run(config, tmp_path)
+    found = []
+    for overrides in ([], ["compute.channels_last=false"]):
+        trained = load(tmp_path, CPU, overrides)
+        found.append(likelihood(trained, trained.data.heldout).bits_per_dim)
+        x = draw(trained, "heun", 3, 4).x
+    assert found[0] == pytest.approx(found[1], rel=1e-6) and x.isfinite().all()
 
 
 def test_precision_is_of_samples_alone(digits_run, monkeypatch):

@@ -52,34 +52,16 @@ def load(
 ) -> Trained:
     """The model in a run folder (its newest whole checkpoint) or in a checkpoint file.
 
-    ``overrides`` may set sampling and evaluation alone. Without ``with_data`` an outline of the
-    data is enough, as it is to sample. Raises InputError where there is no such
+    ``overrides`` may set sampling, evaluation and compute alone. Without ``with_data`` an outline
+    of the data is enough, as it is to sample. Raises InputError where there is no such
     checkpoint, or where it belongs to another configuration.
     """
     path = Path(path)
-    state = checkpoint.load_newest(path / "checkpoints") if path.is_dir() else checkpoint.load(path)
-    if state is None:
-        raise InputError(f"{path}: holds no checkpoint; expected a run folder of sde, or a file")
-    if not isinstance(state, dict) or missing(state):
-        raise InputError(f"{path}: not a checkpoint of sde: it lacks {missing(state)}")
-    saved = configuration.validate(state["config"], ScoreModel, str(path))
-    if path.is_dir():
-        stated = configuration.load(path / "config.yaml", ScoreModel)
-        require_same_model(state, stated, path / "config.yaml")
-    config = configuration.override(saved.model_dump(mode="json"), ScoreModel, str(path), overrides)
-    if changed := differences(saved, config):
-        raise InputError(f"{path}: a trained model keeps its {changed[0]}")
+    state, config = _saved(path, overrides)
     torch.set_num_threads(config.compute.threads)
     data = (build.dataset if with_data else build.outline)(config, device)
     sde = build.process(config)
-    network = build.network(config, data.declaration.shape, device)
-    average = build.average(config, network)
-    try:
-        average.load_state_dict(state["average"])
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: the weights do not fit the configuration: {reason}") from None
-    network = average.module.eval().requires_grad_(False)
+    network = _averaged(config, state, data.declaration.shape, device, path)
     return Trained(
         config=config,
         sde=sde,
@@ -92,6 +74,34 @@ def load(
         folder=path if path.is_dir() else path.with_suffix(""),
         float32_score_fn=build.score(config, sde, network),
     )
+
+
+def _saved(path: Path, overrides: list[str] | None) -> tuple[dict, ScoreModel]:
+    """A checkpoint, and its configuration with ``overrides``."""
+    state = checkpoint.load_newest(path / "checkpoints") if path.is_dir() else checkpoint.load(path)
+    if state is None:
+        raise InputError(f"{path}: holds no checkpoint; expected a run folder of sde, or a file")
+    if not isinstance(state, dict) or missing(state):
+        raise InputError(f"{path}: not a checkpoint of sde: it lacks {missing(state)}")
+    saved = configuration.validate(state["config"], ScoreModel, str(path))
+    if path.is_dir():
+        stated = configuration.load(path / "config.yaml", ScoreModel)
+        require_same_model(state, stated, path / "config.yaml")
+    config = configuration.override(saved.model_dump(mode="json"), ScoreModel, str(path), overrides)
+    if changed := differences(saved, config):
+        raise InputError(f"{path}: a trained model keeps its {changed[0]}")
+    return state, config
+
+
+def _averaged(config: ScoreModel, state: dict, shape, device: torch.device, path: Path):
+    """The network with the average of its weights, not to be trained."""
+    average = build.average(config, build.network(config, shape, device))
+    try:
+        average.load_state_dict(state["average"])
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: the weights do not fit the configuration: {reason}") from None
+    return average.module.eval().requires_grad_(False)
 
 
 def missing(state: dict) -> str:

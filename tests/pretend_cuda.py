@@ -168,6 +168,18 @@ class PretendGenerator(torch.Generator):
         return CUDA if self.place.type == "cuda" else self.place
 
 
+def run_on(device: str, main, *arguments) -> int:
+    """Run a command line on a device; returns how often the host waited for it."""
+    arguments = [*map(str, arguments), "--device", device]
+    if device == "cpu":
+        assert main(arguments) == 0
+        return 0
+    with PretendCuda() as gpu:
+        assert main(arguments) == 0
+    assert gpu.operations > 20
+    return gpu.waits
+
+
 def _compute(function, args, kwargs):
     """``function`` on the numbers themselves, once the devices of all its arguments agree."""
     tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]

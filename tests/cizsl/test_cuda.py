@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from pretend_cuda import PretendCuda, without_a_gpu
+from pretend_cuda import PretendCuda, run_on, without_a_gpu
 
 from cizsl import build
 from cizsl.__main__ import main
@@ -46,18 +46,6 @@ def written(tiny, tmp_path):
     return write
 
 
-def command(*arguments, device):
-    """Run a command on a device; returns how often the host waited for it."""
-    arguments = [*map(str, arguments), "--device", device]
-    if device == "cpu":
-        assert main(arguments) == 0
-        return 0
-    with PretendCuda() as gpu:
-        assert main(arguments) == 0
-    assert gpu.operations > 100
-    return gpu.waits
-
-
 def assert_same_but_for_the_device(one, other):
     (results, log, *arrays), (others, other_log, *others_arrays) = outcome(one), outcome(other)
     assert {results.pop("device"), others.pop("device")} == {"cpu", "cuda"}
@@ -71,7 +59,7 @@ def assert_same_but_for_the_device(one, other):
 def test_a_run_ends_as_on_the_cpu(written, tmp_path, case):
     file = written(**CASES[case])
     for device in ("cpu", "cuda"):
-        command("train", file, "--out", tmp_path / device, device=device)
+        run_on(device, main, "train", file, "--out", tmp_path / device)
     assert_same_but_for_the_device(tmp_path / "cuda", tmp_path / "cpu")
 
 
@@ -93,9 +81,9 @@ def test_stopping_anywhere_changes_nothing(tiny, tmp_path):
 def test_a_run_of_one_device_is_evaluated_on_the_other(written, tmp_path, capsys):
     said = {}
     for device, other in (("cpu", "cuda"), ("cuda", "cpu")):
-        command("train", written(), "--out", tmp_path / device, device=device)
+        run_on(device, main, "train", written(), "--out", tmp_path / device)
         capsys.readouterr()
-        command("evaluate", tmp_path / device, device=other)
+        run_on(other, main, "evaluate", tmp_path / device)
         where, said[device] = capsys.readouterr().out.split("\n", 1)
         assert f"it ran on {device}" in where
     assert said["cpu"] == said["cuda"] and "ausuc" in said["cpu"]
@@ -103,7 +91,7 @@ def test_a_run_of_one_device_is_evaluated_on_the_other(written, tmp_path, capsys
 
 def test_baselines(written, tmp_path):
     for device in ("cpu", "cuda"):
-        command("baselines", written(), "--out", tmp_path / device, device=device)
+        run_on(device, main, "baselines", written(), "--out", tmp_path / device)
     for file in (tmp_path / "cpu").rglob("results.json"):
         ours = json.loads((tmp_path / "cuda" / file.relative_to(tmp_path / "cpu")).read_text())
         assert ours["metrics"] == json.loads(file.read_text())["metrics"]

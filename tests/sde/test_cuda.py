@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from pretend_cuda import PretendCuda, without_a_gpu
+from pretend_cuda import PretendCuda, run_on, without_a_gpu
 
 from repro.config import dump
 from repro.distributed import World
@@ -63,18 +63,6 @@ def written(tmp_path):
     return write
 
 
-def on(device, *arguments):
-    """Run a command on a device; returns how often the host waited for it."""
-    arguments = [*map(str, arguments), "--device", device]
-    if device == "cpu":
-        assert main(arguments) == 0
-        return 0
-    with PretendCuda() as gpu:
-        assert main(arguments) == 0
-    assert gpu.operations > 20
-    return gpu.waits
-
-
 def without_device(path):
     results, log, state = outcome(path)
     assert results.pop("device") in ("cpu", "cuda")
@@ -97,8 +85,8 @@ def assert_close(one, other):
 def test_training_and_sampling_end_as_on_the_cpu(written, tmp_path, case):
     file, drawn = written(**CASES[case]), {}
     for device in ("cpu", "cuda"):
-        on(device, "train", file, "--out", tmp_path / device)
-        on(device, "sample", tmp_path / device, "--steps", 3, "-n", 5)
+        run_on(device, main, "train", file, "--out", tmp_path / device)
+        run_on(device, main, "sample", tmp_path / device, "--steps", 3, "-n", 5)
         drawn[device] = np.load(next((tmp_path / device).glob("samples_*.npz")))["x"]
     assert_same(without_device(tmp_path / "cuda"), without_device(tmp_path / "cpu"))
     assert np.array_equal(drawn["cpu"], drawn["cuda"])
@@ -110,13 +98,13 @@ def test_every_sampler(plane_run, tmp_path, name):
     quick = ["sampling.rtol=1e-2", "sampling.atol=1e-2"]
     sample = ["sample", plane_run, *quick, "--sampler", name, "-n", 4, "--steps"]
     for device in ("cpu", "cuda"):
-        waits = on(device, *sample, 3, "--out", tmp_path / device)
+        waits = run_on(device, main, *sample, 3, "--out", tmp_path / device)
     ours, theirs = (
         np.load(next((tmp_path / device).glob("*.npz")))["x"] for device in ("cuda", "cpu")
     )
     assert np.array_equal(ours, theirs)
     if name != "ode":
-        assert on("cuda", *sample, 6, "--out", tmp_path / "more") == waits
+        assert run_on("cuda", main, *sample, 6, "--out", tmp_path / "more") == waits
 
 
 @pytest.mark.parametrize("data", ["plane", "digits"])
@@ -125,8 +113,8 @@ def test_evaluations(plane_run, digits_run, tmp_path, data):
     few = ["evaluation.likelihoods=6", "evaluation.samples=20", "evaluation.budgets=[4]"]
     found = {}
     for device in ("cpu", "cuda"):
-        on(device, "likelihood", run, *few[:1], "--out", tmp_path / device)
-        on(device, "evaluate", run, *few, "--out", tmp_path / device)
+        run_on(device, main, "likelihood", run, *few[:1], "--out", tmp_path / device)
+        run_on(device, main, "evaluate", run, *few, "--out", tmp_path / device)
         found[device] = json.loads((tmp_path / device / "results.json").read_text())
     assert_close(found["cuda"], found["cpu"])
 
@@ -167,10 +155,10 @@ def test_classes_and_completion(digits_run, tmp_path):
     draw = ["--steps", 3, "-n", 3, "--sampler", "ancestral", "--out"]
     for device in ("cpu", "cuda"):
         out = tmp_path / device
-        on(device, "classifier", digits_run, "--iterations", 3, "--out", out)
-        on(device, "sample", digits_run, "--class", 3, *draw, out)
+        run_on(device, main, "classifier", digits_run, "--iterations", 3, "--out", out)
+        run_on(device, main, "sample", digits_run, "--class", 3, *draw, out)
         for way in ("guided", "replacement"):
-            on(device, "complete", digits_run, "--draws", 2, "--way", way, *draw, out)
+            run_on(device, main, "complete", digits_run, "--draws", 2, "--way", way, *draw, out)
     files = sorted(path.relative_to(tmp_path / "cpu") for path in (tmp_path / "cpu").rglob("*.npz"))
     assert len(files) == 3
     for file in files:
@@ -201,6 +189,6 @@ def test_the_host_does_not_wait_in_an_iteration(written, tmp_path, case):
     for iterations in (5, 10):
         optimiser = {**changes.get("optimiser", {}), "iterations": iterations}
         file = written(**{**changes, **settings, "optimiser": optimiser})
-        waits[iterations] = on("cuda", "train", file, "--out", tmp_path / str(iterations))
+        waits[iterations] = run_on("cuda", main, "train", file, "--out", tmp_path / str(iterations))
     per_iteration = changes.get("data", {}).get("memory") == "host"
     assert waits[10] - waits[5] == 5 * per_iteration

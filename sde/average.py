@@ -4,8 +4,9 @@ r"""The exponential moving average of a network's weights w, which is what is sa
 
 After n updates the average reaches back about n / 9, until it has its full length, 1 / (1 - d).
 
-Source: Song et al. 2021 (arXiv:2011.13456), appendix G, for the average; the warm-up is that of
-``ema.py`` of the published code.
+Here w_n are the weights after step n + 1. Source: Song et al. 2021 (arXiv:2011.13456), appendix G,
+for the average; the warm-up is that of ``ema.py`` of the published code, which begins a step
+earlier, with the untrained weights.
 """
 
 import torch

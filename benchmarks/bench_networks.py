@@ -102,7 +102,9 @@ class Passes:
     def step(self) -> None:
         self.network.train()
         self.optimiser.zero_grad()
-        self.loss().backward()
+        loss = self.loss()
+        with torch.autocast(loss.device.type, enabled=False):
+            loss.backward()
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimiser.step()
         with torch.no_grad():

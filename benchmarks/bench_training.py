@@ -5,8 +5,8 @@
 The iteration of ``sde.train`` (draw a batch, loss, backward, clip, Adam, average of the weights) is
 timed with the configuration as it is and with one switch changed at a time, all in turn, so that a
 machine whose speed drifts slows them all. Printed are the median of each, its ratio to the first,
-and on a GPU the memory that an iteration takes beside weights and Adam's state. Random images stand
-in for data, in the shape of the option.
+and on a GPU the memory that an iteration takes beside what lies there between iterations. Random
+images stand in for data, in the shape of the option.
 """
 
 import argparse
@@ -56,7 +56,6 @@ def iteration(config: ScoreModel, device: torch.device, folder: Path, shape):
 
     def run():
         with precision(config.compute.precision, device):
-            training.optimiser.zero_grad()
             for x0, u, z in training._batch(training.generator):
                 loss = training.loss(training.network, x0, u, z).loss / training.accumulate
                 with torch.autocast(device.type, enabled=False):
@@ -64,6 +63,7 @@ def iteration(config: ScoreModel, device: torch.device, folder: Path, shape):
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             training.optimiser.step()
             training.average.update_parameters(training.network)
+            training.optimiser.zero_grad()
         if device.type == "cuda":
             torch.cuda.synchronize()
 

@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 
 from cizsl.data import class_centroids
 
-BLOCK_ENTRIES = 2**22  # of a block's table of similarities: 16 MB, which a CPU's caches half hold
+BLOCK_ENTRIES = 2**22  # of a block's table of similarities, 16 MB
 
 
 def knn(
@@ -40,7 +40,7 @@ def votes(
     """How many of the k most similar synthetic features are of each class: (N, C)."""
     bank = normalize(synthetic_MD, dim=1)
     size = max(1, BLOCK_ENTRIES // len(bank))
-    table = bank.new_empty(min(size, len(features_ND)), len(bank))  # for every block anew
+    table = bank.new_empty(min(size, len(features_ND)), len(bank))  # of every block in turn
     counts = []
     for block in features_ND.split(size):
         # the length of an image's own features does not change the order of its neighbours

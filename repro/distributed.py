@@ -20,8 +20,9 @@ from tqdm import tqdm
 
 from repro.errors import InputError
 
-# the longest wait for a rank that is alive; one that died is noticed at once
-PATIENCE, NCCL_PATIENCE = timedelta(days=2), timedelta(minutes=30)
+# the longest wait for a word from a rank, and for its gradients; of a process that died, its closed
+# connection tells at once, or torchrun ends the others
+PATIENCE, GRADIENT_PATIENCE = timedelta(days=2), timedelta(minutes=30)
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def joined(device: torch.device) -> Iterator[tuple[World, torch.device]]:
             )
         torch.cuda.set_device(device)
     backend = "nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, timeout=NCCL_PATIENCE)
+    dist.init_process_group(backend, timeout=GRADIENT_PATIENCE)
     world = World(dist.get_rank(), size, dist.new_group(backend="gloo", timeout=PATIENCE))
     try:
         yield world, device

@@ -17,8 +17,8 @@ from torch.optim.swa_utils import AveragedModel
 class MovingAverage(AveragedModel):
     """A copy of ``network``, its ``module``, that :meth:`update_parameters` moves after it. Final.
 
-    The count n stays on the host: the library's own update, which takes a count of any averaging,
-    hands n to the GPU and back, and waits for both at every step.
+    The count n stays on the host. The library's own update hands it to the GPU, from where a decay
+    that depends on n has to read it back, and the host waits for both at every step.
     """
 
     def __init__(self, network: nn.Module, decay: float):

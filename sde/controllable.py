@@ -67,14 +67,14 @@ def colourisation(grey: Tensor) -> Observation:
     if grey.ndim != 4 or grey.shape[1] != 1:
         raise InputError(f"grey images have shape (B, 1, H, W); got {tuple(grey.shape)}")
     value = torch.cat([grey * 3**0.5, torch.zeros_like(grey), torch.zeros_like(grey)], 1)
-    mask = torch.tensor([1.0, 0.0, 0.0])[:, None, None]
+    mask = torch.tensor([1.0, 0.0, 0.0], device=grey.device)[:, None, None]
 
     def turn(x: Tensor, basis: Tensor) -> Tensor:
         if x.shape[1] != 3:
             raise InputError(f"colourisation needs three channels; got {x.shape[1]}")
         return torch.einsum("ij,bjhw->bihw", basis.to(x), x)
 
-    basis = torch.tensor(COLOUR_BASIS, dtype=torch.float64)
+    basis = torch.tensor(COLOUR_BASIS, dtype=torch.float64, device=grey.device)
     return Observation(value, mask, lambda x: turn(x, basis), lambda x: turn(x, basis.T))
 
 

@@ -190,7 +190,7 @@ class Training:
                 self.network.load_state_dict(state["network"])
                 self.average.load_state_dict(state["average"])
                 self.optimiser.load_state_dict(state["optimiser"])
-                self.generator.set_state(state["generator"].cpu())
+                self.generator.set_state(state["generator"])
                 set_global_states(state["random"])
                 self.progress = Progress(**state["progress"])
                 self.progress.total = self.progress.total.to(self.device)

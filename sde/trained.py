@@ -34,7 +34,7 @@ class Trained:
     records: list[dict]  # of the training so far
     device: torch.device
     folder: Path  # where its results go unless told: the run, or a folder beside the checkpoint
-    float32_score_fn: ScoreFn | None = None  # for likelihoods, where ``score_fn`` is another
+    float32_score_fn: ScoreFn | None = None  # for likelihoods; None: ``score_fn`` is in float32
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """A CUDA device for machines that have none: the CPU's arithmetic behind CUDA's rules.
 
 A :class:`Pretend` tensor says that it is on ``cuda:0``; its numbers lie in ordinary memory. Every
-operation passes :func:`_compute`, which refuses what a GPU would: tensors of two devices in one
+operation passes :func:`_compute`. What a GPU would refuse is refused: tensors of two devices in one
 operation, random numbers from a generator of the other device, an array made of a tensor that is
 not on the CPU. So a whole command can be run with ``--device cuda`` and its numbers compared with
 those of the CPU. Counted is how often the host would wait for the GPU: to read a tensor, and to
@@ -184,11 +184,12 @@ def _compute(function, args, kwargs):
     """``function`` on the numbers themselves, once the devices of all its arguments agree."""
     tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
     there = [x for x in tensors if isinstance(x, Pretend)]
-    here = [x for x in tensors if not isinstance(x, Pretend) and x.dim() > 0]
+    here = [x for x in tensors if not isinstance(x, Pretend)]
+    if not _takes_no_scalars(function, args):
+        here = [x for x in here if x.dim() > 0]
     place = _wanted(kwargs) or "cpu"
-    if (
-        there
-    ):  # autograd takes a Pretend for a tensor of the CPU, and says so where it makes another
+    if there:
+        # autograd takes a Pretend for a tensor of the CPU, and says so where it makes another
         place = "cuda"
     allowed = function in ACROSS_DEVICES
     allowed = allowed or (function in INDEXED_BY_CPU and isinstance(args[0], Pretend))
@@ -212,6 +213,14 @@ def _compute(function, args, kwargs):
         return same[id(x)] if id(x) in same else Pretend(x)
 
     return tree_map_only(torch.Tensor, wrapped, result)
+
+
+def _takes_no_scalars(function, args) -> bool:
+    """Whether it refuses a number that lies on the CPU: joined to others, or changed in place."""
+    if function in (aten.stack.default, aten.cat.default):
+        return True
+    in_place = function._schema.name.endswith("_") and isinstance(args[0], torch.Tensor)
+    return in_place and not isinstance(args[0], Pretend)
 
 
 def _waits_for_indices(function, args) -> bool:

@@ -27,6 +27,8 @@ MIXED = {
     "cpu generator": lambda x: torch.randn(3, generator=torch.Generator(), device=CUDA),
     "cuda generator": lambda x: torch.randn(3, generator=torch.Generator(CUDA)),
     "network": lambda x: torch.nn.Linear(3, 2)(x),
+    "numbers joined": lambda x: torch.stack([x.sum(), torch.tensor(1.0)]),
+    "a number added to": lambda x: torch.zeros(()).add_(x.sum()),
 }
 
 

@@ -1,6 +1,5 @@
 """Evaluation: each number against one that is known, and the page that shows them."""
 
-import functools
 import json
 import math
 import re
@@ -217,22 +216,38 @@ def test_likelihood_of_a_network_in_another_layout(tmp_path):
         compute={"channels_last": True},
     )
     run(config, tmp_path)
-    found = []
+    found, drawn = [], []
     for overrides in ([], ["compute.channels_last=false"]):
         trained = load(tmp_path, CPU, overrides)
         found.append(likelihood(trained, trained.data.heldout).bits_per_dim)
-        x = draw(trained, "heun", 3, 4).x
-    assert found[0] == pytest.approx(found[1], rel=1e-6) and x.isfinite().all()
+        drawn.append(draw(trained, "heun", 3, 4).x)
+    assert found[0] == pytest.approx(found[1], rel=1e-6)
+    assert torch.allclose(*drawn, atol=1e-4)
 
 
 def test_precision_is_of_samples_alone(digits_run, monkeypatch):
     """Less of it moves samples a little, and likelihoods not at all; compiling, by a rounding."""
-    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+    compiled, real = [], torch.compile
+
+    def compile(network):
+        compiled.append(network)
+        return real(network, backend="aot_eager")
+
+    monkeypatch.setattr(torch, "compile", compile)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)  # as the command line has it
     few = ["evaluation.likelihoods=4", "sampling.count=6"]
+    tf32 = set()
 
     def drawn(*overrides):
         trained = load(digits_run, CPU, [*few, *overrides])
-        return draw(trained, "ddim", 10, 6).x, likelihood(trained, trained.data.heldout)
+        tf32.clear()
+        hook = trained.network.register_forward_pre_hook(
+            lambda *_: tf32.add(torch.backends.cudnn.allow_tf32)
+        )
+        x = draw(trained, "ddim", 10, 6).x
+        hook.remove()
+        assert tf32 == {"sampling.precision=tf32" in overrides} or compiled
+        return x, likelihood(trained, trained.data.heldout)
 
     x, measured = drawn()
     for overrides, low, high in (
@@ -243,3 +258,7 @@ def test_precision_is_of_samples_alone(digits_run, monkeypatch):
         other, again = drawn(*overrides)
         assert other.dtype == x.dtype and low <= (other - x).abs().max() <= high, overrides
         assert again.bits_per_dim == pytest.approx(measured.bits_per_dim, rel=1e-6)
+    (network,) = compiled
+    assert next(p for p in network.parameters() if p.ndim == 4).is_contiguous(
+        memory_format=torch.channels_last
+    )

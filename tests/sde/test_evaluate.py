@@ -223,6 +223,13 @@ def test_likelihood_of_a_network_in_another_layout(tmp_path):
         drawn.append(draw(trained, "heun", 3, 4).x)
     assert found[0] == pytest.approx(found[1], rel=1e-6)
     assert torch.allclose(*drawn, atol=1e-4)
+    trained = load(tmp_path, CPU)
+    for network, last in (
+        (build.sampled(trained.config, trained.network, CPU), True),
+        (trained.network, False),
+    ):
+        weight = next(w for w in network.parameters() if w.ndim == 4 and min(w.shape) > 1)
+        assert weight.is_contiguous(memory_format=torch.channels_last) == last
 
 
 def test_precision_is_of_samples_alone(digits_run, monkeypatch):
@@ -258,7 +265,4 @@ def test_precision_is_of_samples_alone(digits_run, monkeypatch):
         other, again = drawn(*overrides)
         assert other.dtype == x.dtype and low <= (other - x).abs().max() <= high, overrides
         assert again.bits_per_dim == pytest.approx(measured.bits_per_dim, rel=1e-6)
-    (network,) = compiled
-    assert next(p for p in network.parameters() if p.ndim == 4).is_contiguous(
-        memory_format=torch.channels_last
-    )
+    assert len(compiled) == 1

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What docs/results.md lacks: on a machine with a CUDA GPU, the tests that need one and the
-# benchmarks at the published sizes. The log is runs/gpu.log; half an hour, or so. What fails is said
-# in it, and the rest goes on.
+# benchmarks at the published sizes. The log is runs/gpu.log; what fails is said in it, and the rest
+# goes on.
 set -uo pipefail
 source "$(dirname "$0")/setup.sh"
 mkdir -p runs && exec > >(tee runs/gpu.log) 2>&1

@@ -202,7 +202,9 @@ class ScoreModel(Settings):
     @model_validator(mode="after")
     def _can_be_compiled(self):
         if self.compute.compile and self.model.energy != "none":
-            raise ValueError("compute.compile: torch.compile takes no energy, a second derivative")
+            raise ValueError(
+                "compute.compile: not of an energy, which training differentiates twice"
+            )
         return self
 
     @model_validator(mode="after")

@@ -155,8 +155,8 @@ def _origins(trained: Trained, results: dict) -> str:
         "run folder": str(trained.folder),
         "seeds": f"one: {trained.config.seed}",
         "protocol of the distances": f"{found['num_fake']} samples, by {results['sampler']} at "
-        f"{results['nfe']} evaluations, {weights} weights, denoised at the end; "
-        f"{found['num_real']} items held out, never trained on",
+        f"{results['nfe']} evaluations in {results['precision']}, {weights} weights, denoised at "
+        f"the end; {found['num_real']} items held out, never trained on",
         "protocol of the likelihood": f"{own['items']} items held out, probability flow by "
         f"{settings.method}, rtol {settings.rtol:g}, atol {settings.atol:g}, "
         + (f"probes: {own['probes']}" if own["probes"] else "exact divergence")

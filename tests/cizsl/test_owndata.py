@@ -13,8 +13,8 @@ from cizsl.__main__ import main
 from cizsl.birdfiles import read_labels
 from cizsl.birdwriters import write_mat
 from repro.errors import InputError
+from tests.cizsl.test_convert import same
 from tests.cizsl.test_data import bird_split
-from tests.cizsl.test_npz import same
 
 NAMES = [f"{own}_{family}" for family in ("Gull", "Tern", "Wren") for own in ("Big", "Red", "Old")]
 TINY = ["model.hidden_dim=16", "model.text_embed_dim=8", "optimiser.batch_size=16"]

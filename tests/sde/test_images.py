@@ -1,27 +1,18 @@
-"""Published formats: read as they are defined, refused where they are not what they should be."""
+"""The files of MNIST: read as they are defined, refused where they are not what they should be."""
 
 import gzip
 import hashlib
-import io
-import os
-import pickle
 import struct
-import tarfile
-import zipfile
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from repro.errors import InputError
 from sde import data, imagefiles, images, published
 from tests.oracles_sde import generator
 
 MNIST = {"train": 50, "t10k": 20}  # images of the small stand-ins
-RECORDS = 12  # of a CIFAR-10 batch of theirs
-NAMES = [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]
 
 
 def idx(array, magic=None):
@@ -171,221 +162,6 @@ def test_missing_files_are_asked_for_with_checksum_and_place(tmp_path):
     said = str(caught.value)
     assert str(tmp_path / "mnist" / "train-images-idx3-ubyte.gz") in said and "\n" not in said
     assert published.DISTRIBUTED["mnist"]["train-images-idx3-ubyte.gz"] in said
-
-
-@pytest.fixture
-def cifar(tmp_path, monkeypatch):
-    """A folder for sources, the batches of both versions, and the arrays."""
-    monkeypatch.setattr(imagefiles, "RECORDS", RECORDS)
-    values = {name: pixels(RECORDS, 3072, seed=i) for i, name in enumerate(NAMES)}
-    labels = {name: pixels(RECORDS, seed=i) % 10 for i, name in enumerate(NAMES)}
-    files = {}
-    for name in NAMES:
-        records = np.concatenate([labels[name][:, None], values[name]], 1)
-        files[f"{name}.bin"] = records.tobytes()
-        batch = {b"batch_label": b"x", b"labels": labels[name].tolist(), b"data": values[name]}
-        files[name] = pickle.dumps(batch, protocol=2)
-    sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    monkeypatch.setitem(published.CONTENTS, "cifar10", sums)
-    (tmp_path / "cifar10").mkdir()
-    return tmp_path / "cifar10", files, values, labels
-
-
-def tar(path, files):
-    with tarfile.open(path, "w:gz") as archive:
-        for name, content in files.items():
-            member = tarfile.TarInfo(f"cifar/{name}")
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-
-
-def unpack(path, files):
-    path.mkdir()
-    for name, content in files.items():
-        (path / name).write_bytes(content)
-
-
-def load_cifar10(folder, **how):
-    return data.load("cifar10", root=str(folder.parent), download=False, **how)
-
-
-SOURCES = {
-    "cifar-10-binary.tar.gz": tar,
-    "cifar-10-python.tar.gz": tar,
-    "cifar-10-batches-bin": unpack,
-    "cifar-10-batches-py": unpack,
-}
-
-
-@pytest.mark.parametrize("source", SOURCES)
-def test_cifar10_in_every_distributed_form(cifar, source):
-    folder, files, values, labels = cifar
-    binary = "bin" in source
-    mine = {name: files[name] for name in files if name.endswith(".bin") == binary}
-    SOURCES[source](folder / source, {"readme.html": b"hello", **mine})
-    loaded = load_cifar10(folder)
-    assert loaded.declaration.shape == (3, 32, 32) and loaded.declaration.name == "cifar10"
-    assert loaded.declaration.classes[3] == "cat"
-    for split, names in ((loaded.train, NAMES[:5]), (loaded.heldout, NAMES[5:])):
-        expected = np.concatenate([values[name] for name in names])
-        red = split.values[:, 0].flatten(1)  # the first 1024 bytes of a record
-        assert np.array_equal(red, expected[:, :1024])
-        assert np.array_equal(split.values.flatten(1), expected)
-        assert np.array_equal(split.labels, np.concatenate([labels[name] for name in names]))
-    assert load_cifar10(folder, split="test", heldout=0.25).declaration.name == (
-        "cifar10, test images cut into 9 + 3"
-    )
-
-
-class Calls:
-    """An object whose pickle calls a function when it is read."""
-
-    def __init__(self, function, *arguments):
-        self.call = function, arguments
-
-    def __reduce__(self):
-        return self.call
-
-
-def batch(labels=None, values=None):
-    return {
-        "labels": labels or [0] * RECORDS,
-        "data": pixels(RECORDS, 3072) if values is None else values,
-    }
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "expected"),
-    [
-        ("data_batch_2.bin", bytes(RECORDS * 3073 - 1), "36875 bytes, 36876 expected: 12 records"),
-        ("data_batch_2.bin", b"\x0a" * (RECORDS * 3073), r"labels must lie in 0\.\.9, found 10"),
-        ("data_batch_2.bin", bytes(RECORDS * 3073), "not the published cifar10: checksum"),
-        ("data_batch_2.bin", None, "lacks data_batch_2.bin"),
-        ("data_batch_2", pickle.dumps(batch(labels=[11] * RECORDS), 2), r"lie in 0\.\.9, found 11"),
-        ("data_batch_2", pickle.dumps(batch(labels=[0.5] * RECORDS), 2), "whole numbers under"),
-        ("data_batch_2", pickle.dumps(batch(values=pixels(RECORDS, 3071)), 2), "3071 of uint8"),
-        ("data_batch_2", pickle.dumps(batch(values=np.ones((12, 3072))), 2), "of float64"),
-        ("data_batch_2", pickle.dumps([1, 2], 2), "damaged"),
-        ("data_batch_2", pickle.dumps(Calls(os.system, "touch ran"), 2), "refused to call"),
-        ("data_batch_2", b"", "damaged"),
-    ],
-)  # fmt: skip
-def test_damaged_and_hostile_batches_are_named(cifar, name, content, expected, monkeypatch):
-    folder, files, *_ = cifar
-    monkeypatch.chdir(folder)
-    files = {other: files[other] for other in files if other.endswith(".bin") == (".bin" in name)}
-    files[name] = content
-    if content is None:
-        del files[name]
-    source = "cifar-10-binary.tar.gz" if ".bin" in name else "cifar-10-python.tar.gz"
-    tar(folder / source, files)
-    with pytest.raises(InputError, match=expected) as caught:
-        load_cifar10(folder)
-    assert source in str(caught.value) and "\n" not in str(caught.value)
-    assert not (folder / "ran").exists()
-
-
-def test_an_archive_with_an_absurd_member_is_not_unpacked(cifar):
-    folder, *_ = cifar
-    member = tarfile.TarInfo("cifar/data_batch_1.bin")
-    member.size = 10**12
-    head = gzip.compress(member.tobuf() + bytes(10**6))
-    (folder / "cifar-10-binary.tar.gz").write_bytes(head)
-    with pytest.raises(
-        InputError, match=r"data_batch_1\.bin declares 1000000000000 bytes: refused"
-    ):
-        load_cifar10(folder)
-
-
-def save_npz(path, **arrays):
-    np.savez_compressed(path, **arrays)
-    return str(path)
-
-
-def test_npz_grey_and_colour_with_and_without_labels_and_test_images(tmp_path):
-    grey, colour = pixels(30, 6, 5), pixels(30, 6, 5, 3)
-    loaded = data.load("npz", path=save_npz(tmp_path / "grey.npz", images=grey), heldout=10)
-    assert loaded.declaration.shape == (1, 6, 5)
-    assert loaded.declaration.name == "grey.npz, images cut into 20 + 10"
-    both = torch.cat([loaded.train.values, loaded.heldout.values])
-    assert sorted(both.numpy().tobytes()) == sorted(grey.tobytes()) and loaded.train.labels is None
-
-    labels = np.arange(30) % 4
-    arrays = dict(images=colour, labels=labels, test_images=colour[:7], test_labels=labels[:7])
-    path = save_npz(tmp_path / "colour.npz", **arrays)
-    loaded = data.load("npz", path=path)
-    assert loaded.declaration.name == "colour.npz" and loaded.declaration.classes == tuple("0123")
-    assert np.array_equal(loaded.train.values[:, 2], colour[..., 2])
-    assert np.array_equal(loaded.train.labels, labels) and len(loaded.heldout) == 7
-    cut = data.load("npz", path=path, split="test", heldout=3)
-    assert (len(cut.train), len(cut.heldout)) == (4, 3) and "test images" in cut.declaration.name
-    cut = data.load("npz", path=path, split="train", heldout=3)
-    assert (len(cut.train), len(cut.heldout)) == (27, 3)
-
-
-@pytest.mark.parametrize(
-    ("arrays", "expected"),
-    [
-        ({"x": pixels(3, 4, 4)}, "no array 'images'; it holds x"),
-        ({"images": np.zeros((3, 4, 4))}, "3 x 4 x 4 of float64, expected uint8"),
-        ({"images": pixels(3, 4)}, "3 x 4 of uint8, expected uint8"),
-        ({"images": pixels(0, 4, 4)}, "0 x 4 x 4 of uint8"),
-        ({"images": pixels(3, 4, 4), "labels": np.zeros(2, int)}, "labels is 2 of int64"),
-        ({"images": pixels(3, 4, 4), "labels": np.array([0, 1, -1])}, "whole numbers from 0"),
-        ({"images": pixels(3, 4, 4), "labels": np.zeros(3)}, "labels is 3 of float64"),
-        ({"images": np.array([None] * 3)}, "damaged: ValueError: Object arrays cannot be loaded"),
-        ({"images": pixels(3, 4, 4), "test_images": pixels(3, 4, 5)}, r"shape \(1, 4, 4\)"),
-    ],
-)  # fmt: skip
-def test_bad_npz_files_are_named(tmp_path, arrays, expected):
-    path = tmp_path / "a.npz"
-    np.savez(path, **arrays)
-    with pytest.raises(InputError, match=f"a.npz.*{expected}") as caught:
-        data.load("npz", path=str(path), heldout=1)
-    assert "\n" not in str(caught.value)
-
-
-def test_an_npz_that_declares_more_than_the_memory_is_not_read(tmp_path):
-    path = tmp_path / "bomb.npz"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("images.npy", b"")
-        archive.filelist[0].file_size = 2**50
-        archive.filelist[0].extra = b""
-    with pytest.raises(InputError, match=r"bomb.npz: declares 1125899.9 GB, more than the"):
-        data.load("npz", path=str(path))
-
-
-@pytest.mark.parametrize(
-    ("request_", "expected"),
-    [
-        (dict(heldout=30), "data.heldout=30 of 30 images leaves none to train on"),
-        (dict(heldout=4000), "give a smaller count, or a share such as 0.1"),
-        (dict(split="test"), "no array 'test_images', which data.split=test asks for"),
-        (dict(path="none.npz"), "none.npz: damaged or not readable: No such file or directory"),
-        (dict(path=None), "data.path: npz needs one"),
-    ],
-)
-def test_bad_requests_are_refused(tmp_path, request_, expected):
-    how = dict(path=save_npz(tmp_path / "a.npz", images=pixels(30, 4, 4))) | request_
-    with pytest.raises(InputError, match=expected):
-        data.load("npz", **how)
-
-
-@given(at=st.integers(0, 10**6), byte=st.integers(1, 255), cut=st.booleans())
-@settings(deadline=None, max_examples=60)
-def test_any_damage_to_an_npz_is_one_line_or_harmless(tmp_path_factory, at, byte, cut):
-    path = tmp_path_factory.mktemp("npz") / "a.npz"
-    np.savez_compressed(path, images=pixels(3, 4, 4), labels=np.arange(3))
-    content = bytearray(path.read_bytes())
-    at %= len(content)
-    content[at] ^= byte
-    path.write_bytes(content[:at] if cut else content)
-    try:
-        loaded, _ = imagefiles.read_npz(path)
-    except InputError as error:
-        assert str(error).startswith(str(path)) and "\n" not in str(error)
-    else:
-        assert np.array_equal(loaded.values[:, 0], pixels(3, 4, 4))
 
 
 def test_real_mnist_test_digits(shared):

@@ -1,14 +1,11 @@
 """The loop and its parts: every combination runs, replays, counts and refuses as it says."""
 
-import math
-
 import pytest
 import torch
 
-from repro.errors import InputError
 from sde import samplers
-from sde.processes import VESDE, VPSDE, SubVPSDE
-from sde.samplers import CORRECTORS, PREDICTORS, SCHEDULES, SOLVERS, loop, sample, solve
+from sde.processes import VESDE, VPSDE
+from sde.samplers import CORRECTORS, PREDICTORS, SCHEDULES, SOLVERS, sample, solve
 from tests.oracles_sde import (
     GOLDEN_SDES,
     SMALL_SDES,
@@ -18,7 +15,6 @@ from tests.oracles_sde import (
     image_mixture,
     plane_gaussian,
     plane_mixture,
-    published_loop,
 )
 
 NAMES = list(GOLDEN_SDES)
@@ -62,78 +58,6 @@ def test_every_solver_on_every_schedule(solver, schedule, name):
 def test_schedules_run_from_one_to_eps(schedule, name):
     times = SCHEDULES[schedule](GOLDEN_SDES[name], 10, 1e-3, None)
     assert times[0] == 1 and times[-1] == 1e-3 and (times.diff() < 0).all() and len(times) == 11
-
-
-def replay(monkeypatch, noises):
-    """Hand these noises to the loop, in order, in place of draws."""
-    queue = iter(noises)
-    monkeypatch.setattr(loop, "draw_noise", lambda x, g: next(queue).to(x))
-
-
-def tables(sde, name, t, steps):
-    """(f, G) of the published chain at time t, written out from its description."""
-    k = (t[0] * (steps - 1) + 1e-9).long()
-    if name == "ve":
-        sigmas = torch.linspace(math.log(0.01), math.log(50), steps, dtype=t.dtype).exp()
-        below = sigmas[k - 1] if k > 0 else 0.0
-        return 0.0, (sigmas[k] ** 2 - below**2).sqrt(), sigmas[k], below
-    if name == "vp":
-        beta = torch.linspace(0.1 / steps, 20 / steps, steps, dtype=t.dtype)[k]
-        return (1 - beta).sqrt() - 1, beta.sqrt(), None, None
-    beta = 0.1 + 19.9 * t[0]
-    g2 = beta * (1 - torch.exp(-2 * 0.1 * t[0] - 19.9 * t[0] ** 2))
-    return -0.5 * beta / steps, (g2 / steps).sqrt(), None, None
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("predictor", ["reverse_diffusion", "ancestral", "euler_maruyama"])
-@pytest.mark.parametrize("corrector", ["langevin", "annealed_langevin", "none"])
-def test_whole_published_runs_are_replayed(monkeypatch, corrector, predictor, name):
-    """Against a plain loop written from the description of the recorded runs, 24 steps."""
-    if name == "subvp" and (predictor == "ancestral" or corrector != "none"):
-        pytest.skip("the published code raises here")
-    sde, steps, eps, snr = GOLDEN_SDES[name], 24, GOLDEN_SDES[name].sampling_eps, 0.16
-    score_fn = golden_distribution("chan").score_fn(sde)
-    noises = torch.randn(80, 4, 3, 4, 4, generator=generator(9), dtype=torch.float64)
-
-    def update(x, t, z):
-        f, G, sigma, below = tables(sde, name, t, steps)
-        score = score_fn(x, t)
-        if predictor == "reverse_diffusion":
-            x_mean = x - f * x + G**2 * score
-            return x_mean + G * z, x_mean
-        if predictor == "euler_maruyama":
-            drift = sde.drift(x, t) - sde.diffusion(t)[0] ** 2 * score
-            x_mean = x - drift / steps
-            return x_mean + sde.diffusion(t)[0] / math.sqrt(steps) * z, x_mean
-        if name == "ve":
-            x_mean = x + G**2 * score
-            return x_mean + (below**2 * G**2 / sigma**2) ** 0.5 * z, x_mean
-        x_mean = (x + G**2 * score) / (1 - G**2).sqrt()
-        return x_mean + G * z, x_mean
-
-    def correct(x, t, z):
-        f, _, _, _ = tables(sde, name, t, steps)
-        score, alpha = score_fn(x, t), (1 + f) ** 2
-        ratio = z.flatten(1).norm(dim=1).mean() / score.flatten(1).norm(dim=1).mean()
-        ratio = ratio if corrector == "langevin" else sde.std(t)[0]
-        step = 2 * alpha * (snr * ratio) ** 2
-        x_mean = x + step * score
-        return x_mean + (2 * step) ** 0.5 * z, x_mean
-
-    expected = published_loop(
-        sde, update, noises, steps, eps, correct if corrector != "none" else None
-    )
-    replay(monkeypatch, noises[1:])
-    for denoise in (True, False):
-        replay(monkeypatch, noises[1:])
-        run = sample(
-            sde, score_fn, (4, 3, 4, 4), predictor=predictor, corrector=corrector, steps=steps,
-            snr=snr, grid="published", generator=None, init=sde.prior_std * noises[0],
-            denoise=denoise,
-        )  # fmt: skip
-        wanted = expected[1] if denoise else expected[0]
-        assert (run.x - wanted).abs().max() < 1e-9 * wanted.abs().max()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -277,48 +201,3 @@ def test_nothing_is_read_back_inside_the_loop(monkeypatch):
                 )  # fmt: skip
                 counts.append(len(reads))
             assert counts[0] == counts[1], (predictor, corrector, reads)
-
-
-def good(x, t):
-    return -x
-
-
-@pytest.mark.parametrize("change, message", [
-    (dict(predictor="euler"), "unknown predictor 'euler'.*euler_maruyama"),
-    (dict(predictor="heun"), "unknown predictor"),
-    (dict(corrector="mala"), "unknown corrector"),
-    (dict(predictor="none", corrector="none"), "predictor none with corrector none"),
-    (dict(predictor="ancestral", probability_flow=True), "ancestral.*probability flow.*VPSDE"),
-    (dict(steps=0), "steps"),
-    (dict(steps=2.5), "steps"),
-    (dict(eps=0.0), "eps"),
-    (dict(eps=1.0), "eps"),
-    (dict(snr=0.0), "snr"),
-    (dict(corrector_steps=0), "corrector_steps"),
-    (dict(grid="coarse"), "grid"),
-    (dict(schedule="cosine"), "schedule"),
-    (dict(grid="published", steps=20), "more levels than beta_max"),
-    (dict(batch_size=0), "batch_size"),
-    (dict(shape=(4,)), "shape"),
-    (dict(shape=(0, 2)), "shape"),
-    (dict(init=torch.zeros(3, 2)), "init"),
-    (dict(score_fn=lambda x, t: x[:, :1]), "shape"),
-    (dict(score_fn=lambda x, t: x * math.nan), "not finite"),
-])  # fmt: skip
-def test_bad_input_to_sample(change, message):
-    given = dict(shape=(4, 2), steps=3, generator=generator(), score_fn=good) | change
-    with pytest.raises(InputError, match=message) as error:
-        sample(VPSDE(), given.pop("score_fn"), given.pop("shape"), **given)
-    assert "\n" not in str(error.value)
-
-
-def test_bad_input_to_the_other_samplers():
-    with pytest.raises(InputError, match=r"unknown solver 'euler_maruyama'.*heun"):
-        solve(VPSDE(), good, (4, 2), solver="euler_maruyama", steps=3, generator=generator())
-    with pytest.raises(InputError, match="steps"):
-        solve(SubVPSDE(), good, (4, 2), steps=-1, generator=generator())
-    flow = samplers.probability_flow_sample
-    with pytest.raises(InputError, match="rtol"):
-        flow(VPSDE(), good, (4, 2), generator=generator(), rtol=-1)
-    with pytest.raises(InputError, match="stalled"):
-        flow(VPSDE(), lambda x, t: x * math.nan, (4, 2), generator=generator())

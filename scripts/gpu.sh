@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# What docs/results.md lacks: on a machine with a CUDA GPU, the tests that need one and the
-# benchmarks at the published sizes. The log is runs/gpu.log; what fails is said in it, and the rest
-# goes on.
+# What docs/results.md lacks: on a machine with a CUDA GPU, the tests that need one, the benchmarks at
+# the published sizes, the birds that lie in data/ at full length, and twenty minutes of CIFAR-10,
+# downloaded or, with IMAGES=FILE, a folder or zip of such images. The log is runs/gpu.log; what fails
+# is said in it, and the rest goes on. Arguments go to pytest.
 set -uo pipefail
 source "$(dirname "$0")/setup.sh"
 mkdir -p runs && exec > >(tee runs/gpu.log) 2>&1
@@ -13,3 +14,9 @@ for how in "float32" "tf32" "bf16" "tf32 --compile"; do
 done
 python benchmarks/bench_networks.py --size published --device cuda --precision bf16 --channels-last --compile
 python benchmarks/bench_training.py configs/sde/cifar10_ddpmpp_vp.yaml --shape 3,32,32 --device cuda
+for cell in $(cizsl data cells data); do
+    time cizsl train "configs/cizsl/$cell.yaml" compute.precision=tf32 --device cuda --resume --out "runs/gpu_$cell"
+done
+run=runs/gpu_cifar10_mid
+time sde train configs/sde/cifar10_mid.yaml ${IMAGES:+data.name=folder data.path="$IMAGES"} \
+    --device cuda --resume --out $run && sde sample $run -n 64 && sde likelihood $run && sde evaluate $run

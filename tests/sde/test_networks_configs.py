@@ -1,6 +1,7 @@
 """From a configuration to a U-Net: conditions, settings that mean nothing, published networks."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,20 @@ def test_the_shipped_configurations_build_the_published_networks(file):
         ours = build.network(config, (3, 32, 32), torch.device("meta"))
         theirs = network_of(SHAPES[PUBLISHED[file]])
     assert parts_of(ours) == parts_of(theirs)
+
+
+@pytest.mark.parametrize(
+    "file, shape",
+    [("mnist", (1, 28, 28)), ("cifar10_small", (3, 32, 32)), ("cifar10_mid", (3, 32, 32))],
+)
+def test_a_configuration_has_the_parameters_that_it_says(file, shape):
+    (said,) = re.findall(r"of (\S+) million parameters", (CONFIGS / f"{file}.yaml").read_text())
+    with torch.device("meta"):
+        network = build.network(
+            load(CONFIGS / f"{file}.yaml", ScoreModel), shape, torch.device("meta")
+        )
+    millions = sum(weight.numel() for weight in network.parameters()) / 1e6
+    assert f"{millions:.1f}" == said
 
 
 def parts_of(network):

@@ -33,6 +33,7 @@ from sde.published import CIFAR10_BATCHES, CLASSES, CONTENTS, COUNTS
 
 IDX_IMAGES, IDX_LABELS = 2051, 2049  # the first four bytes
 RECORDS, PIXELS = 10000, 3 * 32 * 32  # of a CIFAR-10 batch, and of an image of it
+MOST_CLASSES = 100_000  # every one has a name
 NPZ = ("images", "labels", "test_images", "test_labels")
 UNPACKED = 64 * 2**20  # bytes; no member of these archives is half as large
 
@@ -181,6 +182,8 @@ def _npz_images(arrays: dict[str, np.ndarray], part: str, path: Path) -> Images:
             f"{len(values)} whole numbers from 0"
         )
     count = max(int(arrays[name].max()) for name in arrays if name.endswith("labels")) + 1
+    if count > MOST_CLASSES:
+        raise InputError(f"{path}: a label is {count - 1}, expected below {MOST_CLASSES}")
     return Images(values, labels.astype(np.int64), tuple(map(str, range(count))))
 
 

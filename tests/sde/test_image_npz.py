@@ -49,6 +49,10 @@ def test_npz_grey_and_colour_with_and_without_labels_and_test_images(tmp_path):
         ({"images": pixels(3, 4, 4), "labels": np.zeros(2, int)}, "labels is 2 of int64"),
         ({"images": pixels(3, 4, 4), "labels": np.array([0, 1, -1])}, "whole numbers from 0"),
         ({"images": pixels(3, 4, 4), "labels": np.zeros(3)}, "labels is 3 of float64"),
+        (
+            {"images": pixels(3, 4, 4), "labels": np.array([0, 1, 2**64 - 1], np.uint64)},
+            "a label is 18446744073709551615, expected below 100000",
+        ),
         ({"images": np.array([None] * 3)}, "damaged: ValueError: Object arrays cannot be loaded"),
         ({"images": pixels(3, 4, 4), "test_images": pixels(3, 4, 5)}, r"shape \(1, 4, 4\)"),
     ],

@@ -42,6 +42,7 @@ def parser() -> cli.Parser:
     command = commands.add_parser("evaluate", help="evaluate a finished run again")
     command.add_argument("folder", type=Path, metavar="RUN", help="its folder")
     command.add_argument("--split", choices=("val", "test"), default="test")
+    command.add_argument("--data-root", type=Path, metavar="DIR", help="where the data are now")
     command.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
     command.set_defaults(run=evaluate)
 
@@ -132,7 +133,8 @@ def evaluate(options) -> int:
     from cizsl.measure import evaluate_again
     from repro.device import resolve
 
-    phase, scores = evaluate_again(options.folder, options.split, resolve(options.device))
+    device = resolve(options.device)
+    phase, scores = evaluate_again(options.folder, options.split, device, options.data_root)
     print(f"{options.folder}: {phase}")
     for name, value in scores.items():
         print(f"  {name:<15} {100 * value:7.3f} %")

@@ -52,7 +52,10 @@ class Penalised:
 
 
 class Ridge:
-    """Ridge regression from the texts of seen classes to their centroids, fitted in float64."""
+    """Ridge regression from the texts of seen classes to their centroids, fitted in float64.
+
+    A seen class without training images has no centroid: it is predicted, and not learnt from.
+    """
 
     grid = tuple(
         {"penalty": penalty, "similarity": similarity}
@@ -61,11 +64,12 @@ class Ridge:
 
     def __init__(self, problem: Problem):
         seen, unseen = problem.seen_text.double(), problem.unseen_text.double()
-        centre = seen.mean(0)
-        self.mean = problem.centroids.double().mean(0)
-        self.centroids = problem.centroids.double() - self.mean
-        self.products = (torch.cat([seen, unseen]) - centre) @ (seen - centre).T  # (C, S)
-        self.kernel = Penalised(self.products[: len(seen)])
+        learnt = torch.bincount(problem.train_labels, minlength=len(seen)) > 0
+        centre, centroids = seen[learnt].mean(0), problem.centroids[learnt].double()
+        self.mean = centroids.mean(0)
+        self.centroids = centroids - self.mean
+        self.products = (torch.cat([seen, unseen]) - centre) @ (seen[learnt] - centre).T  # (C, S)
+        self.kernel = Penalised(self.products[: len(seen)][learnt])
 
     def vectors(self, penalty: float) -> Tensor:
         """m(t) of every class, seen ones first: (C, D)."""

@@ -8,6 +8,7 @@ from cizsl.data import ZSLData, load
 from cizsl.divergences import Exponents
 from cizsl.draws import Draws
 from cizsl.gan import GAN, Weights
+from cizsl.hallucination import require_two
 from cizsl.networks import Discriminator, Generator
 from cizsl.protocols import Problem
 from repro.random import generator, seed_everything
@@ -83,10 +84,13 @@ def gan(config: CIZSL, problem: Problem) -> GAN:
 
 def draws(config: CIZSL, problem: Problem) -> Draws:
     """The random stream of training."""
-    device = problem.seen_text.device
+    device, creativity = problem.seen_text.device, config.creativity
+    classes = torch.nonzero(problem.seen_text.any(1)).ravel()
+    if creativity.divergence != "none" and not creativity.published_pairs:
+        require_two(classes)
     return Draws(
         problem.train_labels,
-        torch.nonzero(problem.seen_text.any(1)).ravel(),
+        classes,
         config.optimiser.batch_size,
         config.model.noise_dim,
         config.creativity.mixing,

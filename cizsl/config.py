@@ -74,10 +74,19 @@ class Creativity(Settings):
     def _check(self):
         if self.mixing[0] > self.mixing[1]:
             raise ValueError(f"mixing: expected low <= high, got {list(self.mixing)}")
-        divides = self.divergence in ("sharma_mittal", "renyi")
-        if self.form == "published" and divides and self.beta == 1:
-            raise ValueError("beta: the published form divides by beta - 1; 0.9999 was used")
+        if self.form == "published":
+            self._check_published()
         return self
+
+    def _check_published(self):
+        fixed = {"bhattacharyya": ("alpha", 0.5), "renyi": ("beta", 0.9999)}
+        name, value = fixed.get(self.divergence, ("beta", None))
+        if value and getattr(self, name) == "learned":
+            raise ValueError(
+                f"{name}: not learned in the published form of {self.divergence}; {value} was used"
+            )
+        if self.divergence in ("sharma_mittal", "renyi") and self.beta == 1:
+            raise ValueError("beta: the published form divides by beta - 1; 0.9999 was used")
 
 
 class Loss(Settings):

@@ -54,18 +54,7 @@ def load_birds(root: str | Path, dataset: str = "CUB", split: str = "easy") -> Z
     Raises `InputError` for an unknown dataset or split, for missing files (all named at once), and
     for whatever `read_split` finds.
     """
-    known = dataset in LAYOUTS and split in ("easy", "hard")
-    if dataset.upper() in LAYOUTS and not known:
-        names = " or ".join(LAYOUTS)
-        raise InputError(f"no split {split!r} of {dataset!r}: expected easy or hard of {names}")
-    folder, origin = dataset_folder(root, dataset), SOURCES if known else BUILT
-    if folder is None:
-        held = ", ".join(name for _, name in datasets_in(root))
-        here = f"here, which holds {held}" if held else "here"
-        raise InputError(f"{root}: no folder {dataset_layout(dataset)['folder']} {here}; {origin}")
-    paths = split_files(folder, dataset, split).values()
-    if missing := [path.name for path in paths if not path.is_file()]:
-        raise InputError(f"{folder}: missing {', '.join(missing)}; {origin}")
+    folder = find_birds(root, dataset, split)
     read = read_split(folder, dataset, split)
     if errors := [finding for finding in read.findings if finding.level == "error"]:
         more = f" (`cizsl data verify` lists {len(errors) - 1} more)" if errors[1:] else ""
@@ -83,6 +72,24 @@ def load_birds(root: str | Path, dataset: str = "CUB", split: str = "easy") -> Z
         toy=any((place / "TOY.md").is_file() for place in (folder, Path(root))),
         **arrays,
     )
+
+
+def find_birds(root: str | Path, dataset: str, split: str) -> Path:
+    """The dataset's folder, in which every file of the split lies; `InputError` otherwise."""
+    known = dataset in LAYOUTS and split in ("easy", "hard")
+    if dataset.upper() in LAYOUTS and not known:
+        names = " or ".join(LAYOUTS)
+        raise InputError(f"no split {split!r} of {dataset!r}: expected easy or hard of {names}")
+    folder, origin = dataset_folder(root, dataset), SOURCES if known else BUILT
+    if folder is None:
+        held = ", ".join(name for _, name in datasets_in(root))
+        here = f"here, which holds {held}" if held else "here"
+        place, name = Path(root).resolve(), dataset_layout(dataset)["folder"]
+        raise InputError(f"{place}: no folder {name} {here}; {origin}")
+    paths = split_files(folder, dataset, split).values()
+    if missing := [path.name for path in paths if not path.is_file()]:
+        raise InputError(f"{folder}: missing {', '.join(missing)}; {origin}")
+    return folder
 
 
 def load(

@@ -31,7 +31,7 @@ def add_parsers(commands) -> None:
     _splits_parser(commands.add_parser("splits", help="which classes are seen, and which unseen"))
     command = commands.add_parser("convert", help="a dataset's folder to one .npz file, or back")
     command.add_argument("source", type=Path, metavar="FROM", help="its folder, or NAME.npz")
-    command.add_argument("target", type=Path, metavar="TO", help="NAME.npz, or a new folder NAME")
+    command.add_argument("target", type=_dataset, metavar="TO", help="NAME.npz, or a folder NAME")
     command.add_argument("--overwrite", action="store_true", help="replace what is there")
     command.set_defaults(run=datacommands.convert)
 

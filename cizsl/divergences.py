@@ -84,8 +84,9 @@ def published(logits_BC: Tensor, name: str, alpha: Exponent, beta: Exponent) -> 
     With p = softmax(logits) and u = 1/C,
 
         sharma_mittal   s = ((sum (p + 1e-5)^a u^(1-a))^((1-a)/(1-b)) - 1) / (b - 1)
-        tsallis         -s at b = a          bhattacharyya   -s at b = a (a is 0.5 there)
-        renyi           -s                   kl              -(1/C^2) sum ln p, for the batch mean
+        tsallis         -s at b = a          bhattacharyya   -s at b = a, a fixed, 0.5 by default
+        renyi           -s, b fixed, 0.9999 by default
+        kl              -(1/C^2) sum ln p, for the batch mean
 
     The exponent (1-a)/(1-b) is upside down, 1e-5 is added without renormalising, and the minus
     signs turn three of them into rewards for a confident posterior (docs/deviations.md).

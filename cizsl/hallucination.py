@@ -71,13 +71,18 @@ def pairs_from_batch(labels_B: Tensor, generator: torch.Generator) -> tuple[Tens
     return labels_B[first], labels_B[second]
 
 
+def require_two(classes_K: Tensor) -> None:
+    """Raise :class:`InputError` where too few classes have a text to mix two of them."""
+    if len(classes_K) < 2:
+        raise InputError(f"hallucination mixes two classes with a text; there are {len(classes_K)}")
+
+
 def distinct_pairs(
     classes_K: Tensor, batch_size: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Pairs of two different classes, uniform over ``classes_K`` (those that have a text)."""
+    require_two(classes_K)
     count = len(classes_K)
-    if count < 2:
-        raise InputError(f"hallucination mixes two classes with a text; there are {count}")
     draw = {"generator": generator, "device": classes_K.device}
     first = torch.randint(count, (batch_size,), **draw)
     step = torch.randint(1, count, (batch_size,), **draw)

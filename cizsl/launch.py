@@ -135,7 +135,9 @@ class Training:
         with open(self.log, "rb") as file:
             file.seek(self.begin)
             lines = file.read().decode(errors="replace").replace("\r", "\n").split("\n")
-        last = next((line.strip() for line in reversed(lines) if line.strip()), "no output")
+        lines = [line.strip() for line in lines if line.strip()] or ["no output"]
+        # another process may write to this log, too: a run of a sweep that was killed, itself alive
+        last = ([line for line in lines if line.startswith("cizsl: ")] or lines)[-1]
         last = last.removeprefix("cizsl: error: ").removeprefix("cizsl: ")
         return last.removeprefix(f"{self.run.folder.path}: ")
 

@@ -36,13 +36,16 @@ def measure(config: CIZSL, generator: Generator, problem: Problem, iteration: in
     )
 
 
-def evaluate_again(path: Path, split: str, device: torch.device) -> tuple[str, dict[str, float]]:
+def evaluate_again(
+    path: Path, split: str, device: torch.device, root: Path | None = None
+) -> tuple[str, dict[str, float]]:
     """Evaluate the saved generator of a finished run, or fit a baseline again.
 
     ``split="test"``: the final generator on the test classes, with the numbers of the run's own
     last evaluation, so it gives the same result. ``split="val"``: the generator that selection
-    found best, on the validation classes (strict protocol only). Returns a description and the
-    scores. Raises :class:`InputError` if the folder holds no finished run or no such split.
+    found best, on the validation classes (strict protocol only). ``root``: where the data lie, if
+    they have moved since. Returns a description and the scores. Raises :class:`InputError` if the
+    folder holds no finished run or no such split.
     """
     try:
         summary = json.loads((path / "results.json").read_text())
@@ -50,7 +53,8 @@ def evaluate_again(path: Path, split: str, device: torch.device) -> tuple[str, d
         began = json.loads((path / "environment.json").read_text())["data_files"]
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(f"{path}: holds no finished run (no readable results.json)") from None
-    config = configuration.load(path / "config.yaml", Baseline if "chosen" in summary else CIZSL)
+    kind, moved = Baseline if "chosen" in summary else CIZSL, [f"data.root={root}"] if root else []
+    config = configuration.load(path / "config.yaml", kind, moved)
     protocol = config.evaluation.protocol
     if split == "val" and protocol != "strict":
         raise InputError(f"{path}: the reference protocol has no validation classes")

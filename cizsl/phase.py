@@ -64,6 +64,7 @@ class Phase:
         self.draws = build.draws(config, problem)
         self.progress = Progress()
         self.device = problem.seen_text.device
+        self._broken: dict[tuple[str, ...], torch.Tensor] = {}  # see _keep
 
     def run(self, stop: StopRequest) -> Progress:
         """Train to the end, or raise :class:`Interrupted` with everything saved."""
@@ -83,11 +84,11 @@ class Phase:
 
                 iteration, position = divmod(step, critic_steps + 1)
                 if position < critic_steps:
-                    progress.terms |= gan.critic_step(draws.critic(gan.teaches_new_class))
+                    self._keep(gan.critic_step(draws.critic(gan.teaches_new_class)), iteration)
                     progress.step += 1
                     continue
 
-                progress.terms |= gan.generator_step(draws.for_generator(hallucinates))
+                self._keep(gan.generator_step(draws.for_generator(hallucinates)), iteration)
                 progress.step += 1
                 bar.update()
                 if self._is_evaluated(iteration):
@@ -111,7 +112,7 @@ class Phase:
 
     def _evaluate(self, iteration: int) -> dict[str, str]:
         """Evaluate, record, and return what the progress bar shows."""
-        terms = self._finite_terms(iteration)
+        terms = self._finite_terms()
         evaluation = measure(self.config, self.gan.generator, self.problem, iteration)
         record = {**self.label, "iteration": iteration, **terms, **evaluation.scores()}
         self.progress.records.append(record)
@@ -139,23 +140,38 @@ class Phase:
         best = results.best(records, self._criterion())
         return len(records) - 1 - records.index(best) >= patience
 
-    def _finite_terms(self, iteration: int) -> dict[str, float]:
+    def _keep(self, terms: dict[str, torch.Tensor], iteration: int) -> None:
+        """Keep the latest terms and, of each, the iteration and value (2, terms) when it was first
+        not finite, -1 before; on the device, without waiting for it."""
+        self.progress.terms |= terms
+        values = torch.stack([term.float() for term in terms.values()])
+        before = self._broken.get(tuple(terms), torch.full_like(values.expand(2, -1), -1))
+        now = torch.stack([torch.full_like(values, iteration), values])
+        first = (before[0] < 0) & ~values.isfinite()
+        self._broken[tuple(terms)] = torch.where(first, now, before)
+
+    def _finite_terms(self) -> dict[str, float]:
         """The loss terms as numbers: the one place where training waits for the device."""
+        broken = [
+            (iteration, name, value)
+            for names, table in self._broken.items()
+            for name, iteration, value in zip(names, *table.tolist(), strict=True)
+            if iteration >= 0
+        ]
+        if broken:
+            iteration, name, value = min(broken, key=lambda item: item[0])
+            raise Diverged(
+                f"{self.folder.path}: the loss term '{name}' is {value} at iteration "
+                f"{iteration:.0f} of phase '{self.name}'; the checkpoints are from before that"
+            )
         names = list(self.progress.terms)
         values = torch.stack([self.progress.terms[name].float() for name in names]).tolist()
-        terms = dict(zip(names, values, strict=True))
-        for name, value in terms.items():
-            if not abs(value) < float("inf"):
-                raise Diverged(
-                    f"{self.folder.path}: the loss term '{name}' is {value} at iteration "
-                    f"{iteration} of phase '{self.name}'; the checkpoints are from before that"
-                )
-        return terms
+        return dict(zip(names, values, strict=True))
 
     def _save(self) -> None:
         iteration = self.progress.step // (self.config.optimiser.critic_steps + 1)
         if self.progress.terms:
-            self._finite_terms(iteration)
+            self._finite_terms()
         for name, module in self.gan.modules().items():
             if not all(parameter.isfinite().all() for parameter in module.parameters()):
                 raise Diverged(

@@ -87,7 +87,8 @@ def validation_problem(
     part in a choice."""
     chosen = data.validation_classes
     if chosen is None:
-        chosen = validation_classes(data.num_seen, fraction, seed)
+        filled = np.flatnonzero(np.bincount(data.train_labels, minlength=data.num_seen))
+        chosen = filled[validation_classes(len(filled), fraction, seed)]
     kept = np.setdiff1d(np.arange(data.num_seen), chosen)
     new_label = np.empty(data.num_seen, np.int64)
     new_label[kept], new_label[chosen] = np.arange(len(kept)), np.arange(len(chosen))
@@ -96,17 +97,21 @@ def validation_problem(
     rows = free[~is_unseen[free]]
     train, seen = _hold_out(data, rows, labels[rows], heldout, (seed, 2))
     rows = free[is_unseen[free]]
+    if not len(rows):
+        raise InputError(f"none of the {len(chosen)} validation classes has an image")
     unseen = _Images(data.train_features, rows, labels[rows])
     texts = data.seen_text[kept], data.seen_text[chosen]
     return _problem(train, seen, unseen, texts, normalisation, device)
 
 
 def validation_classes(num_seen: int, fraction: float, seed: int) -> np.ndarray:
-    """Sorted indices of the seen classes that validate, drawn by ``seed``: at least two, and at
-    least two are left."""
+    """Sorted indices of the seen classes that validate, of ``num_seen`` that have images, drawn by
+    ``seed``: at least two, and at least two are left."""
     count = max(2, round(fraction * num_seen))
     if num_seen - count < 2:
-        raise InputError(f"{num_seen} seen classes are too few to carve {count} for validation")
+        raise InputError(
+            f"{num_seen} seen classes with images are too few to carve {count} for validation"
+        )
     return np.sort(np.random.default_rng([seed, 0]).permutation(num_seen)[:count])
 
 
@@ -126,6 +131,11 @@ def _hold_out(data: ZSLData, rows, labels, share, stream) -> tuple[_Images, _Ima
         members = np.flatnonzero(labels == label)
         count = min(max(1, round(share * len(members))), len(members) - 1)
         held[members[np.argsort(order[members])][:count]] = True
+    if not held.any():
+        raise InputError(
+            "no seen class has a second image, of which one could be held out for seen accuracy; "
+            "evaluation.protocol=reference measures it on the training images"
+        )
     parts = [_Images(data.train_features, rows[mask], labels[mask]) for mask in (~held, held)]
     return parts[0], parts[1]
 

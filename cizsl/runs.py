@@ -162,8 +162,8 @@ class Run:
 def collect(paths: Iterable[Path]) -> list[Run]:
     """The runs at ``paths``, each a run folder or a folder that is searched for them.
 
-    Runs without results and runs of other programs are in the list too, with a note. Raises
-    :class:`InputError` for a path without any run, and for a file that cannot be read.
+    Runs without results, with damaged files and of other programs are in the list too, with a note.
+    Raises :class:`InputError` for a path without any run.
     """
     found: dict[Path, Run] = {}
     for path in map(Path, paths):
@@ -185,14 +185,26 @@ def _flatten(config: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
 
 
 def _run_folders(path: Path) -> Iterator[Path]:
-    for folder, inside, files in os.walk(path):
-        inside[:] = sorted(name for name in inside if not name.startswith("."))
-        if "config.yaml" in files or "results.json" in files:
+    """Folders of runs, also inside one another and behind links, each once."""
+    known = set()
+    for folder, inside, files in os.walk(path, followlinks=True):
+        if (real := os.path.realpath(folder)) in known:  # a link back up
             inside.clear()
+            continue
+        known.add(real)
+        inside[:] = sorted(n for n in inside if not n.startswith(".") and n != "checkpoints")
+        if "config.yaml" in files or "results.json" in files:
             yield Path(folder)
 
 
 def _read_run(folder: Path) -> Run:
+    try:
+        return _whole_run(folder)
+    except InputError as error:
+        return Run(folder, None, note=str(error))
+
+
+def _whole_run(folder: Path) -> Run:
     config = _read(folder / "config.yaml", yaml.safe_load)
     known = {*CIZSL.model_fields, *Baseline.model_fields}
     if foreign := sorted(set(map(str, config)) - known):

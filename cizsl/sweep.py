@@ -20,7 +20,8 @@ import yaml
 from tqdm import tqdm
 
 from cizsl.config import CIZSL
-from cizsl.launch import Outcome, Planned, gpus, here
+from cizsl.data import find_birds
+from cizsl.launch import Planned, gpus, here
 from cizsl.report import run_table
 from repro import config as configuration
 from repro.cli import RUNS, default_folder
@@ -160,7 +161,15 @@ def run_sweep(runs: list[Planned], launch: Callable, how: dict) -> int:
     Raises :class:`Interrupted` after Ctrl-C or SIGTERM, with all runs saved.
     """
     todo = [run for run in runs if run.state != "complete"]
-    failed: list[Outcome] = []
+    root, failed = runs[0].folder.path.parents[1], []
+    where = {run.folder.settings.data for run in todo} if launch is here else set()
+    for data in where:
+        if data.layout == "published":
+            find_birds(data.root, data.dataset, data.split)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{root}: cannot be written: {error.strerror}") from None
     with StopRequest() as stop, _bar(len(runs), len(runs) - len(todo)) as bar:
         for outcome in launch(todo, stop, partial(_show, bar), **how) if todo else ():
             if not outcome.failure:
@@ -174,7 +183,7 @@ def run_sweep(runs: list[Planned], launch: Callable, how: dict) -> int:
         print(f"        retry: cizsl {shlex.join(outcome.run.arguments)}")
     if stop.requested:
         raise Interrupted("every run is saved; the same command goes on")
-    root, folders = runs[0].folder.path.parents[1], {run.folder.path.parent for run in runs}
+    folders = {run.folder.path.parent for run in runs}
     everything = {path for path in root.iterdir() if path.is_dir() and path.name[0] != "."}
     paths = [root] if folders == everything else sorted(folders)
     print(f"runs are in {root}; their table: cizsl table {shlex.join(map(str, paths))}")

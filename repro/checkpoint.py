@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,30 +22,43 @@ KEEP = 2
 
 
 def write_atomically(path: Path, write: Callable[[Any], None], mode: str = "wb") -> None:
-    """Call ``write(file)`` on a temporary file beside ``path`` and rename it into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    """Call ``write(file)`` on a temporary file beside ``path`` and rename it into place. Text is
+    UTF-8. Raises :class:`InputError` where it cannot be written, on a full disk for instance."""
     try:
-        with os.fdopen(handle, mode) as file:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+    try:
+        with os.fdopen(handle, mode, encoding=None if "b" in mode else "utf-8") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, 0o666 & ~_umask())
         os.replace(name, path)
         _flush_folder(path.parent)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise InputError(f"{path}: cannot be written: {error.strerror}") from None
         raise
 
 
 def save(folder: Path, step: int, state: dict) -> Path:
     """Write ``state`` as ``folder/step_<step>.pt`` and keep the newest two."""
     path = folder / f"step_{step:08d}.pt"
-    write_atomically(path, lambda file: torch.save(state, file))
+    write_atomically(path, partial(_save, state))
     prune(folder, KEEP)
     for leftover in folder.glob(".*.part"):  # of a process that was killed while writing
         leftover.unlink()
     return path
+
+
+def _save(state: dict, file: Any) -> None:
+    try:
+        torch.save(state, file)
+    except RuntimeError as error:  # torch's archive hides the operating system's error in its own
+        raise error.__context__ if isinstance(error.__context__, OSError) else error from None
 
 
 def prune(folder: Path, keep: int) -> None:

@@ -7,6 +7,7 @@ one another, small things, goes through a gloo group on the CPU.
 """
 
 import contextlib
+import inspect
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from repro.errors import InputError
 # the longest wait for a word from a rank, and for its gradients; of a process that died, its closed
 # connection tells at once, or torchrun ends the others
 PATIENCE, GRADIENT_PATIENCE = timedelta(days=2), timedelta(minutes=30)
+
+_KNOWN = inspect.signature(DistributedDataParallel).parameters  # torch 2.13 renames the argument
+SYNC_BUFFERS = next(n for n in ("forward_sync_buffers", "broadcast_buffers") if n in _KNOWN)
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ class World:
         if self.size == 1:
             return network
         devices = [device] if device.type == "cuda" else None
-        return DistributedDataParallel(network, devices, broadcast_buffers=False)  # they are fixed
+        return DistributedDataParallel(network, devices, **{SYNC_BUFFERS: False})  # they are fixed
 
 
 ALONE = World()

@@ -27,6 +27,7 @@ from repro import config as configuration
 from repro.checkpoint import write_atomically
 from repro.errors import InputError
 
+MOVABLE = {"data.root"}  # a resumed run may find its data elsewhere: checksums are compared
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "pydantic")
 
 
@@ -49,8 +50,12 @@ class RunFolder:
 
     @property
     def started(self) -> bool:
-        """Whether a run began here; one that could not start leaves no ``environment.json``."""
-        return (self.path / "environment.json").exists()
+        """Whether a run began here; one that could not start leaves none of these."""
+        return (
+            self.complete
+            or (self.path / "environment.json").exists()
+            or any(self.checkpoints.rglob("*.pt"))
+        )
 
     @property
     def complete(self) -> bool:
@@ -112,7 +117,8 @@ class RunFolder:
         file = self.path / "config.yaml"
         began = configuration.leaves(configuration.load(file, type(self.settings)).model_dump())
         given = configuration.leaves(self.settings.model_dump())
-        differing = [key for key in began.keys() | given.keys() if began.get(key) != given.get(key)]
+        keys = (began.keys() | given.keys()) - MOVABLE
+        differing = [key for key in keys if began.get(key) != given.get(key)]
         if differing:
             words = [f"{key} {began.get(key)} here, {given.get(key)} given" for key in differing]
             raise InputError(
@@ -126,13 +132,18 @@ class RunFolder:
         if not file.exists():
             self.write(file.name, found)
             return
-        began = json.loads(file.read_text())
-        changed = sorted(set(began["data_files"].items()) ^ set(found["data_files"].items()))
+        try:
+            began = json.loads(file.read_text(encoding="utf-8"))
+            changed = sorted(set(began["data_files"].items()) ^ set(found["data_files"].items()))
+            before = began["device"].split(":")[0]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            raise InputError(
+                f"{file}: not the record of a run; without it, what the data were is not known"
+            ) from None
         if changed:
             names = ", ".join(dict.fromkeys(name for name, _ in changed))
             raise InputError(f"{self.path}: data files changed since the run began: {names}")
-        before, now = (text["device"].split(":")[0] for text in (began, found))
-        if before != now:
+        if before != found["device"].split(":")[0]:
             raise InputError(
                 f"{self.path}: the run began on {before}; resume it with --device {before}"
             )
@@ -145,13 +156,17 @@ class RunFolder:
 
     def log(self, name: str, record: dict) -> None:
         """Append one JSON line to ``<name>.jsonl``."""
-        with open(self.path / f"{name}.jsonl", "a") as file:
-            file.write(json.dumps(record) + "\n")
+        file = self.path / f"{name}.jsonl"
+        try:
+            with open(file, "a", encoding="utf-8") as log:
+                log.write(json.dumps(record) + "\n")
+        except OSError as error:
+            raise InputError(f"{file}: cannot be written: {error.strerror}") from None
 
     def read_log(self, name: str) -> list[dict]:
         """The whole lines of ``<name>.jsonl``; a line cut off by a crash is left out."""
         file = self.path / f"{name}.jsonl"
-        lines = file.read_text(errors="replace").splitlines() if file.exists() else []
+        lines = file.read_text("utf-8", "replace").splitlines() if file.exists() else []
         records = []
         for line in lines:
             try:

@@ -38,7 +38,9 @@ def _train(commands) -> None:
 def _draw(commands) -> None:
     command = commands.add_parser("sample", help="draw samples: an array and a figure")
     _model(command)
-    command.add_argument("--sampler", metavar="NAME", help="a solver, ode, or PREDICTOR+CORRECTOR")
+    command.add_argument(
+        "--sampler", metavar="NAME", help="a predictor, PREDICTOR+CORRECTOR, a solver or ode"
+    )
     command.add_argument("--steps", type=cli.positive, metavar="N", help="steps of the sampler")
     command.add_argument(
         "-n", type=cli.positive, dest="count", metavar="COUNT", help="how many samples"
@@ -48,6 +50,9 @@ def _draw(commands) -> None:
         "--strength", type=float, default=1.0, help="of the classifier's gradient (default: 1)"
     )
     command.set_defaults(run=actions.sample)
+
+    command = commands.add_parser("samplers", help="list what --sampler takes")
+    command.set_defaults(run=actions.samplers)
 
     command = commands.add_parser("classifier", help="train what sample --class needs")
     _model(command)

@@ -57,6 +57,18 @@ def sample(options) -> int:
     return 0
 
 
+def samplers(options) -> None:
+    from sde.samplers import registry
+
+    kinds = {"predictor": registry.PREDICTORS, "corrector": registry.CORRECTORS}
+    for kind, schemes in {**kinds, "solver": registry.SOLVERS}.items():
+        for name, scheme in schemes.items():
+            if name != "none":
+                file = scheme.__module__.replace(".", "/")
+                print(f"{kind:<10} {name:<20} {file}.py")
+    print(f"{'solver':<10} {'ode':<20} sde/samplers/ode.py; sampling.method chooses its method")
+
+
 def classifier(options) -> int:
     from sde.classifier import train
 

@@ -1,8 +1,8 @@
 """What a trained model is worth: distances to held-out items, samplers compared, likelihood.
 
-Every distance stands beside its floor, the same distance from as many training items: no model can
-be told from the truth below it. The likelihood is that of held-out items through the probability
-flow, with the standard error over items and over the probes of the divergence.
+Every number stands beside its floor, the same of as many training items: what a perfect model would
+get, of which precision and recall fall short from below. The likelihood is that of held-out items
+through the probability flow, with the standard error over items and over the probes.
 """
 
 import json

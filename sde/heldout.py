@@ -43,10 +43,10 @@ class Likelihood:
         if self.probe_error is not None:
             probes = f"of which {self.probe_error:.4f} from the estimator of the divergence"
         truth = self.truth_bits_per_dim
-        known = "" if truth is None else f"; the truth has {truth:.4f}"
+        known = "" if truth is None else f"; the truth has {truth:.4f} bits per dimension"
         return (
             f"{self.data}: {self.bits_per_dim:.4f} ± {self.standard_error:.4f} bits per dimension "
-            f"({probes}), {self.nats:.4f} nats an item, {self.items} items{known}"
+            f"({probes}), {self.items} items of log density {self.nats:.4f} nats{known}"
         )
 
 

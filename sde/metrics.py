@@ -2,7 +2,7 @@
 
     sliced Wasserstein   sqrt of the mean over directions of W_2^2 of the projections
     MMD^2                E k(x, x') + E k(y, y') - 2 E k(x, y)      Gretton et al. 2012
-    energy distance      2 E|x - y| - E|x - x'| - E|y - y'|         Szekely and Rizzo 2013
+    energy distance^2    2 E|x - y| - E|x - x'| - E|y - y'|         Szekely and Rizzo 2013
     Frechet              |m_x - m_y|^2 + tr(C_x + C_y - 2 (C_x C_y)^{1/2})   Heusel et al. 2017
     precision, recall    share of one sample within the k-neighbour balls of the other
                          Kynkaanniemi et al. 2019, arXiv:1904.06991

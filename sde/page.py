@@ -32,7 +32,7 @@ th:first-child, td:first-child { white-space: nowrap; }
 }
 """
 NAMES = {
-    "energy_distance": "energy distance",
+    "energy_distance": "squared energy distance",
     "sliced_wasserstein": "sliced Wasserstein distance",
     "mmd": "squared MMD",
     "frechet": "Fréchet distance, of the numbers themselves",
@@ -48,12 +48,14 @@ def page(trained: Trained, x: Tensor, results: dict) -> str:
     name = trained.data.declaration.name.replace("_", " ")
     process = config.process.name
     title = f"Score model of {name}, {PROCESSES.get(process, process)} SDE"
-    found = results["distances"]["energy_distance"]
+    found, near = results["distances"]["energy_distance"], results["distances"]["precision"]
     lead = (
         f"{results['iterations']} iterations. {found['num_fake']} samples at {results['nfe']} "
-        f"evaluations each ({results['sampler']}) lie at energy distance {found['value']:.2g} "
-        f"from {found['num_real']} held-out items; as many training items lie at "
-        f"{found['floor']:.2g}. Likelihood: {results['likelihood']['in_words']}."
+        f"evaluations each ({results['sampler']}) lie at squared energy distance "
+        f"{found['value']:.2g} from {found['num_real']} held-out items; as many training items lie "
+        f"at {found['floor']:.2g}. Near held-out items are {100 * near['value']:.0f} % of the "
+        f"samples and {100 * near['floor']:.0f} % of the training items (precision). "
+        f"Likelihood: {results['likelihood']['in_words']}."
     )
     if "fid" in results:
         fid = results["fid"]
@@ -132,7 +134,7 @@ def _comparison(results: dict) -> str:
 
 
 def _distances(found: dict) -> str:
-    header = ["distance", "samples", "training items (floor)", "counts: held out, compared"]
+    header = ["distance", "samples", "training items", "counts: held out, compared"]
     lines = [
         [
             escape(NAMES[name]),
@@ -142,7 +144,13 @@ def _distances(found: dict) -> str:
         ]
         for name, item in found.items()
     ]
-    return _table(header, lines)
+    said = (
+        "The training items show what a perfect model would get. Distances should be small, "
+        "precision and recall large; recall says nothing where precision is low, since samples "
+        "scattered widely enclose everything. The squared energy distance and the squared MMD are "
+        "unbiased, so they can fall below zero."
+    )
+    return f"{_table(header, lines)}<p>{said}</p>"
 
 
 def _origins(trained: Trained, results: dict) -> str:

@@ -1,5 +1,7 @@
 """The closed forms against scikit-learn, the primal solution, and the gradient at the optimum."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -74,6 +76,22 @@ def test_ridge_is_that_of_sklearn(problem, penalty):
     centred = problem.seen_text - problem.seen_text.mean(0)
     coefficients = centred.T @ model.kernel.solve(penalty, model.centroids)
     np.testing.assert_allclose(coefficients.T, theirs.coef_, rtol=1e-8, atol=1e-10)
+
+
+def test_ridge_learns_nothing_from_a_class_without_images(problem):
+    """As if it were unseen: its own row of predictions moves there, the others are the same."""
+    has = problem.train_labels < SEEN - 1
+    images = problem.train_features[has], problem.train_labels[has]
+    sparse = replace(
+        problem, train_features=images[0], train_labels=images[1],
+        centroids=class_centroids(*images, SEEN),
+    )  # fmt: skip
+    fewer = replace(
+        sparse, seen_text=problem.seen_text[: SEEN - 1],
+        unseen_text=torch.cat([problem.seen_text[SEEN - 1 :], problem.unseen_text]),
+        centroids=class_centroids(*images, SEEN - 1),
+    )  # fmt: skip
+    torch.testing.assert_close(Ridge(sparse).vectors(0.1), Ridge(fewer).vectors(0.1))
 
 
 def test_ridge_dual_is_primal(problem):

@@ -57,6 +57,8 @@ def mistakes(toy, tmp_path):
         (["train", config, "--out", str(tmp_path / "taken" / "x")], "cannot be written"),
         (["evaluate", str(tmp_path)], "holds no finished run"),
         (["table", str(tmp_path / "nowhere")], "nowhere"),
+        (["sweep", config, f"data.root={toy}", "--out", str(tmp_path / "taken")], "taken: cannot"),
+        (["train", f"{CONFIGS}/cub_easy.yaml", "creativity.divergence=renyi"], "0.9999 was used"),
         (["data", "verify", str(tmp_path / "nowhere")], "nowhere"),
         (["data", "inspect", str(tmp_path / "nowhere")], "nowhere"),
         (["sweeep"], "invalid choice: 'sweeep'"),
@@ -66,7 +68,7 @@ def mistakes(toy, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("number", range(15))
+@pytest.mark.parametrize("number", range(17))
 def test_every_mistake_is_one_line_and_exit_code_2(toy, tmp_path, capsys, number):
     arguments, expected = mistakes(toy, tmp_path)[number]
     try:

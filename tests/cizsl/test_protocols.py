@@ -1,5 +1,7 @@
 """What each protocol may see, and that validation never meets the test classes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -56,6 +58,28 @@ def test_validation_never_meets_the_test_classes(data):
     assert not texts[0] & texts[1]
     assert texts[0] | texts[1] == rows(torch.from_numpy(data.seen_text))
     assert len(problem.unseen_text) == round(0.2 * data.num_seen)
+
+
+def test_validation_classes_have_images(data):
+    """Half of the classes lose theirs: none of these validates, for any seed."""
+    keep = data.train_labels % 2 == 0
+    fewer = replace(
+        data, train_features=data.train_features[keep], train_labels=data.train_labels[keep]
+    )
+    texts = rows(torch.from_numpy(data.seen_text[::2]))
+    for seed in range(10):
+        problem = protocols.validation_problem(fewer, "none", CPU, 0.1, seed, 0.2)
+        assert rows(problem.unseen_text) <= texts
+        assert torch.bincount(problem.unseen_labels, minlength=len(problem.unseen_text)).min() > 0
+
+
+def test_where_no_class_can_spare_an_image_that_is_said(data):
+    first = np.unique(data.train_labels, return_index=True)[1]
+    single = replace(
+        data, train_features=data.train_features[first], train_labels=data.train_labels[first]
+    )
+    with pytest.raises(InputError, match="no seen class has a second image"):
+        protocols.strict_test_problem(single, "none", CPU, 0.1, 0)
 
 
 def test_labels_still_belong_to_their_text(data):

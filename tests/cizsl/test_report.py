@@ -259,16 +259,28 @@ def test_broken_results_are_named(make, runs, content, said):
     if content is None:
         content = file.read_text().replace('"top1": 0.1', '"top1": NaN')
     file.write_text(content)
-    with pytest.raises(InputError) as error:
-        collect([runs])
-    assert str(file) in str(error.value) and said in str(error.value)
+    make("good")
+    text = table(collect([runs]))
+    (line,) = [line for line in text.splitlines() if str(file) in line]
+    assert line.startswith(f"- `{folder}`: ") and said in line
+    assert overview(text, "A1")[3] == "1"  # the other run is in the table
 
 
 def test_scores_of_the_other_protocol_are_not_taken(make):
     file = make("a") / "results.json"
     file.write_text(file.read_text().replace('"reference"', '"strict"'))
-    with pytest.raises(InputError, match="selected missing"):
-        collect([file.parent])
+    (run,) = collect([file.parent])
+    assert run.summary is None and "selected missing" in run.note
+
+
+def test_runs_inside_runs_and_behind_links_count_once(make, runs):
+    inner = make("outer/inner", seed=0)
+    write_run(runs / "elsewhere", 0.1, seed=1)
+    (runs / "outer" / "config.yaml").write_text("base: mine.yaml\n")  # somebody's own file
+    (runs / "outer" / "link").symlink_to(runs / "elsewhere")
+    (inner / "up").symlink_to(runs / "outer")
+    seeds = [run.summary.seed for run in collect([runs / "outer"]) if run.summary]
+    assert sorted(seeds) == [0, 1]
 
 
 @pytest.mark.parametrize("name", ["missing", "empty"])

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import signal
 
 import numpy as np
@@ -224,6 +225,16 @@ def test_a_run_that_diverges_says_so_and_keeps_its_checkpoints(tiny, tmp_path):
     for file in (tmp_path / "run" / "checkpoints" / "test").glob("*.pt"):
         state = torch.load(file, weights_only=True)["gan"]["generator"]
         assert all(tensor.isfinite().all() for tensor in state.values())
+
+
+def test_the_term_that_is_blamed_was_the_first_to_break(tiny, tmp_path):
+    """The published Renyi is 0/0 once every row is confident; all else follows from it."""
+    creativity = {"divergence": "renyi", "form": "published", "beta": 0.9999, "weight": 1000.0}
+    changes = {"optimiser": {"learning_rate": 0.05, "iterations": 200}}
+    changes |= {"evaluation": {"every": 199, "start": 0}, "compute": {"checkpoint_seconds": 1e6}}
+    with pytest.raises(InputError, match=r"loss term 'creativity' is nan at iteration") as error:
+        run(tiny(creativity=creativity, **changes), tmp_path / "run")
+    assert int(re.search(r"iteration (\d+)", str(error.value))[1]) < 199
 
 
 def test_batch_larger_than_the_data(tiny, tmp_path):

@@ -57,9 +57,9 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
 
     def fail(file):
         file.write("half")
-        raise OSError("disk full")
+        raise OSError(28, "disk full")
 
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(InputError, match="file: cannot be written: disk full"):
         checkpoint.write_atomically(path, fail, mode="w")
     assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
 
@@ -89,6 +89,57 @@ def test_log_survives_a_line_cut_in_two(tmp_path):
         with open(folder.path / "metrics.jsonl", "a") as file:
             file.write('{"iteration": 2, "lo')
         assert folder.read_log("metrics") == [{"iteration": 1}]
+
+
+def test_a_full_disk_is_named_and_costs_nothing(tmp_path):
+    """A real one: files of this process may not grow beyond 60 kB."""
+    script = f"""if True:
+        import resource, signal, torch
+        from pathlib import Path
+        from repro import checkpoint
+        folder = Path({str(tmp_path)!r})
+        checkpoint.save(folder, 1, {{"a": torch.zeros(10)}})
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+        checkpoint.save(folder, 2, {{"a": torch.zeros(10**6)}})
+    """
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    last = done.stderr.strip().splitlines()[-1]
+    assert "InputError" in last and "step_00000002.pt: cannot be written: File too large" in last
+    assert [file.name for file in tmp_path.iterdir()] == ["step_00000001.pt"]
+
+
+def test_text_is_utf8_whatever_the_locale(tmp_path):
+    script = f"""if True:
+        from pathlib import Path
+        from repro.checkpoint import write_atomically
+        text = "R\\xe9nyi, \\u65e5"
+        write_atomically(Path({str(tmp_path / "text")!r}), lambda f: f.write(text), "w")
+    """
+    locale = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", script], env=locale, check=True)
+    assert (tmp_path / "text").read_text(encoding="utf-8") == "R\xe9nyi, \u65e5"
+
+
+@pytest.mark.parametrize("kept", ["results.json", "checkpoints/test/step_00000001.pt"])
+def test_what_has_results_or_checkpoints_is_a_run(tmp_path, kept):
+    """Without ``environment.json``, as a partial copy is: its configuration stays what it was."""
+    with RunFolder(tmp_path, Few(value=2)) as folder:
+        folder.write(kept, {})
+    before = (tmp_path / "config.yaml").read_text()
+    with pytest.raises(InputError, match="holds a run already"):
+        RunFolder(tmp_path, Few(value=3)).__enter__()
+    with pytest.raises(InputError, match="value 2 here, 3 given"):
+        RunFolder(tmp_path, Few(value=3), resume=True).__enter__()
+    assert (tmp_path / "config.yaml").read_text() == before
+
+
+@pytest.mark.parametrize("content", ["{", "{}", "[]", '{"data_files": {}, "device": 1}'])
+def test_a_damaged_record_of_the_environment_is_named(tmp_path, content):
+    folder = RunFolder(tmp_path, Few())
+    (tmp_path / "environment.json").write_text(content)
+    with pytest.raises(InputError, match="not the record of a run"):
+        folder.record_environment(environment("cpu", {}))
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

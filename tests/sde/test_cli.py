@@ -19,10 +19,12 @@ from repro.errors import InputError
 from sde.__main__ import main
 from sde.networks import MLP, SmallConv
 from sde.processes import VPSDE
+from sde.sample import choose
 from sde.samplers import CORRECTORS, PREDICTORS, SOLVERS, sample
 from tests.oracles_sde import GOLDEN_SDES, generator
 
-CONFIG = str(Path(__file__).resolve().parents[2] / "configs" / "sde" / "eight_gaussians.yaml")
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = str(ROOT / "configs" / "sde" / "eight_gaussians.yaml")
 TINY = [
     "data.train=200",
     "data.heldout=100",
@@ -220,6 +222,20 @@ def test_help_of_every_command(capsys):
         with pytest.raises(SystemExit) as stop:
             main([*command, "--help"])
         assert stop.value.code == 0 and "usage" in capsys.readouterr().out
+
+
+def test_samplers_lists_names_that_sample_takes_and_files_that_are_there(capsys):
+    assert main(["samplers"]) == 0
+    kinds = {"predictor": {}, "corrector": {}, "solver": {}}
+    for line in capsys.readouterr().out.splitlines():
+        kind, name, file, *_ = line.replace(";", " ").split()
+        kinds[kind][name] = file
+    assert {*kinds["predictor"], "none"} == {*PREDICTORS}
+    assert {*kinds["corrector"], "none"} == {*CORRECTORS}
+    assert {*kinds["solver"]} == {*SOLVERS, "ode"}
+    for name in {**kinds["predictor"], **kinds["solver"]}:
+        assert choose(name)
+    assert all((ROOT / file).is_file() for files in kinds.values() for file in files.values())
 
 
 def test_a_signal_saves_and_stops(tmp_path, capsys):

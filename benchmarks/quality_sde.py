@@ -22,8 +22,9 @@ from sde.data import Dataset, Declaration, Split
 from sde.figures import GRID, MARKERS, PALETTE, REAL
 from sde.metrics import energy_distance
 from sde.processes import VESDE, VPSDE, SubVPSDE
-from sde.sample import choose, draw
+from sde.sample import draw
 from sde.samplers import CORRECTORS, PREDICTORS, SOLVERS, sample
+from sde.samplers.names import choose
 from sde.trained import Trained
 
 BUDGETS = (10, 20, 50, 100, 500, 1000)

@@ -92,8 +92,6 @@ def plan(
             changes = [*(variants or {}).get(variant, []), *values, f"seed={seed}"]
             named = [variant, *values] if variant else values
             path = default_folder(file, list(named), seed, root)
-            if len(path.parts[-2].encode()) > 255:
-                raise InputError(f"{path}: the name is too long; use --variants for short ones")
             settings = configuration.load(file, CIZSL, changes)
             run = Planned(file, tuple(changes), RunFolder(path, settings, resume=True), device)
             if path in runs:

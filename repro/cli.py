@@ -1,6 +1,7 @@
 """Plumbing of the command lines: one place turns bad input into one line and exit code 2."""
 
 import argparse
+import hashlib
 import os
 import re
 import sys
@@ -11,6 +12,7 @@ from repro.errors import InputError
 from repro.interrupt import Interrupted
 
 RUNS = Path("runs")
+LONGEST = 255  # bytes that a file system takes for a name
 
 
 class Parser(argparse.ArgumentParser):
@@ -58,8 +60,13 @@ def positive(text: str) -> int:
 
 
 def default_folder(config: str, overrides: list[str], seed: int, root: Path = RUNS) -> Path:
-    """``<root>/<file name>[<overrides>]/seed<seed>``: another setting is another folder."""
+    """``<root>/<file name>[<overrides>]/seed<seed>``: another setting is another folder.
+
+    What would be too long for the name of a folder ends in a checksum."""
     others = [text for text in overrides if not text.startswith("seed=")]
     suffix = f"[{','.join(others)}]" if others else ""
     name = re.sub(r"[^\w\[\],.=+-]", "_", Path(config).stem + suffix)
+    if len(name.encode()) > LONGEST:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+        name = name.encode()[: LONGEST - 13].decode(errors="ignore") + f"-{digest}"
     return root / name / f"seed{seed}"

@@ -18,6 +18,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Collection
 from importlib import metadata
 from pathlib import Path
 
@@ -27,7 +28,6 @@ from repro import config as configuration
 from repro.checkpoint import write_atomically
 from repro.errors import InputError
 
-MOVABLE = {"data.root"}  # a resumed run may find its data elsewhere: checksums are compared
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "pydantic")
 
 
@@ -35,14 +35,20 @@ class RunFolder:
     """A run folder that this process owns; use as a context manager.
 
     Args: ``path``; ``settings``, the resolved configuration; ``resume``, whether an existing run
-    may be continued (its configuration must then be the same).
+    may be continued (its configuration must then be the same, but for ``free`` keys and sections,
+    whose new values are written down).
     Raises :class:`InputError` if the folder is in use, holds another run, or cannot be written.
     """
 
-    def __init__(self, path: Path, settings: configuration.Settings, resume: bool = False):
+    def __init__(
+        self,
+        path: Path,
+        settings: configuration.Settings,
+        resume: bool = False,
+        free: Collection[str] = ("data.root",),  # data may move: their checksums are compared
+    ):
         self.path = Path(path)
-        self.settings = settings
-        self.resume = resume
+        self.settings, self.resume, self.free = settings, resume, free
 
     @property
     def checkpoints(self) -> Path:
@@ -109,6 +115,8 @@ class RunFolder:
             )
         else:
             self.compare()
+            if not self.complete:
+                self.write("config.yaml", configuration.dump(self.settings))
 
     def compare(self) -> None:
         """Raise :class:`InputError` if the run in the folder has another configuration.
@@ -117,8 +125,9 @@ class RunFolder:
         file = self.path / "config.yaml"
         began = configuration.leaves(configuration.load(file, type(self.settings)).model_dump())
         given = configuration.leaves(self.settings.model_dump())
-        keys = (began.keys() | given.keys()) - MOVABLE
-        differing = [key for key in keys if began.get(key) != given.get(key)]
+        keys = began.keys() | given.keys()
+        fixed = [key for key in keys if not {key, key.split(".")[0]} & {*self.free}]
+        differing = [key for key in fixed if began.get(key) != given.get(key)]
         if differing:
             words = [f"{key} {began.get(key)} here, {given.get(key)} given" for key in differing]
             raise InputError(

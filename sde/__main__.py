@@ -55,7 +55,7 @@ def _draw(commands) -> None:
     command.set_defaults(run=actions.samplers)
 
     command = commands.add_parser("classifier", help="train what sample --class needs")
-    _model(command)
+    _model(command, writes=False)
     command.add_argument("--iterations", type=cli.positive, default=3000, metavar="N")
     command.set_defaults(run=actions.classifier)
 
@@ -77,7 +77,7 @@ def _draw(commands) -> None:
 
 def _judge(commands) -> None:
     command = commands.add_parser("likelihood", help="exact likelihood of held-out items")
-    _model(command)
+    _model(command, writes=False)
     command.add_argument("--data", metavar="NAME", help="of other data (default: the model's own)")
     command.set_defaults(run=actions.likelihood)
 
@@ -137,12 +137,13 @@ def _inspect(commands) -> None:
     command.set_defaults(run=lambda options: print(actions.show(options), end=""))
 
 
-def _model(command) -> None:
+def _model(command, writes: bool = True) -> None:
     command.add_argument("model", type=Path, metavar="RUN_OR_CHECKPOINT")
     command.add_argument(
         "overrides", nargs="*", default=[], metavar="key=value", help="such as sampling.snr=0.1"
     )
-    command.add_argument("--out", type=Path, metavar="DIR", help="default: the run's folder")
+    if writes:
+        command.add_argument("--out", type=Path, metavar="DIR", help="default: the run's folder")
     _device(command)
 
 

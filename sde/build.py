@@ -73,7 +73,7 @@ def network(config: ScoreModel, shape: tuple[int, ...], device: torch.device) ->
         how["frequencies"] = model.frequencies
     net = NETWORKS[model.network](shape, **how)
     if model.energy != "none":
-        net = EnergyNetwork(net, form=model.energy)
+        net = EnergyNetwork(net, form=model.energy, downhill=model.prediction == "score")
     return net.to(device)
 
 

@@ -18,10 +18,11 @@ def train(options) -> int:
     from repro.interrupt import StopRequest
     from repro.run import RunFolder
     from sde.train import train
+    from sde.trained import FREE
 
     config = load_config(options)
     out = options.out or default_folder(options.config, options.overrides, config.seed)
-    run = RunFolder(out, config, options.resume)
+    run = RunFolder(out, config, options.resume, FREE)
     with (
         joined(resolve(options.device)) as (world, device),
         run if world.leader else nullcontext(),

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from repro.checkpoint import write_atomically
 from repro.errors import InputError
-from sde import build, controllable, figures
+from sde import controllable, figures
 from sde.controllable import Observation
-from sde.sample import choose, draw_batch
+from sde.sample import draw_batch
 from sde.samplers.loop import Constraint
+from sde.samplers.names import choose
 from sde.trained import Trained
 
 WAYS = ("guided", "replacement")
@@ -80,11 +81,12 @@ def complete(
     settings = trained.config.sampling
     choice = choose(sampler or settings.sampler)
     steps = settings.steps if steps is None else steps
-    random = trained.stream(build.SAMPLING, 0, 1)
+    random = trained.sampling_stream(0, 1)
     truth = trained.data.heldout.first(count).points(random)
     observation = observe(truth, hide, random)
     model, constraint = _conditioned(trained, observation, way)
-    how = dict(progress=True, constraint=constraint)
+    # what is known is of each of them, so all are one batch
+    how = dict(progress=True, constraint=constraint, batch_size=len(truth))
     drawn = [draw_batch(model, choice, steps, len(truth), random, **how).x for _ in range(draws)]
     known = observation.combine(torch.zeros_like(truth), observation.of_batch(truth))
     folder = trained.folder if out is None else Path(out)

@@ -9,8 +9,10 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from repro.config import Settings
+from repro.errors import InputError
 from sde.dataconfig import PLANE, Data
 from sde.samplers.adaptive import METHODS
+from sde.samplers.names import choose
 
 NonNegative = Annotated[float, Field(ge=0)]
 Time = Annotated[float, Field(gt=0, lt=1)]
@@ -135,6 +137,12 @@ class Sampling(Settings):
     rtol: PositiveFloat = Field(1e-5, description="of ode")
     atol: PositiveFloat = Field(1e-5, description="of ode")
     method: Literal[METHODS] = Field("dormand_prince", description="of ode")
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="another: other samples")
+
+    @model_validator(mode="after")
+    def _knows_its_sampler(self):
+        _named("sampler", self.sampler)
+        return self
 
 
 class Evaluation(Settings):
@@ -171,6 +179,21 @@ class Evaluation(Settings):
     atol: PositiveFloat = Field(1e-5, description="of the likelihood")
     method: Literal[METHODS] = Field("dormand_prince", description="of the likelihood's ODE")
 
+    @model_validator(mode="after")
+    def _knows_its_samplers(self):
+        for name in self.compare:
+            _named("compare", name)
+        if "ode" in self.compare:
+            raise ValueError("compare: ode keeps to no budget; make it sampling.sampler")
+        return self
+
+
+def _named(key: str, name: str) -> None:
+    try:
+        choose(name)
+    except InputError as error:
+        raise ValueError(f"{key}: {error}") from None
+
 
 class Compute(Settings):
     """How to compute; nothing here changes what is computed beyond rounding."""
@@ -189,7 +212,7 @@ class Compute(Settings):
 class ScoreModel(Settings):
     """One experiment."""
 
-    seed: NonNegativeInt = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     data: Data = Data()
     process: Process = Process()
     model: Model = Model()

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from repro.config import Settings
 
@@ -33,7 +33,9 @@ class Data(Settings):
         4000,
         description="draws held out; of images with no official test part a count or share",
     )
-    seed: NonNegativeInt = Field(0, description="of the draws and of the split")
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(
+        0, description="of the draws and of the split"
+    )
     root: str = Field("data", description="folder of the published sets, and of the cache")
     path: str | None = Field(None, description="of folder: a folder or a zip; of npz: the file")
     heldout_path: str | None = Field(None, description="a second folder or zip, held out")

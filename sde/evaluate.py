@@ -16,12 +16,15 @@ from repro.checkpoint import write_atomically
 from repro.distributed import ALONE, World
 from repro.errors import InputError
 from sde import build, metrics
+from sde.config import Evaluation
 from sde.fid import fid, require
-from sde.heldout import NO_FLOW, likelihood
-from sde.sample import choose, draw
+from sde.heldout import NO_FLOW, Likelihood, likelihood
+from sde.sample import draw
+from sde.samplers.names import choose
 from sde.trained import Trained
 
 FLOORS = 5
+PROTOCOL = {"snr", "corrector_steps", "eps", "grid", "rtol", "atol", "method"}  # of samples
 FEWEST = 4  # items that every distance can be computed of
 NONE = {"in_words": f"none: {NO_FLOW}"}
 FID_PART = 1_000_000  # its stream of noise, far from those of the comparison
@@ -45,7 +48,7 @@ def distances(real: Tensor, fake: Tensor, generator: torch.Generator) -> dict[st
 def measure(trained: Trained, fake: Tensor) -> dict[str, dict]:
     """The distances of samples from held-out items, each with its floor."""
     real = trained.data.heldout.points(trained.stream(build.EVALUATION, 1))
-    train = trained.data.train.first(len(fake)).points(trained.stream(build.EVALUATION, 2))
+    train = trained.data.train.some(len(fake)).points(trained.stream(build.EVALUATION, 2))
     streams = [trained.stream(build.EVALUATION, 3) for _ in range(2)]  # the same directions
     found, floor = distances(real, fake, streams[0]), distances(real, train, streams[1])
     return {name: {**found[name], "floor": floor[name]["value"]} for name in found}
@@ -65,7 +68,7 @@ def compare(trained: Trained, count: int, world: World = ALONE) -> dict | None:
         directions = trained.stream(build.EVALUATION, 3)  # the same each time
         return metrics.sliced_wasserstein(real, fake, generator=directions).value
 
-    some = trained.data.train.first(FLOORS * count)
+    some = trained.data.train.some(FLOORS * count)
     train = some.points(trained.stream(build.EVALUATION, 2))
     parts = [part for part in train.split(count)[:FLOORS] if len(part) == count]
     cells = [
@@ -121,9 +124,10 @@ def evaluate(trained: Trained, out: Path, world: World = ALONE) -> tuple[Path, d
         "nfe": drawn.nfe,
         "final_denoising": True,
         "precision": trained.config.sampling.precision,
+        "sampling": sampling.model_dump(mode="json", include=PROTOCOL),
         "distances": measure(trained, drawn.x.to(trained.device)),
         "samplers": compared,
-        "likelihood": {**asdict(own), "in_words": own.in_words()} if own else NONE,
+        "likelihood": _flow(own, settings) if own else NONE,
     }
     if many is not None:
         reference = getattr(trained.data, settings.fid_reference)
@@ -135,10 +139,18 @@ def evaluate(trained: Trained, out: Path, world: World = ALONE) -> tuple[Path, d
         raise InputError(f"{out}: cannot be written: {error.strerror}") from None
 
 
+def _flow(found: Likelihood, settings: Evaluation) -> dict:
+    """A likelihood and the protocol of its ODE."""
+    how = settings.model_dump(mode="json", include={"rtol", "atol", "method"})
+    return {**asdict(found), **how, "in_words": found.in_words()}
+
+
 def _require_ready(trained: Trained, out: Path) -> None:
     """Raise InputError for what would only be found out after hours of work."""
     if (out / "environment.json").exists() and not (out / "results.json").exists():
         raise InputError(f"{out}: not finished; end it with --resume, or evaluate a checkpoint")
+    if (out / "environment.json").exists() and out.resolve() != trained.folder.resolve():
+        raise InputError(f"{out}: holds another run; give another folder with --out")
     settings = trained.config.evaluation
     for name in settings.compare:
         choose(name)
@@ -180,7 +192,14 @@ def _write(trained: Trained, out: Path, x: Tensor, results: dict) -> Path:
     figures.save(shown, out / "samples.png")
     compared = figures.comparison(**results["samplers"])
     figures.save(compared, out / "samplers.png")
-    summary = json.dumps({**_summary(out), "evaluation": results}, indent=2) + "\n"
+    of = {
+        "model": str(trained.folder),
+        "dataset": trained.data.declaration.name,
+        "process": trained.config.process.name,
+        "network": trained.config.model.network,
+        "seed": trained.config.seed,
+    }
+    summary = json.dumps({**of, **_summary(out), "evaluation": results}, indent=2) + "\n"
     write_atomically(out / "results.json", lambda target: target.write(summary), mode="w")
     write_atomically(out / "page.html", lambda target: target.write(content.encode()))
     return out / "page.html"

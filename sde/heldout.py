@@ -69,7 +69,7 @@ def heldout(trained: Trained, name: str | None) -> Split:
 
 
 def likelihood(trained: Trained, split: Split, world: World = ALONE) -> Likelihood | None:
-    """The likelihood of the first items of ``split``, as many as the configuration says.
+    """The likelihood of items of ``split``, as many as the configuration says.
 
     Batches are dealt out to the ranks; the leader gets the result, the others None. Raises
     InputError where the model is one of discrete levels, the solver stalls or the score is not
@@ -79,10 +79,11 @@ def likelihood(trained: Trained, split: Split, world: World = ALONE) -> Likeliho
         raise InputError(NO_FLOW)
     settings = trained.config.evaluation
     generator = trained.stream(build.LIKELIHOOD)
-    x = split.first(settings.likelihoods).points(generator)
+    x = split.some(settings.likelihoods).points(generator)
     dims = x[0].numel()
     how = dict(exact=True) if settings.probes == 0 else dict(probes=settings.probes)
     how |= dict(rtol=settings.rtol, atol=settings.atol, method=settings.method)
+    how["at_once"] = trained.config.model.energy == "none"
     batches = x.split(min(settings.batch_size, max(1, ROWS // (settings.probes or dims))))
 
     score = trained.float32_score_fn or trained.score_fn

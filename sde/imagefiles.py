@@ -172,6 +172,8 @@ def _npz_images(arrays: dict[str, np.ndarray], part: str, path: Path) -> Images:
             f"{path}: {part}images is {_times(values.shape)} of {values.dtype}, expected uint8 "
             "(N, H, W) or (N, H, W, C)"
         )
+    if values.ndim == 4 and values.shape[3] not in (1, 3):
+        raise InputError(f"{path}: {part}images has {values.shape[3]} channels, expected 1 or 3")
     values = values[:, None] if values.ndim == 3 else values.transpose(0, 3, 1, 2)
     values = np.ascontiguousarray(values)
     if labels is None:

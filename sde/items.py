@@ -81,6 +81,15 @@ class Split:
         labels = None if self.labels is None else self.labels[:count]
         return replace(self, values=self.values[:count], labels=labels)
 
+    def some(self, count: int) -> "Split":
+        """At most ``count`` items, chosen at random and always the same: the order in which files
+        lie may mean something. All of them stay in order."""
+        if count >= len(self):
+            return self
+        chosen = torch.randperm(len(self), generator=torch.Generator().manual_seed(0))[:count]
+        labels = None if self.labels is None else self.labels[chosen.to(self.labels.device)]
+        return replace(self, values=self.values[chosen.to(self.values.device)], labels=labels)
+
     def draw(self, count: int, generator: torch.Generator, rows: slice = slice(None)) -> Tensor:
         """Items drawn with replacement and dequantised anew, (count, *shape) float32.
 

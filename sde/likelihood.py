@@ -108,12 +108,14 @@ def log_prob(
     rtol: float = 1e-5,
     atol: float = 1e-5,
     method: str = "dormand_prince",
+    at_once: bool = True,
 ) -> LogProb:
     """log p_eps(x) in nats for x (B, ...).
 
     exact: the true divergence, D products per evaluation. Otherwise ``probes`` draws of the given
     kind from the generator, or ``epsilon`` (P, B, ...) in their place. terminal_log_prob(z) ->
-    (B,) stands in for the prior's; method is a name of ``samplers.adaptive.METHODS``. Raises
+    (B,) stands in for the prior's; method is a name of ``samplers.adaptive.METHODS``; at_once:
+    products of all probes in one backward pass, which PyTorch cannot do for every network. Raises
     InputError for data that is not finite, eps outside (0, 1), an unknown probe, a score not
     connected to x, or a solver that stalls.
     """
@@ -128,7 +130,7 @@ def log_prob(
 
     def field(t: Tensor, state: Tensor) -> Tensor:
         at = state[:, :dims].reshape(x.shape)
-        velocity, products = _velocity_and_products(flow, at, t, epsilon)
+        velocity, products = _velocity_and_products(flow, at, t, epsilon, at_once)
         change = products.sum(1, keepdim=True) if exact else products
         return torch.cat([velocity.flatten(1), change], 1)
 
@@ -219,10 +221,16 @@ def _unit_vectors(x: Tensor) -> Tensor:
     return units.expand(dims, len(x), dims).reshape(dims, *x.shape)
 
 
-def _velocity_and_products(flow, x: Tensor, t: Tensor, epsilon: Tensor) -> tuple[Tensor, Tensor]:
+def _velocity_and_products(
+    flow, x: Tensor, t: Tensor, epsilon: Tensor, at_once: bool
+) -> tuple[Tensor, Tensor]:
     """The velocity at x and e^T (dv/dx) e for each probe, (B, P), from one pass of the network."""
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         velocity = flow.drift(x, t)
-        (products,) = torch.autograd.grad(velocity, x, epsilon, is_grads_batched=True)
+        if at_once:
+            (products,) = torch.autograd.grad(velocity, x, epsilon, is_grads_batched=True)
+        else:
+            each = [torch.autograd.grad(velocity, x, e, retain_graph=True)[0] for e in epsilon]
+            products = torch.stack(each)
     return velocity.detach(), (products * epsilon).flatten(2).sum(2).T

@@ -64,12 +64,12 @@ def maximum_mean_discrepancy(
 ) -> Distance:
     """Unbiased squared MMD with a sum of Gaussian kernels exp(-|x - y|^2 / (2 h^2)).
 
-    By default the bandwidths are {1/4, 1/2, 1, 2, 4} times the median distance of real to fake.
-    May be slightly negative, being unbiased.
+    By default the bandwidths are {1/4, 1/2, 1, 2, 4} times the median distance within ``real``, so
+    that values for different ``fake`` compare. May be slightly negative, being unbiased.
     """
     real, fake = _features(real, fake, least=2)
     if bandwidths is None:
-        median = torch.cdist(real[:1000], fake[:1000]).median().item()
+        median = torch.pdist(real[:1000]).median().clamp_min(1e-12).item()
         bandwidths = tuple(median * factor for factor in (0.25, 0.5, 1.0, 2.0, 4.0))
 
     def kernel(distances: Tensor) -> Tensor:

@@ -1,12 +1,7 @@
-"""Samples of a trained model, by any sampler there is, called by one name:
+"""Samples of a trained model, by any sampler there is (`sde.samplers.names`)."""
 
-a solver             heun, dpm_solver_pp_2m, ddim     few evaluations, deterministic
-ode                  the adaptive probability flow    to a tolerance; steps are its own
-PREDICTOR            euler_maruyama, ...              the reverse SDE
-PREDICTOR+CORRECTOR  reverse_diffusion+langevin, ...  none+langevin is Langevin dynamics alone
-"""
-
-from dataclasses import dataclass, replace
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,50 +10,13 @@ import torch
 from repro.checkpoint import write_atomically
 from repro.distributed import ALONE, World
 from repro.errors import InputError
-from sde import build, figures, samplers
-from sde.samplers import CORRECTORS, PREDICTORS, SOLVERS, Samples
+from sde import figures, samplers
+from sde.samplers import Samples
 from sde.samplers.loop import Constraint
+from sde.samplers.names import Choice, choose
 from sde.trained import Trained
 
-
-@dataclass(frozen=True)
-class Choice:
-    """A sampler by its parts: a solver, or a pair, or neither for the adaptive flow."""
-
-    name: str
-    solver: str | None = None
-    predictor: str | None = None
-    corrector: str = "none"
-
-    def evaluations_per_step(self, corrector_steps: int) -> int:
-        """Evaluations of the score in one step; 0 for the flow, which has no fixed steps."""
-        if self.solver:
-            return SOLVERS[self.solver].evaluations
-        if self.predictor is None:
-            return 0
-        return (self.predictor != "none") + corrector_steps * (self.corrector != "none")
-
-    def steps_within(self, budget: int, corrector_steps: int) -> int:
-        """How many steps, and the final denoising, ``budget`` evaluations pay for."""
-        return (budget - 1) // max(1, self.evaluations_per_step(corrector_steps))
-
-
-def choose(name: str) -> Choice:
-    """The sampler of this name. Raises InputError for a name that is none, saying what is."""
-    if name == "ode":
-        return Choice(name)
-    if name in SOLVERS:
-        return Choice(name, solver=name)
-    predictor, plus, corrector = name.partition("+")
-    corrector = corrector if plus else "none"
-    if predictor in PREDICTORS and corrector in CORRECTORS:
-        if predictor == corrector == "none":
-            raise InputError(f"sampler {name!r}: none with none would return the prior: name one")
-        return Choice(name, predictor=predictor, corrector=corrector)
-    raise InputError(
-        f"unknown sampler {name!r}: choose from ode, {', '.join(SOLVERS)}, or a predictor "
-        f"({', '.join(PREDICTORS)}), alone or with + and a corrector ({', '.join(CORRECTORS)})"
-    )
+SHOWN = 100  # images in a figure
 
 
 def draw(
@@ -84,7 +42,7 @@ def draw(
 
     def batch(number: int) -> Samples:
         stream = (part,) if number == 0 else (part, number)
-        generator = trained.stream(build.SAMPLING, *stream)
+        generator = trained.sampling_stream(*stream)
         drawn = draw_batch(trained, choice, steps, counts[number], generator, progress=bar)
         return drawn if world.size == 1 else replace(drawn, x=drawn.x.cpu(), x_mean=None)
 
@@ -106,11 +64,13 @@ def draw_batch(
     *,
     progress: bool = False,
     constraint: Constraint | None = None,
+    batch_size: int | None = None,
 ) -> Samples:
-    """One batch of samples. Raises InputError as ``draw``, and for a constraint on the flow."""
+    """One batch of samples, computed ``batch_size`` at a time (default: as many as fit, see
+    `sde.samplers.loop`). Raises InputError as ``draw``, and for a constraint on the flow."""
     settings = trained.config.sampling
     what = (trained.sde, trained.score_fn, (count, *trained.shape))
-    how = dict(generator=generator, eps=settings.eps, progress=progress)
+    how = dict(generator=generator, eps=settings.eps, progress=progress, batch_size=batch_size)
     if choice.solver:
         how |= dict(solver=choice.solver, steps=steps, constraint=constraint)
         return samplers.solve(*what, **how)
@@ -140,23 +100,44 @@ def sample(
     out: Path | None,
     world: World = ALONE,
 ) -> tuple[Path, Samples] | None:
-    """Draw samples and write them as ``samples_*.npz`` (array x) and ``.png``; what is None is
-    taken from the configuration. Returns the figure's path and the samples, on the leader."""
+    """Draw samples and write them as ``samples_*.npz`` (array x) and ``.png`` (of images, the first
+    100); what is None is taken from the configuration. Returns the figure's path and the samples,
+    on the leader. Raises InputError as ``draw``, and where a file holds more samples already."""
     settings = trained.config.sampling
     sampler = sampler or settings.sampler
     steps = settings.steps if steps is None else steps
     count = settings.count if count is None else count
-    drawn = draw(trained, sampler, steps, count, progress=True, world=world)
-    if drawn is None:
-        return None
-    x = drawn.x.cpu()
     folder = trained.folder if out is None else Path(out)
     # the flow chooses its own steps
     stem = f"samples_{sampler}" + ("" if sampler == "ode" else f"_{steps}")
+    stem += f"_seed{settings.seed}" if settings.seed else ""
+    _keep_larger(folder / f"{stem}.npz", count)
+    drawn = draw(trained, sampler, steps, count, progress=True, world=world)
+    if drawn is None:
+        return None
+    x, title = drawn.x.cpu(), f"{sampler}, {drawn.nfe} evaluations"
     try:
         write_atomically(folder / f"{stem}.npz", lambda file: np.savez(file, x=x.numpy()))
-        figure = figures.samples(x, trained.data, title=f"{sampler}, {drawn.nfe} evaluations")
+        shown = x[:SHOWN] if trained.data.declaration.is_image else x
+        figure = figures.samples(shown, trained.data, title=title)
         figures.save(figure, folder / f"{stem}.png")
     except OSError as error:
         raise InputError(f"{folder}: cannot be written: {error.strerror}") from None
     return folder / f"{stem}.png", drawn
+
+
+def _keep_larger(file: Path, count: int) -> None:
+    """Raise InputError where ``file`` holds more samples than that, which may have cost a day."""
+    if not file.exists():
+        return
+    try:
+        with zipfile.ZipFile(file) as archive, archive.open("x.npy") as array:
+            np.lib.format.read_magic(array)
+            held = np.lib.format.read_array_header_1_0(array)[0][0]
+    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile):
+        return  # nothing whole is lost
+    if held > count:
+        raise InputError(
+            f"{file}: holds {held} samples, and {count} are asked for: give another --out or "
+            "sampling.seed, or remove it"
+        )

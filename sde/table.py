@@ -5,9 +5,11 @@ many samples, the same extractor. Each protocol makes a table of its own, and sa
 """
 
 import json
+import sys
 from pathlib import Path
 
 from repro.errors import InputError
+from sde.config import Sampling
 
 DISTANCES = ("energy_distance", "sliced_wasserstein", "mmd", "frechet", "precision", "recall")
 
@@ -25,7 +27,10 @@ def find(paths: list[Path]) -> dict[Path, dict]:
             try:
                 results = json.loads(file.read_text())
             except (OSError, ValueError):
-                raise InputError(f"{file}: not a whole results.json") from None
+                if files:
+                    raise InputError(f"{file}: not a whole results.json") from None
+                print(f"warning: {file}: not a whole results.json, left out", file=sys.stderr)
+                continue
             if isinstance(results, dict) and {"evaluation", "process", "network"} <= results.keys():
                 here[file.parent] = results
         if not here:
@@ -61,11 +66,20 @@ def _numbers(found: dict):
     """(protocol in words, header, cells) of each kind of number that was measured."""
     data = f"{found['data']} (sha256 {_short(found['data_sha256'])})"
     reduced = found.get("precision", "float32") != "float32"
-    shared = [found["weights"], found["sampler"] + (f" in {found['precision']}" if reduced else "")]
+    usual = Sampling()
+    how = [f"in {found['precision']}"] if reduced else []
+    how += [
+        f"{name} {value}"
+        for name, value in found.get("sampling", {}).items()
+        if value != getattr(usual, name)
+    ]
+    shared = [found["weights"], ", ".join([found["sampler"], *how])]
     flow = found["likelihood"]
     if "bits_per_dim" in flow:
         probes = f"{flow['probes']} probes" if flow["probes"] else "exact divergence"
         title = f"Likelihood of {flow['items']} held-out items of {data}, {probes}"
+        if "rtol" in flow:
+            title += f", {flow['method']} to rtol {flow['rtol']:g} and atol {flow['atol']:g}"
         bits = f"{flow['bits_per_dim']:.4f} ± {flow['standard_error']:.4f}"
         yield title, ("weights", "bits per dimension", "evaluations"), (
             found["weights"], bits, str(flow["nfe"])

@@ -122,7 +122,9 @@ class Training:
         x0 = self.data.heldout.draw(HELD_OUT_DRAWS, generator)
         u = (torch.arange(len(x0), device=self.device) + 0.5) / len(x0)
         z = torch.randn(x0.shape, generator=generator, device=self.device)
-        parts = zip(*(x.split(HELD_OUT_AT_ONCE) for x in (x0, u, z)), strict=True)
+        # without gradients an item takes far less memory than in training
+        at_once = min(HELD_OUT_AT_ONCE, 4 * self.config.optimiser.batch_size // self.accumulate)
+        parts = zip(*(x.split(at_once) for x in (x0, u, z)), strict=True)
         total = sum(self.loss(network, *part).per_sample.sum().item() for part in parts)
         network.train(trains)
         return total / len(x0)

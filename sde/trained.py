@@ -19,6 +19,7 @@ from sde.reverse import ScoreFn
 PARTS = ("config", "average", "progress")  # of a checkpoint, that are read here
 LATER = ("sampling", "evaluation", "compute")  # sections that do not make another model
 WHERE = ("root", "path", "heldout_path", "memory", "download")  # data may move to another place
+FREE = (*LATER, *(f"data.{key}" for key in WHERE))  # of a run that is resumed
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class Trained:
 
     def stream(self, purpose: int, *part: int) -> torch.Generator:
         return build.stream(self.config, self.device, purpose, *part)
+
+    def sampling_stream(self, *part: int) -> torch.Generator:
+        """The random numbers of one batch of samples, of which ``sampling.seed`` makes others."""
+        other = self.config.sampling.seed
+        return self.stream(build.SAMPLING, *part, *((7, other) if other else ()))
 
 
 def load(
@@ -121,9 +127,8 @@ def require_same_model(state: dict, config: ScoreModel, where: Path) -> None:
 def differences(saved: ScoreModel, config: ScoreModel) -> list[str]:
     """What makes another model of it, as ``key of value, not value``."""
     before, after = saved.model_dump(exclude=set(LATER)), config.model_dump(exclude=set(LATER))
-    elsewhere = [f"data.{key}" for key in WHERE]
     keys = [key for key in known_keys(ScoreModel) if key.split(".")[0] not in LATER]
-    keys = [key for key in keys if key not in elsewhere]
+    keys = [key for key in keys if key not in FREE]
     found = []
     for key in keys:
         old, new = _value(before, key), _value(after, key)

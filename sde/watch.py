@@ -1,5 +1,7 @@
 """What is looked at while a run goes on: figures of samples, and TensorBoard."""
 
+import sys
+
 from torch import nn
 
 from repro.device import precision
@@ -49,14 +51,20 @@ class Watch:
             device=next(network.parameters()).device,
             folder=self.folder.path,
         )
-        with precision("float32", trained.device):  # whatever training uses
-            x = draw(trained, settings.sampler, settings.steps, settings.count).x.cpu()
+        try:
+            with precision("float32", trained.device):  # whatever training uses
+                x = draw(trained, settings.sampler, settings.steps, settings.count).x.cpu()
+        except InputError as error:  # samples of a young model may not be finite: training goes on
+            print(f"warning: no figure at iteration {progress.step}: {error}", file=sys.stderr)
+            return
         title = f"iteration {progress.step}, {settings.sampler}, {settings.steps} steps"
         figure = figures.samples(x, self.data, title=title)
         if self.writer is not None:
             self.writer.add_figure("samples", figure, progress.step, close=False)
         path = self.folder.path / "training" / f"samples_{progress.step:08d}.png"
         figures.save(figure, path)
+        if progress.records:
+            figures.save(figures.training(progress.records), self.folder.path / "training.png")
 
 
 def _writer(folder: RunFolder):

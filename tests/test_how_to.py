@@ -48,7 +48,7 @@ USES = {
         import torch
         from sde.analytic import gaussian, gaussian_flow
         from sde.processes import VPSDE
-        from sde.sample import choose
+        from sde.samplers.names import choose
         from sde.samplers import solve
         sde, data = VPSDE(), gaussian(torch.tensor([3.0]).double(), torch.tensor(0.25).double())
         start = sde.prior_sample((5, 1), torch.Generator().manual_seed(0), dtype=torch.float64)

@@ -20,18 +20,18 @@ FORMS = ("inner", "square")
 
 
 class EnergyNetwork(nn.Module):
-    """(x (B, *event), condition (B,)) -> grad_x E, the shape of x. Final.
+    """(x (B, *event), condition (B,)) -> grad_x E, the shape of x; ``downhill``: -grad_x E. Final.
 
-    With prediction "noise", score = -grad E / std, so log p_t = -E / std up to a constant; with any
-    other the score is a gradient too, the parametrisations being linear. Raises InputError for an
-    unknown form.
+    With prediction "noise", score = -grad E / std, so log p_t = -E / std up to a constant; with
+    "score" and ``downhill``, log p_t = -E; with any other the score is a gradient too, the
+    parametrisations being linear. Raises InputError for an unknown form.
     """
 
-    def __init__(self, network: nn.Module, *, form: str = "square"):
+    def __init__(self, network: nn.Module, *, form: str = "square", downhill: bool = False):
         super().__init__()
         if form not in FORMS:
             raise InputError(f"unknown energy form {form!r}: choose from {', '.join(FORMS)}")
-        self.network, self.form = network, form
+        self.network, self.form, self.downhill = network, form, downhill
 
     def energy(self, x: Tensor, condition: Tensor) -> Tensor:
         """E(x, c), (B,)."""
@@ -41,11 +41,13 @@ class EnergyNetwork(nn.Module):
         return 0.5 * ((x - output) ** 2).flatten(1).sum(1)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """grad_x E; differentiable again wherever gradients are being recorded outside."""
+        """The field; differentiable again wherever gradients are being recorded outside."""
         recording = torch.is_grad_enabled()
         # attention in one fused kernel has no second derivative
         with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
             x = x if x.requires_grad else x.detach().requires_grad_()
             total = self.energy(x, condition).sum()
-            (gradient,) = torch.autograd.grad(total, x, create_graph=recording)
+            (gradient,) = torch.autograd.grad(
+                -total if self.downhill else total, x, create_graph=recording
+            )
         return gradient if recording else gradient.detach()

@@ -111,6 +111,13 @@ def test_default_folders_tell_settings_apart():
     assert other == Path("runs/cub_easy[creativity.weight=1]/seed3")
 
 
+def test_a_name_too_long_for_a_folder_ends_in_a_checksum():
+    long = [f"optimiser.iterations={n}" for n in range(20)]
+    paths = [default_folder("a.yaml", [*long, f"data.seed={n}"], 0) for n in range(2)]
+    assert len({*paths}) == 2  # what tells them apart is cut off
+    assert all(len(path.parts[-2].encode()) <= 255 for path in paths)
+
+
 def test_help_of_every_command(capsys):
     for command in (["train"], ["evaluate"], ["table"], ["data", "verify"], ["config", "schema"]):
         with pytest.raises(SystemExit) as stop:

@@ -12,7 +12,8 @@ from sde.__main__ import main
 from sde.completion import HIDDEN, complete, known_pixels, observe
 from sde.data import RING
 from sde.processes import VPSDE
-from sde.sample import choose, draw_batch
+from sde.sample import draw_batch
+from sde.samplers.names import choose
 from sde.trained import load
 from tests.oracles_sde import generator
 from tests.sde.conftest import CPU

@@ -47,6 +47,7 @@ def test_npz_grey_and_colour_with_and_without_labels_and_test_images(tmp_path):
         ({"images": pixels(3, 4)}, "3 x 4 of uint8, expected uint8"),
         ({"images": pixels(0, 4, 4)}, "0 x 4 x 4 of uint8"),
         ({"images": pixels(3, 4, 4), "labels": np.zeros(2, int)}, "labels is 2 of int64"),
+        ({"images": pixels(3, 4, 4, 2)}, "images has 2 channels, expected 1 or 3"),
         ({"images": pixels(3, 4, 4), "labels": np.array([0, 1, -1])}, "whole numbers from 0"),
         ({"images": pixels(3, 4, 4), "labels": np.zeros(3)}, "labels is 3 of float64"),
         (

@@ -104,6 +104,18 @@ def test_points_and_the_first_are_in_order():
     assert torch.equal(IMAGES.levels.quantise(points), VALUES[:7].long())
 
 
+def test_some_items_are_a_fixed_draw_from_all_and_all_stay_in_order():
+    assert split().some(len(VALUES)) is not None
+    assert torch.equal(split().some(10**6).values, VALUES)
+    some, again = split().some(8), split().some(8)
+    assert torch.equal(some.values, again.values) and torch.equal(some.labels, again.labels)
+    rows = {row.numpy().tobytes(): label for row, label in zip(VALUES, LABELS, strict=True)}
+    found = [row.numpy().tobytes() for row in some.values]
+    assert len(set(found)) == 8  # without replacement, each with its own label
+    assert [rows[row] for row in found] == some.labels.tolist()
+    assert not torch.equal(some.values, VALUES[:8])
+
+
 def test_checksums_are_of_values_and_labels():
     other_values, other_labels = VALUES.clone(), LABELS.clone()
     other_values[3, 0, 0, 0] ^= 1

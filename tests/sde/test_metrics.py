@@ -54,6 +54,16 @@ def test_energy_distance_and_mmd_against_loops():
     assert (mmd.num_real, mmd.num_fake) == (9, 7)
 
 
+def test_the_default_mmd_grows_with_the_distance():
+    """Its bandwidths are those of the real items: the further off the samples, the larger it is."""
+    real = normal(500, 2, 0)
+    values = [
+        metrics.maximum_mean_discrepancy(real, normal(500, 2, 1) + shift).value
+        for shift in (0.0, 0.5, 2.0, 300.0)
+    ]
+    assert values == sorted(values) and values[-1] > 2 * values[1]
+
+
 def test_energy_distance_on_a_line_is_that_of_scipy():
     a, b = normal(3000, 1, 0), normal(3000, 1, 1, shift=1.0)
     expected = stats.energy_distance(a[:, 0].numpy(), b[:, 0].numpy()) ** 2

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from repro.config import validate
 from repro.errors import InputError
-from sde import losses
+from sde import build, losses
+from sde.config import ScoreModel
 from sde.networks import MLP, EnergyNetwork
 from sde.processes import VPSDE
 from sde.samplers import sample, solve
@@ -41,6 +43,20 @@ def test_energy_network_is_a_conservative_field(form):
     step = 1e-6 * torch.randn(1, 3, dtype=torch.float64)
     change = network.energy(x + step, t) - network.energy(x - step, t)
     assert torch.allclose(change, 2 * (network(x, t) * step).sum(1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("prediction", ["score", "noise"])
+def test_the_score_of_an_energy_points_downhill(prediction):
+    """Whatever it is a prediction of: score = -grad E, over std for the noise."""
+    model = {"energy": "square", "prediction": prediction, "conditioning": "time"}
+    config = validate({"model": model | {"hidden_dim": 8, "depth": 1}}, ScoreModel, "test")
+    sde = build.process(config)
+    network = build.network(config, (2,), torch.device("cpu"))
+    x, t = torch.randn(5, 2, generator=generator()), torch.full((5,), 0.4)
+    x.requires_grad_()
+    (uphill,) = torch.autograd.grad(network.energy(x, t).sum(), x)
+    expected = -uphill if prediction == "score" else -uphill / sde.std(t)[:, None]
+    torch.testing.assert_close(build.score(config, sde, network)(x, t), expected)
 
 
 @pytest.mark.parametrize("name", GOLDEN_SDES)

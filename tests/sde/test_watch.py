@@ -28,6 +28,17 @@ def test_grids_of_samples_come_as_often_as_asked_and_change_nothing(tmp_path):
     assert torch.equal(*draws), "looking at a run does not change it"
 
 
+def test_samples_that_fail_do_not_end_the_training(tmp_path, capsys):
+    """beta_min 0 leaves the first level of DDPM without noise: its samples cannot be finite."""
+    config = tiny_config(
+        process={"beta_min": 0.0}, loss={"levels": 30}, evaluation={"grid_every": 4, "every": 3},
+        model={"prediction": "noise", "conditioning": "time"},
+        sampling={"steps": 30, "grid": "published"},
+    )  # fmt: skip
+    assert run(config, tmp_path / "run")["iterations"] == 12
+    assert "no figure at iteration 4" in capsys.readouterr().err
+
+
 def test_figures_are_drawn_in_float32_whatever_training_uses(tmp_path, monkeypatch):
     """Under autocast the ODE's own sums, its error among them, would be in bfloat16."""
     seen = []

@@ -10,7 +10,7 @@ from cizsl.rows import Row, Section
 from cizsl.runs import Run
 from repro.errors import InputError
 
-WIDTH, HEIGHT = 360, 290
+WIDTH, HEIGHT = 366, 290
 LEFT, RIGHT, TOP, BOTTOM = 40, 352, 8, 252  # the corners of the plot
 COLOURS = 6  # --c0 to --c5 in the page's style
 DASHES = ("none", "6 3", "2 3")  # the seventh row has the first colour again, dashed

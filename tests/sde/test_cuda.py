@@ -113,7 +113,7 @@ def test_evaluations(plane_run, digits_run, tmp_path, data):
     few = ["evaluation.likelihoods=6", "evaluation.samples=20", "evaluation.budgets=[4]"]
     found = {}
     for device in ("cpu", "cuda"):
-        run_on(device, main, "likelihood", run, *few[:1], "--out", tmp_path / device)
+        run_on(device, main, "likelihood", run, *few[:1])
         run_on(device, main, "evaluate", run, *few, "--out", tmp_path / device)
         found[device] = json.loads((tmp_path / device / "results.json").read_text())
     assert_close(found["cuda"], found["cpu"])
@@ -155,7 +155,7 @@ def test_classes_and_completion(digits_run, tmp_path):
     draw = ["--steps", 3, "-n", 3, "--sampler", "ancestral", "--out"]
     for device in ("cpu", "cuda"):
         out = tmp_path / device
-        run_on(device, main, "classifier", digits_run, "--iterations", 3, "--out", out)
+        run_on(device, main, "classifier", digits_run, "--iterations", 3)
         run_on(device, main, "sample", digits_run, "--class", 3, *draw, out)
         for way in ("guided", "replacement"):
             run_on(device, main, "complete", digits_run, "--draws", 2, "--way", way, *draw, out)

@@ -57,8 +57,8 @@ class Generator(nn.Module):
         bias = self.hidden.bias
         if self.text_projection is not None:
             bias = F.linear(self.text_projection.bias, text_weight, bias)
-        hidden = F.linear(z_BZ, noise_weight, bias) + projected_BH
-        return self.output(F.leaky_relu(hidden, inplace=True)).tanh_()
+        hidden = F.leaky_relu(F.linear(z_BZ, noise_weight, bias) + projected_BH)
+        return self.output(hidden).tanh()
 
     def forward(self, z_BZ: Tensor, text_BV: Tensor) -> Tensor:
         """G(z, t): (B, Z), (B, V) -> (B, D)."""

@@ -17,5 +17,5 @@ python benchmarks/bench_training.py configs/sde/cifar10_ddpmpp_vp.yaml --shape 3
 for cell in $(cizsl data cells data); do
     time cizsl train "configs/cizsl/$cell.yaml" compute.precision=tf32 --device cuda --resume --out "runs/gpu_$cell"
 done
-time sde train configs/sde/cifar10_mid.yaml ${IMAGES:+data.name=folder data.path="$IMAGES"} --device cuda --resume
-for what in sample likelihood evaluate; do sde $what runs/cifar10_mid/seed0 --device cuda; done
+time sde train configs/sde/cifar10_mid.yaml ${IMAGES:+data.name=folder data.path="$IMAGES"} --device cuda --resume --out runs/gpu_cifar10
+for what in sample likelihood evaluate; do sde $what runs/gpu_cifar10 --device cuda; done

@@ -12,9 +12,10 @@ from repro.random import generator, seed_everything
 from sde import data as datasets
 from sde import losses
 from sde.average import MovingAverage
-from sde.config import NOT_OF_DDPM, UNETS, ScoreModel
+from sde.config import ScoreModel
 from sde.data import Dataset
 from sde.discrete import DDPMTable, SMLDTable
+from sde.modelconfig import NOT_OF_DDPM, UNETS
 from sde.networks import DDPM, MLP, EnergyNetwork, NCSNpp, SmallConv
 from sde.processes import SDE, VESDE, VPSDE, SubVPSDE
 from sde.reverse import ScoreFn

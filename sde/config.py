@@ -1,4 +1,5 @@
-"""Every setting of an sde run: names, types, ranges, and defaults.
+"""Every setting of an sde run: names, types, ranges, and defaults; those of the data are in
+`sde.dataconfig`, those of the network in `sde.modelconfig`.
 
 The defaults train a perceptron on a distribution in the plane in about a minute. A YAML file
 states only what it changes.
@@ -11,12 +12,12 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 from repro.config import Settings
 from repro.errors import InputError
 from sde.dataconfig import PLANE, Data
+from sde.modelconfig import UNETS, Decay, Model
 from sde.samplers.adaptive import METHODS
 from sde.samplers.names import choose
 
 NonNegative = Annotated[float, Field(ge=0)]
 Time = Annotated[float, Field(gt=0, lt=1)]
-Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Process(Settings):
@@ -34,62 +35,6 @@ class Process(Settings):
         for name in unused:
             if getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name}: the process {self.name} has no such parameter")
-        return self
-
-
-class UNet(Settings):
-    """The networks ncsnpp and ddpm (sde/networks/ncsnpp.py). The defaults are a small DDPM++; ddpm
-    has no choice from block to rescale_skips."""
-
-    channels: PositiveInt = Field(32, description="width of the first level")
-    multipliers: tuple[PositiveInt, ...] = Field((1, 2, 2), description="of it, for each level")
-    blocks: PositiveInt = Field(1, description="residual blocks of a level")
-    attention: tuple[PositiveInt, ...] = Field(
-        (7, 8), description="resolutions at which pixels attend to one another; the middle does"
-    )
-    dropout: Decay = 0.0
-    activation: Literal["swish", "elu", "relu", "lrelu"] = "swish"
-    conditional: bool = Field(True, description="whether the network sees the condition")
-    resample_with_conv: bool = Field(True, description="of the block ddpm")
-    scale_by_sigma: bool = Field(False, description="divide the output by std: score, from std")
-    block: Literal["biggan", "ddpm"] = "biggan"
-    embedding: Literal["positional", "fourier"] = Field(
-        "positional", description="of time; fourier: of the logarithm of the noise"
-    )
-    fourier_scale: PositiveFloat = 16.0
-    fir: bool = Field(False, description="resample by a binomial filter, against aliasing")
-    progressive_input: Literal["none", "input_skip", "residual"] = "none"
-    progressive_output: Literal["none", "output_skip", "residual"] = "none"
-    combine: Literal["sum", "cat"] = Field("sum", description="of input_skip")
-    rescale_skips: bool = Field(True, description="divide sums of two branches by sqrt 2")
-
-
-UNETS = ("ncsnpp", "ddpm")
-NOT_OF_DDPM = tuple(UNet.model_fields)[tuple(UNet.model_fields).index("block") :]
-
-
-class Model(Settings):
-    """The network, and what its input and output mean (sde/score.py)."""
-
-    network: Literal["mlp", "small_conv", "ncsnpp", "ddpm"] = "mlp"
-    unet: UNet = Field(UNet(), description="of ncsnpp and ddpm, in place of hidden_dim and depth")
-    hidden_dim: PositiveInt = Field(128, description="width; channels of small_conv")
-    depth: PositiveInt = Field(3, description="residual blocks; of small_conv, at each resolution")
-    frequencies: NonNegativeInt = Field(4, description="of the mlp: sines of each coordinate")
-    energy: Literal["none", "square", "inner"] = Field(
-        "none", description="the score as minus the gradient of a scalar energy network"
-    )
-    prediction: Literal["score", "noise", "denoised"] = "denoised"
-    conditioning: Literal["time", "time_999", "std", "log_noise"] = "log_noise"
-
-    @model_validator(mode="after")
-    def _uses_what_it_sets(self):
-        unused = {"ncsnpp": (), "ddpm": NOT_OF_DDPM}.get(self.network, tuple(UNet.model_fields))
-        for name in unused:
-            if getattr(self.unet, name) != getattr(UNet(), name):
-                raise ValueError(f"unet.{name}: the network {self.network} has no such choice")
-        if self.unet.scale_by_sigma and (self.prediction, self.conditioning) != ("score", "std"):
-            raise ValueError("unet.scale_by_sigma: needs prediction score and conditioning std")
         return self
 
 

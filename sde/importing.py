@@ -21,7 +21,8 @@ from repro.errors import InputError
 from repro.run import RunFolder, environment
 from sde import build
 from sde.checkpoint import fill, read_official
-from sde.config import UNETS, ScoreModel
+from sde.config import ScoreModel
+from sde.modelconfig import UNETS
 from sde.trained import Trained
 
 CPU = torch.device("cpu")

@@ -46,8 +46,9 @@ class Trained:
 
     def sampling_stream(self, *part: int) -> torch.Generator:
         """The random numbers of one batch of samples, of which ``sampling.seed`` makes others."""
-        other = self.config.sampling.seed
-        return self.stream(build.SAMPLING, *part, *((7, other) if other else ()))
+        if other := self.config.sampling.seed:
+            part = (*(*part, 0)[:2], other)
+        return self.stream(build.SAMPLING, *part)
 
 
 def load(

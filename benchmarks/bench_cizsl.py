@@ -3,12 +3,13 @@
     python benchmarks/bench_cizsl.py [--size published|nab|small] [--repeat 3] [--device cuda]
 
 The bare matrix products of an iteration (its floating-point floor), our iteration, the
-straightforward iteration (plain autograd, tests/oracles.py) and the evaluations are timed in turn,
-so that a machine whose speed drifts slows them all. Medians, ratios, FLOP and the achieved share of
-the machine's rate on one large matrix product are printed. Data are random, in the shapes of CUB
-easy (or NAB hard); the time does not depend on the values. The straightforward evaluation runs on
-the CPU only: once lean, once with all that the published code does at an evaluation (features
-copied anew for every class, similarities in float64, a figure and a text file of the curve).
+straightforward iteration (plain autograd, tests/helpers/oracles.py) and the evaluations are timed
+in turn, so that a machine whose speed drifts slows them all. Medians, ratios, FLOP and the achieved
+share of the machine's rate on one large matrix product are printed. Data are random, in the shapes
+of CUB easy (or NAB hard); the time does not depend on the values. The straightforward evaluation
+runs on the CPU only: once lean, once with all that the published code does at an evaluation
+(features copied anew for every class, similarities in float64, a figure and a text file of the
+curve).
 """
 
 import argparse
@@ -19,19 +20,25 @@ from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-import oracles
-from sizes import EVALUATIONS, ITERATIONS, SIZES, Size, evaluation_flop, iteration_products
-
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from benchmarks.sizes import (
+    EVALUATIONS,
+    ITERATIONS,
+    SIZES,
+    Size,
+    evaluation_flop,
+    iteration_products,
+)
 from cizsl import divergences
-from cizsl.data import class_centroids
-from cizsl.divergences import Exponents
-from cizsl.draws import Draws
+from cizsl.batches import BatchSampler
+from cizsl.classifiers import class_centroids
+from cizsl.divergences import DivergenceParameters
 from cizsl.evaluate import evaluate
 from cizsl.gan import GAN, Weights
 from cizsl.networks import Discriminator, Generator
-from cizsl.protocols import Problem
+from cizsl.protocols import ZSLTask
 from repro.device import precision
+from tests.helpers import oracles
 
 
 def bare_products(products, device):
@@ -51,12 +58,12 @@ def bare_products(products, device):
     return run
 
 
-def random_problem(s: Size, device: torch.device) -> Problem:
+def random_problem(s: Size, device: torch.device) -> ZSLTask:
     torch.manual_seed(0)
     there = {"device": device}
     text = torch.nn.functional.normalize(torch.rand(s.seen + s.unseen, s.V, **there), dim=1)
     train, labels = torch.randn(s.train, s.D, **there), torch.randint(s.seen, (s.train,), **there)
-    return Problem(
+    return ZSLTask(
         train_features=train,
         train_labels=labels,
         seen_features=train,
@@ -69,12 +76,12 @@ def random_problem(s: Size, device: torch.device) -> Problem:
     )
 
 
-def build(s: Size, problem: Problem, compile: bool = False) -> tuple[GAN, Draws]:
+def build(s: Size, problem: ZSLTask, compile: bool = False) -> tuple[GAN, BatchSampler]:
     device = problem.seen_text.device
     gan = GAN(
         Generator(s.V, s.D, s.Z, s.R, s.H).to(device),
         Discriminator(s.D, s.seen, s.H).to(device),
-        Exponents(0.5, 0.5),
+        DivergenceParameters(0.5, 0.5),
         features=problem.train_features,
         labels=problem.train_labels,
         text=problem.seen_text,
@@ -85,11 +92,11 @@ def build(s: Size, problem: Problem, compile: bool = False) -> tuple[GAN, Draws]
     )
     classes = torch.arange(s.seen, device=device)
     random = torch.Generator(device).manual_seed(0)
-    draws = Draws(problem.train_labels, classes, s.B, s.Z, (0.2, 0.8), random)
+    draws = BatchSampler(problem.train_labels, classes, s.B, s.Z, (0.2, 0.8), random)
     return gan, draws
 
 
-def our_iteration(gan: GAN, draws: Draws):
+def our_iteration(gan: GAN, draws: BatchSampler):
     def run():
         for _ in range(5):
             gan.critic_step(draws.critic(False))
@@ -98,7 +105,7 @@ def our_iteration(gan: GAN, draws: Draws):
     return run
 
 
-def plain_iteration(gan: GAN, draws: Draws):
+def plain_iteration(gan: GAN, draws: BatchSampler):
     generator = oracles.PlainGenerator(gan.generator)
     discriminator = oracles.PlainDiscriminator(gan.discriminator)
     adam = {"lr": 1e-4, "betas": (0.5, 0.9)}

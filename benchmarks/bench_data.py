@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from sde.decode import Decoding, read_folder
-from sde.items import Declaration, Split
-from sde.likelihood import DataRange
+from sde.data.cache import Decoding, read_folder
+from sde.data.dataset import DataSpec, Split
+from sde.data.quantisation import Quantisation
 
 
 def least_seconds(repeats: int, device: torch.device, jobs: dict) -> dict[str, float]:
@@ -40,7 +40,7 @@ def least_seconds(repeats: int, device: torch.device, jobs: dict) -> dict[str, f
 def collated(levels: torch.Tensor, batch: int, device: torch.device):
     """A function of no arguments: the next batch of a DataLoader, dequantised on the device."""
     loader = DataLoader(TensorDataset(levels), batch_size=batch, shuffle=True, drop_last=True)
-    batches, scale = iter(loader), DataRange(-1.0, 1.0)
+    batches, scale = iter(loader), Quantisation(-1.0, 1.0)
 
     def draw() -> torch.Tensor:
         nonlocal batches
@@ -61,7 +61,7 @@ def feeding(options, device: torch.device, folder: Path) -> None:
     levels = torch.randint(256, shape, dtype=torch.uint8)
     np.save(folder / "images.npy", levels.numpy())
     mapped = torch.from_numpy(np.load(folder / "images.npy", mmap_mode="c"))
-    plain = Split(Declaration("bench", tuple(options.shape), DataRange(-1.0, 1.0)), levels)
+    plain = Split(DataSpec("bench", tuple(options.shape), Quantisation(-1.0, 1.0)), levels)
     mirrored = Split(plain.declaration, levels, flip=True)
     splits = {
         "on the device": plain.to(device),

@@ -4,12 +4,13 @@
         [--precision float32|tf32|bf16] [--compile] [--channels-last] [--threads 1] [--repeat 15]
         [--cpu-time]
 
-Each network is timed in turn with the same one in straightforward form (tests/oracles_networks.py:
-filters over inserted zeros, one channel at a time; attention with all pairs of pixels in memory),
-so that a machine whose speed drifts slows both. A training step is loss, gradient, clipping, Adam
-and the average of the weights. Printed: median [least] milliseconds, the ratio of the medians, the
-floating-point operations by PyTorch's counter, their rate as a share of what one large matrix
-product reaches in the same run and precision, and the memory that forward keeps for backward.
+Each network is timed in turn with the same one in straightforward form
+(tests/helpers/oracles_networks.py: filters over inserted zeros, one channel at a time; attention
+with all pairs of pixels in memory), so that a machine whose speed drifts slows both. A training
+step is loss, gradient, clipping, Adam and the average of the weights. Printed: median [least]
+milliseconds, the ratio of the medians, the floating-point operations by PyTorch's counter, their
+rate as a share of what one large matrix product reaches in the same run and precision, and the
+memory that forward keeps for backward.
 """
 
 import argparse
@@ -24,15 +25,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-import oracles_networks
-
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from repro import config as configuration
 from repro.device import precision, resolve
 from sde import build
-from sde.config import ScoreModel
+from sde.config.run import SDEConfig
+from tests.helpers import oracles_networks
 
-CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "sde"
+CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "sde" / "images"
 TINY = dict(channels=16, multipliers=[1, 2], blocks=1, attention=[8], dropout=0.1)
 SMALL = dict(channels=32, multipliers=[1, 2, 2], blocks=1, attention=[7, 8])
 NCSNPP = dict(embedding="fourier", fir=True, progressive_input="residual", scale_by_sigma=True)
@@ -52,10 +52,10 @@ class Case:
 
     def network(self, device: torch.device) -> nn.Module:
         if isinstance(self.model, str):
-            config = configuration.load(CONFIGS / self.model, ScoreModel)
+            config = configuration.load(CONFIGS / self.model, SDEConfig)
         else:
             values = {"data": {"name": "cifar10"}, "model": self.model}
-            config = configuration.validate(values, ScoreModel, "benchmark")
+            config = configuration.validate(values, SDEConfig, "benchmark")
         return build.network(config, self.shape, device)
 
 

@@ -21,9 +21,9 @@ from repro import config as configuration
 from repro.device import precision, resolve
 from repro.run import RunFolder
 from sde import build
-from sde.config import ScoreModel
-from sde.items import Dataset, Declaration, Split
-from sde.likelihood import DataRange
+from sde.config.run import SDEConfig
+from sde.data.dataset import Dataset, DataSpec, Split
+from sde.data.quantisation import Quantisation
 from sde.train import Training
 
 SWITCHES = {
@@ -42,12 +42,12 @@ SWITCHES = {
 
 def images(shape: tuple[int, ...], device: torch.device) -> Dataset:
     """512 random images of 256 levels."""
-    declaration = Declaration("random", shape, DataRange(-1.0, 1.0, 256))
+    declaration = DataSpec("random", shape, Quantisation(-1.0, 1.0, 256))
     values = torch.randint(0, 256, (512, *shape), dtype=torch.uint8, device=device)
     return Dataset(declaration, Split(declaration, values), Split(declaration, values))
 
 
-def iteration(config: ScoreModel, device: torch.device, folder: Path, shape):
+def iteration(config: SDEConfig, device: torch.device, folder: Path, shape):
     """A function that makes one iteration, and waits for the device."""
     build.dataset = lambda config, device: images(shape, device)  # no files
     training = Training(config, RunFolder(folder, config), device)
@@ -83,7 +83,7 @@ def memory_of(run, device: torch.device) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("config", nargs="?", default="configs/sde/mnist.yaml")
+    parser.add_argument("config", nargs="?", default="configs/sde/images/mnist.yaml")
     parser.add_argument("overrides", nargs="*")
     parser.add_argument("--shape", default="1,28,28", help="of an image: channels, height, width")
     parser.add_argument("--device")
@@ -97,7 +97,7 @@ def main() -> None:
         if name == "tf32" and device.type != "cuda":
             continue  # a CPU has no such units
         overrides = [*options.overrides, *SWITCHES[name]]
-        config = configuration.load(options.config, ScoreModel, overrides)
+        config = configuration.load(options.config, SDEConfig, overrides)
         with tempfile.TemporaryDirectory() as folder:
             runs[name] = iteration(config, device, Path(folder), shape)
             runs[name]()  # compile, allocate

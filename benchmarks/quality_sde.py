@@ -15,17 +15,17 @@ import torch
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from repro.random import generator
+from repro.seeding import generator
 from sde.analytic import Mixture, ring
-from sde.config import ScoreModel
-from sde.data import Dataset, Declaration, Split
+from sde.config.run import SDEConfig
+from sde.data.dataset import Dataset, DataSpec, Split
 from sde.figures import GRID, MARKERS, PALETTE, REAL
 from sde.metrics import energy_distance
 from sde.processes import VESDE, VPSDE, SubVPSDE
 from sde.sample import draw
 from sde.samplers import CORRECTORS, PREDICTORS, SOLVERS, sample
 from sde.samplers.names import choose
-from sde.trained import Trained
+from sde.trained_model import TrainedModel
 
 BUDGETS = (10, 20, 50, 100, 500, 1000)
 TOLERANCES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
@@ -43,14 +43,14 @@ def data() -> Mixture:
     return Mixture(even.means, torch.full((8,), 0.08**2), torch.arange(1.0, 9.0))
 
 
-def exact_model(sde, **sampling) -> Trained:
+def exact_model(sde, **sampling) -> TrainedModel:
     """The exact score, standing where a trained network stands."""
-    config = ScoreModel.model_validate({"sampling": sampling})
-    mixture, plane = data(), Declaration("mixture", (2,))
+    config = SDEConfig.model_validate({"sampling": sampling})
+    mixture, plane = data(), DataSpec("mixture", (2,))
     part = Split(plane, mixture.sample(1, generator(0)))
     everything = Dataset(plane, part, part, mixture.log_prob)
     network, cpu = torch.nn.Identity(), torch.device("cpu")
-    return Trained(config, sde, network, mixture.score_fn(sde), everything, 0, [], cpu, Path())
+    return TrainedModel(config, sde, network, mixture.score_fn(sde), everything, 0, [], cpu, Path())
 
 
 def measure(name: str, sde, truth: torch.Tensor, count: int) -> dict:
@@ -74,7 +74,7 @@ def measure(name: str, sde, truth: torch.Tensor, count: int) -> dict:
     return found
 
 
-def published(sde, model: Trained, count: int) -> torch.Tensor:
+def published(sde, model: TrainedModel, count: int) -> torch.Tensor:
     """The published predictor-corrector at 2000 evaluations. Its Langevin corrector is not
     defined for sub-VP, where the annealed one takes its place."""
     corrector = "annealed_langevin" if isinstance(sde, SubVPSDE) else "langevin"

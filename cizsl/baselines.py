@@ -27,7 +27,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from cizsl.protocols import Problem
+from cizsl.protocols import ZSLTask
 
 PENALTIES = tuple(10.0**power for power in range(-3, 4))
 ROWS = 4096
@@ -62,7 +62,7 @@ class Ridge:
         for penalty, similarity in product(PENALTIES, ("cosine", "euclidean"))
     )
 
-    def __init__(self, problem: Problem):
+    def __init__(self, problem: ZSLTask):
         seen, unseen = problem.seen_text.double(), problem.unseen_text.double()
         learnt = torch.bincount(problem.train_labels, minlength=len(seen)) > 0
         centre, centroids = seen[learnt].mean(0), problem.centroids[learnt].double()
@@ -84,7 +84,7 @@ class ESZSL:
         for feature, text in product(PENALTIES, PENALTIES)
     )
 
-    def __init__(self, problem: Problem):
+    def __init__(self, problem: ZSLTask):
         seen, dim = problem.seen_text.double(), problem.train_features.shape[1]
         squares, self.sums = seen.new_zeros(dim, dim), seen.new_zeros(len(seen), dim)  # X'X, Y'X
         images = problem.train_features.split(ROWS), problem.train_labels.split(ROWS)

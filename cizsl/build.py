@@ -3,27 +3,30 @@
 import torch
 
 from cizsl import protocols
-from cizsl.config import CIZSL, Baseline, Choice
-from cizsl.data import ZSLData, load
-from cizsl.divergences import Exponents
-from cizsl.draws import Draws
+from cizsl.batches import BatchSampler
+from cizsl.config import Baseline, Choice, CIZSLConfig
+from cizsl.data.dataset import ZSLData
+from cizsl.data.layouts import load
+from cizsl.divergences import DivergenceParameters
 from cizsl.gan import GAN, Weights
 from cizsl.hallucination import require_two
 from cizsl.networks import Discriminator, Generator
-from cizsl.protocols import Problem
-from repro.random import generator, seed_everything
+from cizsl.protocols import ZSLTask
+from repro.seeding import generator, seed_everything
 
 # one stream of random numbers for each purpose
 TRAINING, EVALUATION = 0, 1
 
 
-def data(config: CIZSL | Baseline) -> ZSLData:
+def data(config: CIZSLConfig | Baseline) -> ZSLData:
     """The dataset of ``config``, raw."""
     where = config.data
     return load(where.root, where.dataset, where.split, where.layout)
 
 
-def problem(config: CIZSL | Baseline, data: ZSLData, phase: str, device: torch.device) -> Problem:
+def problem(
+    config: CIZSLConfig | Baseline, data: ZSLData, phase: str, device: torch.device
+) -> ZSLTask:
     """The problem of a phase: ``test``, or ``selection`` (strict protocol, validation classes)."""
     settings, normalisation = config.evaluation, config.data.normalisation
     if settings.protocol == "reference":
@@ -34,14 +37,14 @@ def problem(config: CIZSL | Baseline, data: ZSLData, phase: str, device: torch.d
     return protocols.strict_test_problem(*carve)
 
 
-def baseline(config: CIZSL, name: str) -> Baseline:
+def baseline(config: CIZSLConfig, name: str) -> Baseline:
     """The baseline ``name`` on the data and validation classes of an experiment."""
     shared = {key: getattr(config.evaluation, key) for key in Choice.model_fields}
     choice = Choice(**{**shared, "protocol": "strict"})
     return Baseline(baseline=name, data=config.data, evaluation=choice)
 
 
-def blank_generator(config: CIZSL, problem: Problem) -> Generator:
+def blank_generator(config: CIZSLConfig, problem: ZSLTask) -> Generator:
     """A generator of the configured widths, on the problem's device."""
     text, features = problem.seen_text, problem.train_features
     model = config.model
@@ -49,7 +52,7 @@ def blank_generator(config: CIZSL, problem: Problem) -> Generator:
     return Generator(text.shape[1], features.shape[1], *widths).to(text.device)
 
 
-def gan(config: CIZSL, problem: Problem) -> GAN:
+def gan(config: CIZSLConfig, problem: ZSLTask) -> GAN:
     """Networks with seeded weights, and their optimisers."""
     seed_everything(config.seed)
     features, text, creativity = problem.train_features, problem.seen_text, config.creativity
@@ -58,7 +61,7 @@ def gan(config: CIZSL, problem: Problem) -> GAN:
     return GAN(
         blank_generator(config, problem),
         Discriminator(features.shape[1], num_logits, config.model.hidden_dim).to(text.device),
-        Exponents(creativity.alpha, creativity.beta).to(text.device),
+        DivergenceParameters(creativity.alpha, creativity.beta).to(text.device),
         features=features,
         labels=problem.train_labels,
         text=text,
@@ -82,13 +85,13 @@ def gan(config: CIZSL, problem: Problem) -> GAN:
     )
 
 
-def draws(config: CIZSL, problem: Problem) -> Draws:
+def draws(config: CIZSLConfig, problem: ZSLTask) -> BatchSampler:
     """The random stream of training."""
     device, creativity = problem.seen_text.device, config.creativity
     classes = torch.nonzero(problem.seen_text.any(1)).ravel()
     if creativity.divergence != "none" and not creativity.published_pairs:
         require_two(classes)
-    return Draws(
+    return BatchSampler(
         problem.train_labels,
         classes,
         config.optimiser.batch_size,
@@ -100,6 +103,6 @@ def draws(config: CIZSL, problem: Problem) -> Draws:
     )
 
 
-def evaluation_stream(config: CIZSL, iteration: int, device: torch.device) -> torch.Generator:
+def evaluation_stream(config: CIZSLConfig, iteration: int, device: torch.device) -> torch.Generator:
     """Evaluations have their own numbers, so that looking does not change training."""
     return generator(config.seed, device, EVALUATION, iteration)

@@ -10,8 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from cizsl.data import class_centroids
-
 BLOCK_ENTRIES = 2**22  # of a block's table of similarities, 16 MB
 
 
@@ -79,3 +77,14 @@ def product(features_ND: Tensor, pivots_CD: Tensor) -> Tensor:
 
 
 SIMILARITIES = {"cosine": cosine, "euclidean": euclidean, "product": product}
+
+
+def class_centroids(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """m_c = mean of the features (N, D) whose label (N,) is c -> (num_classes, D).
+
+    A class without images gets zeros. On CUDA the order of the sum, hence the last bit, varies
+    unless torch.use_deterministic_algorithms is on.
+    """
+    sums = features.new_zeros(num_classes, features.shape[1]).index_add_(0, labels, features)
+    counts = torch.bincount(labels, minlength=num_classes).clamp(min=1)
+    return sums / counts[:, None]

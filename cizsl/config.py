@@ -1,8 +1,8 @@
 """Every setting of a cizsl run: names, types, ranges, and defaults.
 
 The defaults are what we recommend: exact divergences, two different classes in every hallucinated
-text, the strict protocol. ``configs/cizsl/published.yaml`` turns each switch to what the published
-code does. A YAML file states only what it changes.
+text, the strict protocol. ``configs/cizsl/birds/published.yaml`` turns each switch to what the
+published code does. A YAML file states only what it changes.
 """
 
 from typing import Annotated, Literal
@@ -157,7 +157,7 @@ class Compute(Settings):
     checkpoint_seconds: NonNegative = Field(300.0, description="0: after every iteration")
 
 
-class CIZSL(Settings):
+class CIZSLConfig(Settings):
     """One experiment."""
 
     name: str = Field("", max_length=60, description="what tables call it; else its settings")

@@ -106,7 +106,7 @@ def published(logits_BC: Tensor, name: str, alpha: Exponent, beta: Exponent) -> 
     return s if name == "sharma_mittal" else -s
 
 
-class Exponents(nn.Module):
+class DivergenceParameters(nn.Module):
     """alpha and beta of a divergence, each a fixed number or ``"learned"``.
 
     A learned exponent is 0.2 + 0.6 sigmoid(w) with w ~ U(-1, 1) at the start, so it stays in

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from cizsl import classifiers, metrics, retrieval, softmax, synthesis
 from cizsl.networks import Generator
-from cizsl.protocols import Problem
+from cizsl.protocols import ZSLTask
 from repro.device import precision
 
 CURVES = {"grid": metrics.grid_curve, "exact": metrics.exact_curve}
@@ -52,7 +52,7 @@ class Evaluation:
 @torch.no_grad()
 def evaluate(
     generator: Generator,
-    problem: Problem,
+    problem: ZSLTask,
     random: torch.Generator,
     *,
     samples: int = 60,
@@ -107,7 +107,7 @@ def _softmax(bank, labels, num_classes: int, penalty: float) -> Callable[[Tensor
 
 def assess(
     vectors_CD: Tensor,
-    problem: Problem,
+    problem: ZSLTask,
     *,
     similarity: str = "cosine",
     curve: str = "exact",
@@ -144,7 +144,7 @@ def assess(
     )
 
 
-def _best(score, features, labels, problem: Problem, is_seen: bool) -> metrics.Best:
+def _best(score, features, labels, problem: ZSLTask, is_seen: bool) -> metrics.Best:
     """Scores of all classes, reduced block by block: no images x classes table is kept."""
     num_seen, num_unseen = len(problem.seen_text), len(problem.unseen_text)
     size = max(1, classifiers.BLOCK_ENTRIES // (num_seen + num_unseen))

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from cizsl import losses
-from cizsl.divergences import Exponents
-from cizsl.draws import CriticDraws, GeneratorDraws, Hallucination
+from cizsl.batches import CriticBatch, GeneratorBatch, Hallucination
+from cizsl.divergences import DivergenceParameters
 from cizsl.hallucination import mixture
 from cizsl.losses import Terms
 from cizsl.networks import Discriminator, Generator
@@ -51,7 +51,7 @@ class GAN:
         self,
         generator: Generator,
         discriminator: Discriminator,
-        exponents: Exponents,
+        exponents: DivergenceParameters,
         *,
         features: Tensor,
         labels: Tensor,
@@ -90,7 +90,7 @@ class GAN:
         """Whether the critic sees hallucinated samples as class K (the exact K+1 variant)."""
         return self.divergence == "new_class" and self.form == "exact"
 
-    def critic_step(self, draws: CriticDraws) -> Terms:
+    def critic_step(self, draws: CriticBatch) -> Terms:
         """One step of the discriminator; returns its terms, detached."""
         labels = self.labels[draws.index]
         with torch.no_grad():
@@ -108,7 +108,7 @@ class GAN:
         self._descend(loss + weights.classification * classify, "discriminator")
         return {name: term.detach() for name, term in terms.items()}
 
-    def generator_step(self, draws: GeneratorDraws) -> Terms:
+    def generator_step(self, draws: GeneratorBatch) -> Terms:
         """One step of the generator (and of the exponents); returns its terms, detached."""
         self.discriminator.requires_grad_(False)
         terms = self._generator_terms(draws)
@@ -117,7 +117,7 @@ class GAN:
         self._projected = None
         return {name: term.detach() for name, term in terms.items()}
 
-    def _generator_terms(self, draws: GeneratorDraws) -> Terms:
+    def _generator_terms(self, draws: GeneratorBatch) -> Terms:
         """The generator's terms, each with its weight."""
         weights, labels, dtype = self.weights, self.labels[draws.index], self.features.dtype
         projected = self.generator.project(self.text)

@@ -1,6 +1,6 @@
 """What is trained on and what is measured, as code.
 
-A :class:`Problem` is all that training and evaluation ever see. Two protocols make problems from
+A :class:`ZSLTask` is all that training and evaluation ever see. Two protocols make problems from
 the data, and every result names its own:
 
 ``reference``, the published one: train on the images of the seen classes, evaluate every few
@@ -24,12 +24,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cizsl.data import ZSLData, class_centroids, normalise
+from cizsl.classifiers import class_centroids
+from cizsl.data.dataset import ZSLData
+from cizsl.data.normalise import normalise
 from repro.errors import InputError
 
 
 @dataclass(frozen=True)
-class Problem:
+class ZSLTask:
     """Normalised tensors on one device. S seen and U unseen classes, V terms, D features.
 
     ``train_*``: images to learn from, labels in [0, S). ``seen_*``: images of seen classes on
@@ -57,7 +59,7 @@ class _Images:
     labels: np.ndarray
 
 
-def reference_problem(data: ZSLData, normalisation: str, device: torch.device) -> Problem:
+def reference_problem(data: ZSLData, normalisation: str, device: torch.device) -> ZSLTask:
     """The published problem: all training images, and the test classes."""
     texts = data.seen_text, data.unseen_text
     return _problem(_train(data), _seen_test(data), _test(data), texts, normalisation, device)
@@ -65,7 +67,7 @@ def reference_problem(data: ZSLData, normalisation: str, device: torch.device) -
 
 def strict_test_problem(
     data: ZSLData, normalisation: str, device: torch.device, heldout: float, seed: int
-) -> Problem:
+) -> ZSLTask:
     """All seen classes, a share ``heldout`` of their images kept for seen accuracy unless the data
     bring images for that; the test classes."""
     train, seen = _for_the_end(data, heldout, seed)
@@ -80,7 +82,7 @@ def validation_problem(
     heldout: float,
     seed: int,
     fraction: float,
-) -> Problem:
+) -> ZSLTask:
     """The same shape of problem without the test classes: the data's validation classes, or a
     share ``fraction`` of the seen ones, play the unseen ones. The images that
     :func:`strict_test_problem` holds out are left out, so that nothing measured at the end takes
@@ -155,7 +157,7 @@ def _seen_test(data: ZSLData) -> _Images | None:
     return _Images(data.seen_test_features, np.arange(len(labels)), labels)
 
 
-def _problem(train, seen, unseen, texts, normalisation, device) -> Problem:
+def _problem(train, seen, unseen, texts, normalisation, device) -> ZSLTask:
     """Normalise by the training images alone and move everything to the device.
 
     ``seen=None`` measures seen accuracy on the training images, without a second copy."""
@@ -169,7 +171,7 @@ def _problem(train, seen, unseen, texts, normalisation, device) -> Problem:
     seen_text, unseen_text = (
         torch.from_numpy(np.ascontiguousarray(text)).to(device) for text in texts
     )
-    return Problem(
+    return ZSLTask(
         train_features=train_features,
         train_labels=train_labels,
         seen_features=seen_features,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from repro.errors import InputError
-from repro.interrupt import Interrupted
+from repro.signals import Interrupted
 
 RUNS = Path("runs")
 LONGEST = 255  # bytes that a file system takes for a name

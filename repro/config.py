@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from repro.config_errors import explain, nearest_file
 from repro.errors import InputError, InputErrors
-from repro.mistakes import explain, nearest_file
 
 
 class Settings(BaseModel):

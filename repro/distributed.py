@@ -30,7 +30,7 @@ SYNC_BUFFERS = next(n for n in ("forward_sync_buffers", "broadcast_buffers") if 
 
 
 @dataclass(frozen=True)
-class World:
+class DistributedContext:
     """Which process this is, of how many."""
 
     rank: int = 0
@@ -79,7 +79,7 @@ class World:
             value = value / self.size
         return value
 
-    def spread(self, work: Callable, items: Sequence, bar: str | None = None) -> list | None:
+    def scatter_map(self, work: Callable, items: Sequence, bar: str | None = None) -> list | None:
         """[work(item) for item in items] on the leader, None on the others.
 
         The items are dealt out, so ``work`` must not depend on which rank runs it, nor return what
@@ -105,18 +105,18 @@ class World:
         return DistributedDataParallel(network, devices, **{SYNC_BUFFERS: False})  # they are fixed
 
 
-ALONE = World()
+SINGLE_PROCESS = DistributedContext()
 
 
 @contextlib.contextmanager
-def joined(device: torch.device) -> Iterator[tuple[World, torch.device]]:
+def init_distributed(device: torch.device) -> Iterator[tuple[DistributedContext, torch.device]]:
     """The world that torchrun started, and this rank's device; one process alone without it.
 
     A rank that loses another raises InputError: the run stops, and can be resumed.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
-        yield ALONE, device
+        yield SINGLE_PROCESS, device
         return
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
@@ -128,7 +128,9 @@ def joined(device: torch.device) -> Iterator[tuple[World, torch.device]]:
         torch.cuda.set_device(device)
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, timeout=GRADIENT_PATIENCE)
-    world = World(dist.get_rank(), size, dist.new_group(backend="gloo", timeout=PATIENCE))
+    world = DistributedContext(
+        dist.get_rank(), size, dist.new_group(backend="gloo", timeout=PATIENCE)
+    )
     try:
         yield world, device
     except RuntimeError as error:

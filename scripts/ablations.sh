@@ -3,7 +3,7 @@
 # The default is the toy birds; other arguments go to `cizsl sweep`, such as --seeds 0-4 --jobs 2.
 set -euo pipefail
 source "$(dirname "$0")/setup.sh"
-config=configs/cizsl/toy_cub_easy_corrected.yaml
+config=toy_cub_easy_corrected
 case "${1:-}" in *.yaml) config=$1 && shift ;; esac
 case $config in */toy_*) [ -d data/toy ] || cizsl data toy data/toy ;; esac
 exec cizsl sweep "$config" --variants configs/variants/ablations.yaml --out runs/ablations \

@@ -11,8 +11,8 @@ if [ -z "$cells" ]; then
 fi
 for cell in $cells; do
     for method in gazsl "" gazsl_corrected corrected; do
-        cizsl train "configs/cizsl/$cell${method:+_$method}.yaml" --resume "$@"
+        cizsl train "$cell${method:+_$method}" --resume "$@"
     done
 done
-cizsl baselines $(printf 'configs/cizsl/%s.yaml ' $cells) "$@"
+cizsl baselines $cells "$@"
 cizsl table runs --html runs/table.html

@@ -13,9 +13,9 @@ for how in "float32" "tf32" "bf16" "tf32 --compile"; do
     python benchmarks/bench_networks.py --size small published --device cuda --precision $how
 done
 python benchmarks/bench_networks.py --size published --device cuda --precision bf16 --channels-last --compile
-python benchmarks/bench_training.py configs/sde/cifar10_ddpmpp_vp.yaml --shape 3,32,32 --device cuda
+python benchmarks/bench_training.py configs/sde/images/cifar10_ddpmpp_vp.yaml --shape 3,32,32 --device cuda
 for cell in $(cizsl data cells data); do
-    time cizsl train "configs/cizsl/$cell.yaml" compute.precision=tf32 --device cuda --resume --out "runs/gpu_$cell"
+    time cizsl train "$cell" compute.precision=tf32 --device cuda --resume --out "runs/gpu_$cell"
 done
-time sde train configs/sde/cifar10_mid.yaml ${IMAGES:+data.name=folder data.path="$IMAGES"} --device cuda --resume --out runs/gpu_cifar10
+time sde train cifar10_mid ${IMAGES:+data.name=folder data.path="$IMAGES"} --device cuda --resume --out runs/gpu_cifar10
 for what in sample likelihood evaluate; do sde $what runs/gpu_cifar10 --device cuda; done

@@ -4,6 +4,6 @@
 set -euo pipefail
 source "$(dirname "$0")/setup.sh"
 run="runs/digits/${*:-default}"
-sde train configs/sde/digits.yaml --out "$run" --resume "$@"
+sde train digits --out "$run" --resume "$@"
 sde sample "$run" -n 100
 sde evaluate "$run"

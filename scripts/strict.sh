@@ -9,4 +9,4 @@ if [ -z "$cells" ]; then
     echo "*** data/ holds no birds: taking the built-in TOY birds, which are invented." >&2
     cizsl data toy data/toy && cells=$(cizsl data cells data/toy | sed 's/^/toy_/')
 fi
-exec cizsl sweep $(printf 'configs/cizsl/%s_strict.yaml ' $cells) --html runs/strict.html "$@"
+exec cizsl sweep $(printf '%s_strict ' $cells) --html runs/strict.html "$@"

@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 from repro.device import precision
 from repro.errors import InputError
-from repro.random import generator, seed_everything
-from sde import data as datasets
+from repro.seeding import generator, seed_everything
 from sde import losses
-from sde.average import MovingAverage
-from sde.config import ScoreModel
-from sde.data import Dataset
+from sde.config.model import NOT_OF_DDPM, UNETS
+from sde.config.run import SDEConfig
+from sde.data import toy as datasets
+from sde.data.dataset import Dataset
 from sde.discrete import DDPMTable, SMLDTable
-from sde.modelconfig import NOT_OF_DDPM, UNETS
+from sde.ema import EMA
 from sde.networks import DDPM, MLP, EnergyNetwork, NCSNpp, SmallConv
 from sde.processes import SDE, VESDE, VPSDE, SubVPSDE
 from sde.reverse import ScoreFn
@@ -43,25 +43,25 @@ PROCESSES = {
 LossFn = Callable[[Network, Tensor, Tensor, Tensor], losses.Loss]
 
 
-def dataset(config: ScoreModel, device: torch.device) -> Dataset:
+def dataset(config: SDEConfig, device: torch.device) -> Dataset:
     """The data of ``config``, drawn on the device. Raises InputError for bad files."""
     what = config.data.model_dump(exclude={"memory"})
     return datasets.load(**what).to(device, config.data.memory)
 
 
-def outline(config: ScoreModel, device: torch.device) -> Dataset:
+def outline(config: SDEConfig, device: torch.device) -> Dataset:
     """The data of ``config`` without its items, where these need not be read to know what they are;
     else the data."""
     known = datasets.outline(config.data.name, centred=config.data.centred)
     return known or dataset(config, device)
 
 
-def process(config: ScoreModel) -> SDE:
+def process(config: SDEConfig) -> SDE:
     """The forward process. Raises InputError for parameters out of order."""
     return PROCESSES[config.process.name](config.process)
 
 
-def network(config: ScoreModel, shape: tuple[int, ...], device: torch.device) -> nn.Module:
+def network(config: SDEConfig, shape: tuple[int, ...], device: torch.device) -> nn.Module:
     """The network for items of this shape, with seeded weights. Raises InputError for sizes that do
     not fit, and for a condition that a level does not have."""
     seed_everything(config.seed)
@@ -78,7 +78,7 @@ def network(config: ScoreModel, shape: tuple[int, ...], device: torch.device) ->
     return net.to(device)
 
 
-def _unet(config: ScoreModel) -> dict:
+def _unet(config: SDEConfig) -> dict:
     """The arguments of a U-Net."""
     model = config.model
     how = model.unet.model_dump(exclude=set(NOT_OF_DDPM) if model.network == "ddpm" else None)
@@ -93,21 +93,21 @@ def _unet(config: ScoreModel) -> dict:
     return {**how, "log_condition": log, "condition_scale": scale}
 
 
-def laid_out(config: ScoreModel, network: nn.Module) -> nn.Module:
+def laid_out(config: SDEConfig, network: nn.Module) -> nn.Module:
     """The same network, in memory as ``compute`` says."""
     if config.compute.channels_last:
         network = network.to(memory_format=torch.channels_last)
     return network
 
 
-def fast(config: ScoreModel, network: nn.Module) -> nn.Module:
+def fast(config: SDEConfig, network: nn.Module) -> nn.Module:
     """The same network, compiled if ``compute`` says so."""
     if config.compute.compile:
         network.compile()
     return network
 
 
-def sampled(config: ScoreModel, network: nn.Module, device: torch.device) -> Network:
+def sampled(config: SDEConfig, network: nn.Module, device: torch.device) -> Network:
     """The network as samplers call it: compiled if ``compute`` says so, and computed in
     ``sampling.precision``. The module itself stays as it is: the likelihood differentiates it for
     several probes at once, for which PyTorch has no other layout."""
@@ -123,12 +123,12 @@ def sampled(config: ScoreModel, network: nn.Module, device: torch.device) -> Net
     return call if name == "float32" else at_precision
 
 
-def average(config: ScoreModel, network: nn.Module) -> MovingAverage:
+def average(config: SDEConfig, network: nn.Module) -> EMA:
     """The moving average of the weights."""
-    return MovingAverage(network, config.optimiser.ema_decay)
+    return EMA(network, config.optimiser.ema_decay)
 
 
-def table(config: ScoreModel) -> SMLDTable | DDPMTable | None:
+def table(config: SDEConfig) -> SMLDTable | DDPMTable | None:
     """The published table of noise levels to train on; None for a continuum."""
     p, levels = config.process, config.loss.levels
     if levels is None:
@@ -138,7 +138,7 @@ def table(config: ScoreModel) -> SMLDTable | DDPMTable | None:
     return DDPMTable(p.beta_min, p.beta_max, levels)
 
 
-def score(config: ScoreModel, sde: SDE, network: Network) -> ScoreFn:
+def score(config: SDEConfig, sde: SDE, network: Network) -> ScoreFn:
     """The score function of a network."""
     how = dict(prediction=config.model.prediction, conditioning=config.model.conditioning)
     levels = table(config)
@@ -147,7 +147,7 @@ def score(config: ScoreModel, sde: SDE, network: Network) -> ScoreFn:
     return score_fn(sde, network, **how)
 
 
-def loss(config: ScoreModel, sde: SDE) -> LossFn:
+def loss(config: SDEConfig, sde: SDE) -> LossFn:
     """The loss, as a function of uniform numbers in place of times or levels."""
     settings, levels = config.loss, table(config)
     parts = dict(prediction=config.model.prediction, conditioning=config.model.conditioning)
@@ -170,13 +170,13 @@ def loss(config: ScoreModel, sde: SDE) -> LossFn:
     return denoising if levels is None else discrete
 
 
-def optimiser(config: ScoreModel, network: nn.Module) -> torch.optim.Adam:
+def optimiser(config: SDEConfig, network: nn.Module) -> torch.optim.Adam:
     """Adam; the loop sets its learning rate."""
     settings = config.optimiser
     how = dict(lr=settings.learning_rate, betas=settings.betas, fused=config.compute.fused)
     return torch.optim.Adam(network.parameters(), **how)
 
 
-def stream(config: ScoreModel, device: torch.device, purpose: int, *part: int) -> torch.Generator:
+def stream(config: SDEConfig, device: torch.device, purpose: int, *part: int) -> torch.Generator:
     """The random numbers of one purpose: looking at a model does not change its training."""
     return generator(config.seed, device, purpose, *part)

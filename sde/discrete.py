@@ -41,7 +41,7 @@ def level_of(t: Tensor, n: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Interval:
+class Transition:
     """What a reverse-time scheme may ask of the forward process between s and t, s < t.
 
     Every field is (B,), or (N,) for a ladder of N steps, of which ``interval[i]`` is one as (1,).
@@ -56,8 +56,8 @@ class Interval:
     std_t: Tensor
     ancestral_std: Tensor  # noise of an ancestral step, std_ts std_s / std_t unless published
 
-    def __getitem__(self, i: int) -> "Interval":
-        return Interval(*[getattr(self, field.name)[i : i + 1] for field in fields(self)])
+    def __getitem__(self, i: int) -> "Transition":
+        return Transition(*[getattr(self, field.name)[i : i + 1] for field in fields(self)])
 
 
 @dataclass(frozen=True)
@@ -100,13 +100,13 @@ class SMLDTable:
         k = torch.linspace(0, 1, self.n, dtype=torch.float64, device=like.device)
         return (self.sigma_min * (self.sigma_max / self.sigma_min) ** k).to(like.dtype)
 
-    def interval(self, t: Tensor) -> Interval:
+    def interval(self, t: Tensor) -> Transition:
         """The step from the level at time t (B,) to the one before, 0 below the first."""
         sigmas, k = self.sigmas(t), level_of(t, self.n)
         std_s = torch.where(k == 0, torch.zeros_like(t), sigmas[(k - 1).clamp(min=0)])
         std_t, dt = sigmas[k], torch.full_like(t, 1 / self.n)
         std = ((std_t - std_s) * (std_t + std_s)).sqrt()
-        return Interval(t, t, dt, torch.ones_like(t), std, std_s, std_t, std * std_s / std_t)
+        return Transition(t, t, dt, torch.ones_like(t), std, std_s, std_t, std * std_s / std_t)
 
     def label(self, t: Tensor) -> Tensor:
         """The label a discrete network was trained with, round((1 - t)(N-1)), (B,) long."""
@@ -177,7 +177,7 @@ class DDPMTable:
         log_abar = self.log_alphas_cumprod(like)[label]
         return torch.exp(0.5 * log_abar), (-torch.expm1(log_abar)).sqrt()
 
-    def interval(self, t: Tensor) -> Interval:
+    def interval(self, t: Tensor) -> Transition:
         """The step from the level at time t (B,) to the one before; the published ancestral noise
         is sqrt(beta_k), the larger of the two choices of DDPM (arXiv:2006.11239, section 3.2)."""
         k = level_of(t, self.n)
@@ -185,4 +185,4 @@ class DDPMTable:
         std_s = self.scale_and_std((k - 1).clamp(min=0), t)[1]
         std_s = torch.where(k == 0, torch.zeros_like(t), std_s)
         dt, std = torch.full_like(t, 1 / self.n), beta.sqrt()
-        return Interval(t, t, dt, (1 - beta).sqrt(), std, std_s, std_t, std)
+        return Transition(t, t, dt, (1 - beta).sqrt(), std, std_s, std_t, std)

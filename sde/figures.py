@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from repro.checkpoint import write_atomically
-from sde.data import Dataset
+from sde.data.dataset import Dataset
 
 PALETTE = ("#0b6fa4", "#c2540a", "#24825a", "#a2367f", "#7d6200", "#5a57c0")  # --c0 to --c5
 MARKERS = "os^vD*PX"

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 from repro.errors import InputError
+from sde.broadcast import per_sample
 from sde.discrete import DDPMTable, SMLDTable
 from sde.processes import SDE
 from sde.reverse import ScoreFn
-from sde.times import per_sample
 
 WEIGHTINGS = ("variance", "likelihood", "importance")
 TRAINING_EPS = 1e-5

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sde.discrete import BetaSchedule, DDPMTable, Interval, SMLDTable, require_ordered
-from sde.times import check_times, per_sample
+from sde.broadcast import check_times, per_sample
+from sde.discrete import BetaSchedule, DDPMTable, SMLDTable, Transition, require_ordered
 
 
 class SDE(ABC):
@@ -61,7 +61,7 @@ class SDE(ABC):
         """Standard deviation of the prior N(0, prior_std^2 I) that stands for p_1."""
 
     @abstractmethod
-    def published_interval(self, t: Tensor, n: int) -> Interval:
+    def published_interval(self, t: Tensor, n: int) -> Transition:
         """The step of the published n-level chain from the level at time t to the one before."""
 
     def drift(self, x: Tensor, t: Tensor) -> Tensor:
@@ -80,11 +80,11 @@ class SDE(ABC):
         """std(t) / scale(t), the noise level of x_t / scale(t): increasing, the shape of t."""
         return self.std(t) / self.scale(t)
 
-    def interval(self, s: Tensor, t: Tensor) -> Interval:
+    def interval(self, s: Tensor, t: Tensor) -> Transition:
         """The exact step between s and t, each of one shape (B,)."""
         scale, std = self.transition(s, t)
         std_s, std_t = self.std(s), self.std(t)
-        return Interval(s, t, t - s, scale, std, std_s, std_t, std * std_s / std_t)
+        return Transition(s, t, t - s, scale, std, std_s, std_t, std * std_s / std_t)
 
     def prior_sample(self, shape, generator=None, *, dtype=torch.float32, device=None) -> Tensor:
         """Noise of the given shape from the prior; on the generator's device unless told."""
@@ -244,4 +244,4 @@ class SubVPSDE(SDE):
         dt = torch.full_like(t, 1 / n)
         scale, std = 1 + self.drift_rate(t) * dt, self.diffusion(t) * dt.sqrt()
         std_s, std_t = self.std((t - dt).clamp(min=0)), self.std(t)
-        return Interval(t, t, dt, scale, std, std_s, std_t, std * std_s / std_t)
+        return Transition(t, t, dt, scale, std, std_s, std_t, std * std_s / std_t)

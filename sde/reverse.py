@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sde.broadcast import per_sample
 from sde.processes import SDE
-from sde.times import per_sample
 
 ScoreFn = Callable[[Tensor, Tensor], Tensor]  # (x (B, ...), t (B,)) -> grad log p_t(x) (B, ...)
 

@@ -8,26 +8,26 @@ import numpy as np
 import torch
 
 from repro.checkpoint import write_atomically
-from repro.distributed import ALONE, World
+from repro.distributed import SINGLE_PROCESS, DistributedContext
 from repro.errors import InputError
 from sde import figures, samplers
 from sde.samplers import Samples
 from sde.samplers.loop import Constraint
 from sde.samplers.names import Choice, choose
-from sde.trained import Trained
+from sde.trained_model import TrainedModel
 
 SHOWN = 100  # images in a figure
 
 
 def draw(
-    trained: Trained,
+    trained: TrainedModel,
     sampler: str,
     steps: int,
     count: int,
     *,
     part: int = 0,
     progress: bool = False,
-    world: World = ALONE,
+    world: DistributedContext = SINGLE_PROCESS,
 ) -> Samples | None:
     """``count`` samples (count, *event) of the model by a named sampler.
 
@@ -46,7 +46,9 @@ def draw(
         drawn = draw_batch(trained, choice, steps, counts[number], generator, progress=bar)
         return drawn if world.size == 1 else replace(drawn, x=drawn.x.cpu(), x_mean=None)
 
-    drawn = world.spread(batch, range(len(counts)), "batches" if bar and len(counts) > 1 else None)
+    drawn = world.scatter_map(
+        batch, range(len(counts)), "batches" if bar and len(counts) > 1 else None
+    )
     if drawn is None:
         return None
     if len(drawn) == 1:
@@ -56,7 +58,7 @@ def draw(
 
 
 def draw_batch(
-    trained: Trained,
+    trained: TrainedModel,
     choice: Choice,
     steps: int,
     count: int,
@@ -93,12 +95,12 @@ def draw_batch(
 
 
 def sample(
-    trained: Trained,
+    trained: TrainedModel,
     sampler: str | None,
     steps: int | None,
     count: int | None,
     out: Path | None,
-    world: World = ALONE,
+    world: DistributedContext = SINGLE_PROCESS,
 ) -> tuple[Path, Samples] | None:
     """Draw samples and write them as ``samples_*.npz`` (array x) and ``.png`` (of images, the first
     100); what is None is taken from the configuration. Returns the figure's path and the samples,

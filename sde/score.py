@@ -21,10 +21,10 @@ from collections.abc import Callable
 from torch import Tensor
 
 from repro.errors import InputError
+from sde.broadcast import per_sample
 from sde.discrete import DDPMTable, SMLDTable
 from sde.processes import SDE
 from sde.reverse import ScoreFn
-from sde.times import per_sample
 
 Network = Callable[[Tensor, Tensor], Tensor]  # (x (B, ...), condition (B,)) -> the shape of x
 

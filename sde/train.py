@@ -19,15 +19,15 @@ from tqdm import tqdm
 
 from repro import checkpoint
 from repro.device import precision
-from repro.distributed import ALONE, World
+from repro.distributed import SINGLE_PROCESS, DistributedContext
 from repro.errors import InputError
-from repro.interrupt import Interrupted, StopRequest
-from repro.random import global_states, seed_of, set_global_states
 from repro.run import RunFolder, environment
+from repro.seeding import global_states, seed_of, set_global_states
+from repro.signals import Interrupted, StopRequest
 from sde import build
-from sde.config import ScoreModel
-from sde.trained import require_same_model
-from sde.watch import Watch
+from sde.callbacks import TrainingCallbacks
+from sde.config.run import SDEConfig
+from sde.trained_model import require_same_model
 
 HELD_OUT_DRAWS = 1024
 HELD_OUT_AT_ONCE = 256
@@ -49,7 +49,11 @@ class Training:
     """One training in a run folder, which the leader has claimed; see :meth:`run`."""
 
     def __init__(
-        self, config: ScoreModel, folder: RunFolder, device: torch.device, world: World = ALONE
+        self,
+        config: SDEConfig,
+        folder: RunFolder,
+        device: torch.device,
+        world: DistributedContext = SINGLE_PROCESS,
     ):
         self.config, self.folder, self.device, self.world = config, folder, device, world
         torch.set_num_threads(config.compute.threads)
@@ -64,7 +68,9 @@ class Training:
         self.loss = build.loss(config, self.sde)
         self.accumulate = config.compute.accumulate
         self.share = world.share(config.optimiser.batch_size, self.accumulate)
-        self.watch = Watch(config, folder, self.data, self.sde) if world.leader else None
+        self.watch = (
+            TrainingCallbacks(config, folder, self.data, self.sde) if world.leader else None
+        )
 
     def run(self, stop: StopRequest) -> Progress:
         """Train to the end, or raise :class:`Interrupted` with everything saved."""
@@ -225,11 +231,11 @@ class Training:
 
 
 def train(
-    config: ScoreModel,
+    config: SDEConfig,
     folder: RunFolder,
     device: torch.device,
     stop: StopRequest,
-    world: World = ALONE,
+    world: DistributedContext = SINGLE_PROCESS,
 ) -> dict:
     """Run ``config`` in ``folder``, which the leader has claimed, and return what ``results.json``
     holds; of the other ranks, nothing."""

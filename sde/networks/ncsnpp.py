@@ -20,10 +20,10 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from repro.errors import InputError
+from sde.broadcast import per_sample
 from sde.networks.blocks import conv3x3
 from sde.networks.embedding import ConditionEmbedding, Fourier, Positional
 from sde.networks.levels import DownLevel, Middle, Style, UpLevel
-from sde.times import per_sample
 
 EMBEDDINGS = ("fourier", "positional")
 

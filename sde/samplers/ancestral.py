@@ -8,8 +8,8 @@ for all three processes. On the published grid of DDPM the noise is sqrt(beta), 
 """
 
 from repro.errors import InputError
+from sde.broadcast import per_sample
 from sde.samplers.base import Predictor
-from sde.times import per_sample
 
 
 class Ancestral(Predictor):

@@ -1,6 +1,6 @@
 """What every sampler shares: its result, its parts, and the checks made before it starts.
 
-A scheme is one ``step`` on one ``Interval`` of the forward process; the loop is in ``loop.py``.
+A scheme is one ``step`` on one ``Transition`` of the forward process; the loop is in ``loop.py``.
 Noise is handed to a step, never drawn in it.
 """
 
@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from repro.errors import InputError
-from sde.discrete import Interval
+from sde.broadcast import per_sample
+from sde.discrete import Transition
 from sde.processes import SDE
 from sde.reverse import ScoreFn
-from sde.times import per_sample
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Predictor(ABC):
         return None
 
     @abstractmethod
-    def step(self, x: Tensor, interval: Interval, z: Tensor | None) -> tuple[Tensor, Tensor]:
+    def step(self, x: Tensor, interval: Transition, z: Tensor | None) -> tuple[Tensor, Tensor]:
         """(x at s, its mean before noise) from x (B, ...) at t and noise z of its shape, or None
         where the scheme is not stochastic."""
 
@@ -82,7 +82,7 @@ class Corrector(ABC):
         self.sde, self.score_fn, self.snr = sde, score_fn, snr
 
     @abstractmethod
-    def step(self, x: Tensor, interval: Interval, z: Tensor | None) -> tuple[Tensor, Tensor]:
+    def step(self, x: Tensor, interval: Transition, z: Tensor | None) -> tuple[Tensor, Tensor]:
         """(x at t, its mean before noise) from x (B, ...) at t and noise z of its shape."""
 
 

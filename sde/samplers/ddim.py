@@ -10,9 +10,9 @@ noise = -std score. One Euler step, written in x,
 
 from torch import Tensor
 
-from sde.discrete import Interval
+from sde.broadcast import per_sample
+from sde.discrete import Transition
 from sde.samplers.base import Predictor
-from sde.times import per_sample
 
 
 class DDIM(Predictor):
@@ -32,7 +32,7 @@ def predicted_noise(score_fn, x: Tensor, t: Tensor, std: Tensor) -> Tensor:
     return -per_sample(std, x) * score_fn(x, t)
 
 
-def move_along(noise: Tensor, x: Tensor, interval: Interval) -> Tensor:
+def move_along(noise: Tensor, x: Tensor, interval: Transition) -> Tensor:
     """x at s from x at t, along a noise held constant over the interval."""
     change = interval.std_s - interval.std_t / interval.scale
     return x / per_sample(interval.scale, x) + per_sample(change, x) * noise

@@ -9,8 +9,8 @@ With D = E[x_0 | x_t] and h = log(r_t / r_s), r = std / scale, the probability f
 the transition alone: scale_s / scale_t = 1 / scale_ts.
 """
 
+from sde.broadcast import per_sample
 from sde.samplers.base import Predictor
-from sde.times import per_sample
 
 
 class DPMSolverPP2M(Predictor):

@@ -3,9 +3,9 @@
 x_s = x_t - (f x_t - g^2 score) dt + g sqrt(dt) z,   dt = t - s        weak order 1
 """
 
+from sde.broadcast import per_sample
 from sde.reverse import ReverseSDE
 from sde.samplers.base import Predictor
-from sde.times import per_sample
 
 
 class EulerMaruyama(Predictor):

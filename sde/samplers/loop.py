@@ -13,16 +13,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from repro.errors import InputError
-from sde.discrete import Interval
+from sde.discrete import Transition
 from sde.processes import SDE
-from sde.samplers.base import (
-    Corrector,
-    CountedScore,
-    Predictor,
-    Samples,
-    check_finite,
-    denoise,
-)
+from sde.samplers.base import Corrector, CountedScore, Predictor, Samples, check_finite, denoise
 
 MAX_ELEMENTS = 2**20  # of x in one batch, unless the caller sets batch_size
 
@@ -31,14 +24,14 @@ Constraint = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
-class Plan:
+class SamplingPlan:
     """Everything about a run that is settled before it starts."""
 
     sde: SDE
     predictor: Predictor
     corrector: Corrector
     corrector_steps: int
-    intervals: Interval  # fields (N,)
+    intervals: Transition  # fields (N,)
     final: str  # "tweedie", "mean" (the last x_mean, as published) or "none"
     constraint: Constraint | None = None
 
@@ -50,7 +43,7 @@ def draw_noise(x: Tensor, generator: torch.Generator | None) -> Tensor:
 
 @torch.no_grad()
 def run_in_batches(
-    plan: Plan,
+    plan: SamplingPlan,
     score: CountedScore,
     shape,
     *,
@@ -97,7 +90,7 @@ def start_of_batch(sde: SDE, shape, rows: slice, init, generator, dtype, device)
     return init[rows]
 
 
-def _run_batch(plan: Plan, score, x: Tensor, generator, trajectory, progress) -> Samples:
+def _run_batch(plan: SamplingPlan, score, x: Tensor, generator, trajectory, progress) -> Samples:
     predictor, corrector = plan.predictor, plan.corrector
     predictor.reset()
     x_mean, path = x, [x]

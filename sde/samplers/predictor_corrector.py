@@ -9,12 +9,12 @@ published numbers.
 import torch
 
 from repro.errors import InputError
-from sde.discrete import Interval
+from sde.discrete import Transition
 from sde.processes import SDE
 from sde.reverse import ScoreFn
 from sde.samplers.base import CountedScore, Samples, check_run, choose
 from sde.samplers.identity import NoCorrector
-from sde.samplers.loop import Constraint, Plan, run_in_batches
+from sde.samplers.loop import Constraint, SamplingPlan, run_in_batches
 from sde.samplers.registry import CORRECTORS, PREDICTORS, SOLVERS
 from sde.samplers.schedules import SCHEDULES, published_times
 
@@ -55,7 +55,7 @@ def sample(
         raise InputError(f"need corrector_steps >= 1, snr > 0; got {corrector_steps}, {snr}")
     score = CountedScore(score_fn)
     intervals, final = _ladder(sde, grid, schedule, steps, eps, _device(generator, run))
-    plan = Plan(
+    plan = SamplingPlan(
         sde,
         choose(PREDICTORS, predictor, "predictor")(sde, score, probability_flow=probability_flow),
         choose(CORRECTORS, corrector, "corrector")(sde, score, snr=snr),
@@ -91,7 +91,7 @@ def solve(
     score = CountedScore(score_fn)
     make_times = choose(SCHEDULES, schedule, "schedule")
     times = make_times(sde, steps, eps, _device(generator, run))
-    plan = Plan(
+    plan = SamplingPlan(
         sde,
         choose(SOLVERS, solver, "solver")(sde, score),
         NoCorrector(sde, score),
@@ -103,7 +103,7 @@ def solve(
     return run_in_batches(plan, score, shape, generator=generator, **run)
 
 
-def _ladder(sde, grid, schedule, steps, eps, device) -> tuple[Interval, str]:
+def _ladder(sde, grid, schedule, steps, eps, device) -> tuple[Transition, str]:
     """The intervals of a grid, and how a run on it ends where it is denoised."""
     if grid == "published":
         return sde.published_interval(published_times(steps, eps, device), steps), "mean"

@@ -7,8 +7,8 @@ Where the forward step is x_t = x_s + F(x_s) + std_ts z with F(x) = (scale_ts - 
 with half the score and no noise for the probability flow (eq. 47).
 """
 
+from sde.broadcast import per_sample
 from sde.samplers.base import Predictor
-from sde.times import per_sample
 
 
 class ReverseDiffusion(Predictor):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from cizsl.config import CIZSL
-from cizsl.toy import make_toy
+from cizsl.config import CIZSLConfig
+from cizsl.prepare.toy_birds import make_toy
 from repro.config import validate
 
 
@@ -30,6 +30,6 @@ def tiny(toy):
         for section, change in changes.items():
             inner = isinstance(change, dict)
             values[section] = {**values.get(section, {}), **change} if inner else change
-        return validate(values, CIZSL, "test")
+        return validate(values, CIZSLConfig, "test")
 
     return make

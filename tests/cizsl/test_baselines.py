@@ -9,10 +9,9 @@ from sklearn.linear_model import Ridge as SklearnRidge
 
 from cizsl import baselines
 from cizsl.baselines import BASELINES, ESZSL, Penalised, Ridge
-from cizsl.classifiers import SIMILARITIES
-from cizsl.data import class_centroids
+from cizsl.classifiers import SIMILARITIES, class_centroids
 from cizsl.evaluate import assess
-from cizsl.protocols import Problem
+from cizsl.protocols import ZSLTask
 
 SEEN, UNSEEN, TERMS, FEATURES = 7, 4, 12, 9
 
@@ -26,7 +25,7 @@ def problem():
     labels = torch.cat([torch.arange(SEEN), torch.randint(SEEN, (33,), generator=random)])
     features = 1.5 + 3 * torch.randn(40, FEATURES, **make)
     unseen = torch.arange(UNSEEN).repeat_interleave(5)
-    return Problem(
+    return ZSLTask(
         train_features=features,
         train_labels=labels,
         seen_features=features,
@@ -157,7 +156,7 @@ def test_no_vocabulary_by_vocabulary_matrix(problem):
     other = {**vars(problem), "seen_text": wide[:SEEN], "unseen_text": wide[SEEN:]}
     for kind, penalties in ((Ridge, (0.1,)), (ESZSL, (0.1, 0.1))):
         same = kind(problem).vectors(*penalties)
-        torch.testing.assert_close(kind(Problem(**other)).vectors(*penalties), same)
+        torch.testing.assert_close(kind(ZSLTask(**other)).vectors(*penalties), same)
 
 
 def test_similarities_by_hand():
@@ -181,7 +180,7 @@ def test_a_linear_world_is_solved(name):
     labels = torch.arange(30).repeat_interleave(20)
     features = centroids[labels] + 0.05 * torch.randn(600, 16, generator=random)
     seen = labels < 25
-    problem = Problem(
+    problem = ZSLTask(
         train_features=features[seen],
         train_labels=labels[seen],
         seen_features=features[seen],

@@ -4,15 +4,15 @@ import json
 
 import pytest
 import torch
-from pretend_cuda import PretendCuda, run_on, without_a_gpu
 
 from cizsl import build
-from cizsl.__main__ import main
-from cizsl.train import train
+from cizsl.cli.parser import main
+from cizsl.training.run import train
 from repro.config import dump
-from repro.interrupt import Interrupted, StopRequest
 from repro.run import RunFolder
-from tests.cizsl.test_train import StopAfter, assert_same_outcome, outcome
+from repro.signals import Interrupted, StopRequest
+from tests.cizsl.training.test_run import StopAfter, assert_same_outcome, outcome
+from tests.helpers.fake_cuda import FakeCuda, run_on, without_a_gpu
 
 pytestmark = without_a_gpu
 STRICT = {"protocol": "strict", "every": 2, "start": 2}
@@ -67,7 +67,7 @@ def test_stopping_anywhere_changes_nothing(tiny, tmp_path):
     """Checkpoints of the device, random states and all, are written and read back."""
     config = tiny(optimiser={"iterations": 6})
     cuda = torch.device("cuda")
-    with PretendCuda(), StopRequest() as never:
+    with FakeCuda(), StopRequest() as never:
         with RunFolder(tmp_path / "whole", config) as folder:
             train(config, folder, cuda, never)
         for looks in (7, 20):
@@ -102,7 +102,7 @@ def test_baselines(written, tmp_path):
 def test_an_iteration_never_waits_for_the_device(tiny, divergence, form):
     config = tiny(creativity={"divergence": divergence, "form": form})
     cuda = torch.device("cuda")
-    with PretendCuda() as gpu:
+    with FakeCuda() as gpu:
         problem = build.problem(config, build.data(config), "test", cuda)
         gan, draws = build.gan(config, problem), build.draws(config, problem)
         before = gpu.waits, gpu.operations

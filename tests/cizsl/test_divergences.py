@@ -136,13 +136,13 @@ def test_gradients_by_finite_differences():
 
 
 def test_exponents_stay_in_their_range():
-    exponents = divergences.Exponents("learned", 0.7)
+    exponents = divergences.DivergenceParameters("learned", 0.7)
     with torch.no_grad():
         for raw in (-50.0, 0.0, 50.0):
             exponents.raw.fill_(raw)
             alpha, beta = exponents()
             assert 0.2 - 1e-6 <= alpha.item() <= 0.8 + 1e-6 and beta == 0.7
-    assert divergences.Exponents(0.5, 0.5).raw.numel() == 0
+    assert divergences.DivergenceParameters(0.5, 0.5).raw.numel() == 0
 
 
 def test_bad_input_is_named():

@@ -8,12 +8,12 @@ generator batch, so the corrected pivot must meet them; A traces need the publis
 import numpy as np
 import pytest
 import torch
-from oracles import PUBLISHED_WEIGHTS
 
-from cizsl.divergences import Exponents
-from cizsl.draws import CriticDraws, GeneratorDraws, Hallucination
+from cizsl.batches import CriticBatch, GeneratorBatch, Hallucination
+from cizsl.divergences import DivergenceParameters
 from cizsl.gan import GAN, Weights
 from cizsl.networks import PUBLISHED_NAMES, Discriminator, Generator, load_published
+from tests.helpers.oracles import PUBLISHED_WEIGHTS
 
 DIVERGENCE = {
     "m1": "kl",
@@ -73,7 +73,7 @@ def build(trace, variant, published_pivot):
     embed = g["rdc_text.weight"].shape[0]
     generator = Generator(text.shape[1], features.shape[1], width - embed, embed, hidden)
     discriminator = Discriminator(features.shape[1], len(d["D_aux.bias"]), hidden)
-    exponents = Exponents(*LEARNED.get(model, (0.5, 0.5)))
+    exponents = DivergenceParameters(*LEARNED.get(model, (0.5, 0.5)))
     for module in (generator, discriminator, exponents):
         module.to(dtype)
     load_published(generator, g)
@@ -120,7 +120,7 @@ def replay(trace, gan, tolerance):
             hallucination = None
         for k in range(5):
             where = f"it{iteration}/critic{k}"
-            draws = CriticDraws(trace.batch(), trace.draw("randn"), trace.draw("rand").ravel())
+            draws = CriticBatch(trace.batch(), trace.draw("randn"), trace.draw("rand").ravel())
             terms = gan.critic_step(draws)
             for ours, theirs in [
                 ("real", "D_loss_real"),
@@ -134,7 +134,7 @@ def replay(trace, gan, tolerance):
             state = gan.discriminator.state_dict()
             assert_state(state, trace.part(f"{where}/state/D"), tolerance, where)
         where = f"it{iteration}/gen"
-        draws = GeneratorDraws(trace.batch(), trace.draw("randn"), hallucination)
+        draws = GeneratorBatch(trace.batch(), trace.draw("randn"), hallucination)
         terms = gan.generator_step(draws)
         for theirs, (ours, sign) in TERMS.items():
             if ours in terms:

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from oracles import (
+
+from cizsl import divergences, hallucination, losses
+from cizsl.batches import BatchSampler, CriticBatch, GeneratorBatch, Hallucination
+from cizsl.divergences import DivergenceParameters
+from cizsl.gan import GAN, Weights
+from cizsl.networks import Discriminator, Generator, load_published
+from repro.errors import InputError
+from tests.helpers.oracles import (
     PUBLISHED_WEIGHTS,
     PlainDiscriminator,
     PlainGenerator,
@@ -13,13 +20,6 @@ from oracles import (
     plain_hallucination,
     plain_pivot,
 )
-
-from cizsl import divergences, hallucination, losses
-from cizsl.divergences import Exponents
-from cizsl.draws import CriticDraws, Draws, GeneratorDraws, Hallucination
-from cizsl.gan import GAN, Weights
-from cizsl.networks import Discriminator, Generator, load_published
-from repro.errors import InputError
 
 B, D, H, C, V, R, Z = 24, 9, 13, 5, 17, 6, 4
 
@@ -54,7 +54,7 @@ def gan(generator, discriminator, **options):
     return GAN(
         generator,
         discriminator,
-        Exponents(0.5, 0.6),
+        DivergenceParameters(0.5, 0.6),
         features=torch.randn(60, D),
         labels=torch.randint(C, (60,)),
         text=text,
@@ -215,7 +215,7 @@ def test_critic_steps_follow_plain_autograd():
     optimiser = torch.optim.Adam(plain_d.parameters(), lr=1e-4, betas=(0.5, 0.9))
     weights = state.weights
     for _ in range(3):
-        draws = CriticDraws(torch.randint(60, (B,)), torch.randn(B, Z), torch.rand(B))
+        draws = CriticBatch(torch.randint(60, (B,)), torch.randn(B, Z), torch.rand(B))
         state.critic_step(draws)
         # classification has weight 0.8 here: scale the plain step's cross-entropies alike
         real, y = state.features[draws.index], state.labels[draws.index]
@@ -238,7 +238,7 @@ def test_the_benchmark_oracle_of_the_critic_step_is_right():
     state.weights = Weights(**PUBLISHED_WEIGHTS)
     plain_g, plain_d = PlainGenerator(generator), PlainDiscriminator(discriminator)
     optimiser = torch.optim.Adam(plain_d.parameters(), lr=1e-4, betas=(0.5, 0.9))
-    draws = CriticDraws(torch.randint(60, (B,)), torch.randn(B, Z), torch.rand(B))
+    draws = CriticBatch(torch.randint(60, (B,)), torch.randn(B, Z), torch.rand(B))
     state.critic_step(draws)
     data = (state.features, state.labels, state.text)
     plain_critic_step(plain_g, plain_d, optimiser, *data, draws, 10.0)
@@ -259,7 +259,7 @@ def test_generator_steps_follow_plain_autograd(divergence):
     }[divergence]
     for _ in range(3):
         drawn = draw_hallucination() if divergence else None
-        draws = GeneratorDraws(torch.randint(60, (B,)), torch.randn(B, Z), drawn)
+        draws = GeneratorBatch(torch.randint(60, (B,)), torch.randn(B, Z), drawn)
         state.generator_step(draws)
         data = (state.features, state.labels, state.text, state.centroids)
         plain_generator_step(plain_g, plain_d, optimiser, *data, draws, state.weights, creative)
@@ -283,7 +283,7 @@ def test_exact_new_class_teaches_the_critic():
         fake = generator.decode(drawn.z, mixture.of(generator.project(state.text)))
         for _ in range(20):
             index, z = torch.randint(60, (B,)), torch.randn(B, Z)
-            state.critic_step(CriticDraws(index, z, torch.rand(B), drawn if taught else None))
+            state.critic_step(CriticBatch(index, z, torch.rand(B), drawn if taught else None))
         probability[taught] = discriminator(fake)[1].softmax(-1)[:, -1].mean().item()
     assert probability[True] > 0.2 > 0.1 > probability[False]
 
@@ -306,8 +306,8 @@ def test_bf16_follows_float32(divergence):
         torch.manual_seed(1)
         state = gan(*networks(), divergence=divergence)
         drawn = draw_hallucination() if divergence else None
-        critic = CriticDraws(torch.randint(60, (B,)), torch.randn(B, Z), torch.rand(B))
-        draws = GeneratorDraws(torch.randint(60, (B,)), torch.randn(B, Z), drawn)
+        critic = CriticBatch(torch.randint(60, (B,)), torch.randn(B, Z), torch.rand(B))
+        draws = GeneratorBatch(torch.randint(60, (B,)), torch.randn(B, Z), drawn)
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
             terms[enabled] = state.critic_step(critic) | state.generator_step(draws)
         assert all(p.dtype == torch.float32 for p in state.generator.parameters())
@@ -332,7 +332,7 @@ def test_an_iteration_never_waits_for_the_device():
     state.exponents.cuda()
     random = torch.Generator("cuda").manual_seed(0)
     classes = torch.arange(C, device="cuda")
-    draws = Draws(state.labels, classes, B, Z, (0.2, 0.8), random)
+    draws = BatchSampler(state.labels, classes, B, Z, (0.2, 0.8), random)
     for mode in ("default", "error"):  # the first iteration may compile and allocate
         torch.cuda.set_sync_debug_mode(mode)
         try:

@@ -5,9 +5,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import plain_curve, plain_knn
 
 from cizsl import classifiers, metrics
+from tests.helpers.oracles import plain_curve, plain_knn
 
 SETS = ["random", "hardish", "paper_nSample60_K20", "ties"]
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cizsl import protocols
-from cizsl.data import load_birds
+from cizsl.data.birds import load_birds
 from repro.errors import InputError
 
 CPU = torch.device("cpu")

@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cizsl import results
 from cizsl.evaluate import assess
-from cizsl.protocols import Problem
+from cizsl.protocols import ZSLTask
 from cizsl.retrieval import SHARES, mean_precision
+from cizsl.training import results
 
 
 def plain_mean_precision(scores, labels):
@@ -84,7 +84,7 @@ def test_an_evaluation_ranks_by_the_cosine_with_the_vectors_of_unseen_classes(si
     vectors, x = random.normal(size=(seen + unseen, dim)), random.normal(size=(len(labels), dim))
     x += vectors[seen + labels]
     tensors = {"train": x, "seen": x, "unseen": x}
-    problem = Problem(
+    problem = ZSLTask(
         **{f"{name}_features": torch.from_numpy(value) for name, value in tensors.items()},
         **{f"{name}_labels": torch.from_numpy(labels) for name in tensors},
         seen_text=torch.zeros(seen, 2),

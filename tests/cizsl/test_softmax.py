@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from oracles import plain_knn
 from sklearn.linear_model import LogisticRegression
 
-from cizsl import gbu, gbutoy, protocols, softmax, synthesis
+from cizsl import protocols, softmax, synthesis
+from cizsl.data import gbu
 from cizsl.evaluate import evaluate
+from cizsl.prepare import toy_gbu
+from tests.helpers.oracles import plain_knn
 
 
 def blobs(seed=0, images=90, dim=7, classes=4, dtype=torch.float64):
@@ -89,7 +91,7 @@ class LinearGenerator:
 def setting(tmp_path_factory):
     """A problem with seen test images, a generator, and what it draws."""
     root = tmp_path_factory.mktemp("gbu")
-    gbutoy.make_gbu_toy(root)
+    toy_gbu.make_gbu_toy(root)
     cpu = torch.device("cpu")
     problem = protocols.reference_problem(gbu.load_gbu(root), "minmax", cpu)
     generator, random = LinearGenerator(problem), torch.Generator().manual_seed(1)

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cizsl.config import CIZSL
+from cizsl.config import CIZSLConfig
 from repro import config
 from repro.errors import InputError
-from sde.config import ScoreModel
+from sde.config.run import SDEConfig
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-MODELS = {"cizsl": CIZSL, "sde": ScoreModel}
-SHIPPED = sorted(path for half in MODELS for path in (CONFIGS / half).glob("*.yaml"))
+MODELS = {"cizsl": CIZSLConfig, "sde": SDEConfig}
+SHIPPED = sorted(path for half in MODELS for path in (CONFIGS / half).glob("*/*.yaml"))
 
 
 def write(folder, name="run.yaml", text=""):
@@ -25,17 +25,17 @@ def test_precedence(tmp_path):
     """defaults < base < file < override, section by section."""
     write(tmp_path, "below.yaml", "seed: 3\noptimiser: {iterations: 50, batch_size: 7}\n")
     path = write(tmp_path, text="base: below.yaml\noptimiser: {batch_size: 8}\n")
-    loaded = config.load(path, CIZSL, ["optimiser.learning_rate=1e-3"])
+    loaded = config.load(path, CIZSLConfig, ["optimiser.learning_rate=1e-3"])
     assert (loaded.seed, loaded.optimiser.iterations) == (3, 50)
     assert (loaded.optimiser.batch_size, loaded.optimiser.learning_rate) == (8, 0.001)
-    assert loaded.optimiser.critic_steps == CIZSL().optimiser.critic_steps
+    assert loaded.optimiser.critic_steps == CIZSLConfig().optimiser.critic_steps
     with pytest.raises(Exception, match="frozen"):
         loaded.seed = 4
 
 
 def test_dump_reads_back(tmp_path):
-    loaded = config.load(write(tmp_path, text="data: {split: hard}"), CIZSL)
-    assert config.load(write(tmp_path, text=config.dump(loaded)), CIZSL) == loaded
+    loaded = config.load(write(tmp_path, text="data: {split: hard}"), CIZSLConfig)
+    assert config.load(write(tmp_path, text=config.dump(loaded)), CIZSLConfig) == loaded
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_dump_reads_back(tmp_path):
 )
 def test_each_mistake_is_one_line(tmp_path, text, overrides, expected):
     with pytest.raises(InputError, match=expected) as caught:
-        config.load(write(tmp_path, text=text), CIZSL, overrides)
+        config.load(write(tmp_path, text=text), CIZSLConfig, overrides)
     assert "\n" not in str(caught.value)
 
 
@@ -99,7 +99,7 @@ def test_a_mistake_in_the_base_names_the_base(tmp_path):
     write(tmp_path, "below.yaml", "creativty: {weight: 1}\noptimiser: {iterations: 0}\n")
     path = write(tmp_path, text="base: below.yaml\noptimiser: {batch_size: -1}\n")
     with pytest.raises(InputError) as caught:
-        config.load(path, CIZSL)
+        config.load(path, CIZSLConfig)
     lines = str(caught.value).split("; ")
     for file, key in (("run.yaml", "batch_size"), ("below.yaml", "iterations")):
         assert any(f"{file}: optimiser.{key}: should be greater than 0" in line for line in lines)
@@ -110,12 +110,12 @@ def test_only_one_level_of_base(tmp_path):
     write(tmp_path, "a.yaml", "base: b.yaml")
     write(tmp_path, "b.yaml", "seed: 1")
     with pytest.raises(InputError, match=r"base of its own, b\.yaml; one level"):
-        config.load(write(tmp_path, text="base: a.yaml"), CIZSL)
+        config.load(write(tmp_path, text="base: a.yaml"), CIZSLConfig)
 
 
 def test_a_file_of_the_other_half_is_told_in_few_lines():
     with pytest.raises(InputError) as caught:
-        config.load(CONFIGS / "sde" / "digits.yaml", CIZSL)
+        config.load(CONFIGS / "sde" / "images" / "digits.yaml", CIZSLConfig)
     assert len(caught.value.problems) == 6
     assert caught.value.problems[-1].endswith("digits.yaml: 3 more mistakes like these")
 
@@ -123,9 +123,9 @@ def test_a_file_of_the_other_half_is_told_in_few_lines():
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_shipped_files(path):
     """Each is valid, short, and names the schema and its purpose."""
-    half, lines = path.parent.name, path.read_text().splitlines()
+    half, lines = path.parents[1].name, path.read_text().splitlines()
     assert config.load(path, MODELS[half])
-    assert lines[0] == f"# yaml-language-server: $schema=../schema/{half}.json"
+    assert lines[0] == f"# yaml-language-server: $schema=../../schema/{half}.json"
     assert lines[1].startswith("# ") and len(lines) <= 30
     base = yaml.safe_load(path.read_text()).get("base")
     assert base is None or (path.parent / base).exists()
@@ -142,7 +142,7 @@ def test_shipped_schemas_are_current(half):
     ("cell", "weight"), [("cub_easy", 1e-4), ("cub_hard", 0.1), ("nab_easy", 1), ("nab_hard", 0.1)]
 )
 def test_published_cells_hold_the_published_numbers(cell, weight):
-    loaded = config.load(CONFIGS / "cizsl" / f"{cell}.yaml", CIZSL)
+    loaded = config.load(CONFIGS / "cizsl" / "birds" / f"{cell}.yaml", CIZSLConfig)
     optimiser, loss, creativity = loaded.optimiser, loaded.loss, loaded.creativity
     assert (optimiser.learning_rate, optimiser.betas) == (1e-4, (0.5, 0.9))
     assert (optimiser.exponent_betas, optimiser.batch_size) == ((0.5, 0.999), 1000)

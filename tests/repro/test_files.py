@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from repro import checkpoint, random
+from repro import checkpoint, seeding
 from repro.config import Settings
 from repro.errors import InputError
-from repro.interrupt import StopRequest
 from repro.run import RunFolder, environment
+from repro.signals import StopRequest
 
 
 class Few(Settings):
@@ -65,18 +65,18 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
 
 
 def test_global_states_come_back():
-    random.seed_everything(5)
-    state = random.global_states()
+    seeding.seed_everything(5)
+    state = seeding.global_states()
     draw = lambda: (np.random.rand(), torch.rand(1).item())  # noqa: E731, NPY002
     first = draw()
     assert draw() != first
-    random.set_global_states(state)
+    seeding.set_global_states(state)
     assert draw() == first
 
 
 def test_streams_are_reproducible_and_differ():
     def first(*stream):
-        return torch.rand(4, generator=random.generator(*stream)).tolist()
+        return torch.rand(4, generator=seeding.generator(*stream)).tolist()
 
     assert first(1, "cpu", 2) == first(1, "cpu", 2)
     draws = [first(seed, "cpu", stream) for seed in range(4) for stream in range(4)]

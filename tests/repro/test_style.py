@@ -13,7 +13,7 @@ SOURCES = sorted(p for name in ("cizsl", "sde", "repro") for p in (ROOT / name).
 
 @pytest.mark.parametrize("command", [["check"], ["format", "--check"]])
 def test_ruff(command):
-    folders = ["cizsl", "sde", "repro", "tests", "benchmarks", "questions"]
+    folders = ["cizsl", "sde", "repro", "tests", "benchmarks", "examples"]
     done = subprocess.run(
         [sys.executable, "-m", "ruff", *command, *folders], cwd=ROOT, capture_output=True, text=True
     )
@@ -30,7 +30,7 @@ def test_public_names_have_docstrings(path):
         for node in tree.body
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
     ]
-    if path.name not in ("__main__.py", "commands.py", "datacommands.py"):  # --help says it
+    if path.name not in ("__main__.py", "commands.py", "data.py"):  # --help says it
         missing = [node.name for node in public if not ast.get_docstring(node)]
         assert not missing, f"{path}: no docstring on {missing}"
     assert ast.get_docstring(tree), f"{path}: no module docstring"

@@ -7,7 +7,7 @@ import torch
 
 from repro.config import validate
 from repro.run import RunFolder
-from sde.config import ScoreModel
+from sde.config.run import SDEConfig
 from sde.train import train
 
 CPU = torch.device("cpu")
@@ -20,13 +20,13 @@ TINY = {
 }
 
 
-def tiny_config(**changes) -> ScoreModel:
+def tiny_config(**changes) -> SDEConfig:
     """``tiny_config(section={...})``: a configuration of a second, with some values changed."""
     values = dict(TINY)
     for section, change in changes.items():
         inner = isinstance(change, dict)
         values[section] = {**values.get(section, {}), **change} if inner else change
-    return validate(values, ScoreModel, "test")
+    return validate(values, SDEConfig, "test")
 
 
 class StopAfter:

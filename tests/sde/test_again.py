@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from repro.config import dump, load
-from repro.interrupt import Interrupted
 from repro.run import RunFolder
-from sde.__main__ import main
-from sde.config import ScoreModel
+from repro.signals import Interrupted
+from sde.cli.parser import main
+from sde.config.run import SDEConfig
 from sde.train import train
-from sde.trained import FREE
+from sde.trained_model import FREE
 from tests.sde.conftest import StopAfter, tiny_config
 
 
@@ -37,11 +37,11 @@ def test_a_resumed_run_may_sample_evaluate_and_compute_otherwise(tmp_path, capsy
     assert main([*again, "optimiser.batch_size=16"]) == 2
     assert "optimiser.batch_size 32 here, 16 given" in capsys.readouterr().err
     changed = ["compute.accumulate=2", "evaluation.every=3", "sampling.steps=7"]
-    settings = load(tmp_path / "config.yaml", ScoreModel, changed)
+    settings = load(tmp_path / "config.yaml", SDEConfig, changed)
     with (
         RunFolder(tmp_path / "run", settings, True, FREE) as folder,
         pytest.raises(Interrupted),
     ):
         train(settings, folder, torch.device("cpu"), StopAfter(6))
-    assert load(tmp_path / "run" / "config.yaml", ScoreModel) == settings
+    assert load(tmp_path / "run" / "config.yaml", SDEConfig) == settings
     assert main(["sample", run, "-n", "2", "--device", "cpu"]) == 0

@@ -7,7 +7,7 @@ from torch import distributions as D
 from repro.errors import InputError
 from sde.analytic import Mixture, gaussian, gaussian_flow, ring
 from sde.reverse import probability_flow
-from tests.oracles_sde import (
+from tests.helpers.oracles_sde import (
     GOLDEN_SDES,
     generator,
     image_mixture,

@@ -5,18 +5,18 @@ import json
 import numpy as np
 import pytest
 import torch
-from pretend_cuda import PretendCuda, run_on, without_a_gpu
 
 from repro.config import dump
-from repro.distributed import World
-from repro.interrupt import Interrupted, StopRequest
+from repro.distributed import DistributedContext
 from repro.run import RunFolder
-from sde.__main__ import main
-from sde.evaluate import evaluate
+from repro.signals import Interrupted, StopRequest
+from sde.cli.parser import main
+from sde.evaluation.evaluate import evaluate
 from sde.train import Training, train
-from sde.trained import load
+from sde.trained_model import load
+from tests.helpers.fake_cuda import FakeCuda, run_on, without_a_gpu
+from tests.sde.cli.test_cli import SAMPLERS
 from tests.sde.conftest import CPU, StopAfter, tiny_config
-from tests.sde.test_cli import SAMPLERS
 from tests.sde.test_train import assert_same, outcome
 
 pytestmark = without_a_gpu
@@ -119,7 +119,7 @@ def test_evaluations(plane_run, digits_run, tmp_path, data):
     assert_close(found["cuda"], found["cpu"])
 
 
-class TwoRanks(World):
+class TwoRanks(DistributedContext):
     """The leader of two, where it does the work of both: what it gets has been on the CPU."""
 
     def __init__(self):
@@ -132,7 +132,7 @@ class TwoRanks(World):
 def test_an_evaluation_by_several_ranks(digits_run, tmp_path):
     few = ["evaluation.likelihoods=6", "evaluation.samples=20", "evaluation.budgets=[4]"]
     _, one = evaluate(load(digits_run, CPU, few), tmp_path / "one")
-    with PretendCuda():
+    with FakeCuda():
         _, two = evaluate(load(digits_run, CUDA, few), tmp_path / "two", TwoRanks())
     assert_close(two, one)
 
@@ -141,7 +141,7 @@ def test_an_evaluation_by_several_ranks(digits_run, tmp_path):
 def test_counts_of_a_resumed_optimiser_lie_where_they_did(tmp_path, fused):
     """Adam in separate kernels counts on the host; read from the GPU, it would wait for each."""
     config = tiny_config(compute={"fused": fused})
-    with PretendCuda():
+    with FakeCuda():
         with RunFolder(tmp_path, config) as folder, pytest.raises(Interrupted):
             train(config, folder, CUDA, StopAfter(3))
         with RunFolder(tmp_path, config, True) as folder:
@@ -169,7 +169,7 @@ def test_classes_and_completion(digits_run, tmp_path):
 def test_stopping_anywhere_changes_nothing(tmp_path):
     """Checkpoints of the device, random states and all, are written and read back."""
     config = tiny_config(optimiser={"iterations": 8})
-    with PretendCuda(), StopRequest() as never:
+    with FakeCuda(), StopRequest() as never:
         with RunFolder(tmp_path / "whole", config) as folder:
             train(config, folder, CUDA, never)
         with RunFolder(tmp_path / "pieces", config) as folder, pytest.raises(Interrupted):

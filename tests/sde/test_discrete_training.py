@@ -7,14 +7,14 @@ import torch
 
 from repro.errors import InputError
 from sde import build
-from sde.data import RING
+from sde.data.toy import RING
 from sde.discrete import DDPMTable, SMLDTable
-from sde.evaluate import evaluate
-from sde.heldout import likelihood
+from sde.evaluation.evaluate import evaluate
+from sde.evaluation.nll import likelihood
 from sde.processes import VESDE, VPSDE
 from sde.sample import draw
-from sde.trained import load
-from tests.oracles_sde import generator
+from sde.trained_model import load
+from tests.helpers.oracles_sde import generator
 from tests.sde.conftest import CPU, run, tiny_config
 
 LEVELS = 40

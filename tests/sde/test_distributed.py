@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from repro import checkpoint, config
-from repro.distributed import ALONE, World, joined
+from repro.distributed import SINGLE_PROCESS, DistributedContext, init_distributed
 from repro.errors import InputError
-from repro.interrupt import Interrupted
 from repro.run import RunFolder
-from sde.__main__ import main
+from repro.signals import Interrupted
+from sde.cli.parser import main
 from sde.train import Training
 from tests.sde.conftest import CPU, StopAfter, run, tiny_config
 
@@ -103,7 +103,7 @@ def test_a_stop_waits_for_the_checkpoint(tmp_path):
     """torchrun ends all processes soon after one has ended: none may before the leader saved."""
     seen = []
 
-    class Watched(World):
+    class Watched(DistributedContext):
         def wait(self):
             seen.append([path.name for path in (tmp_path / "run" / "checkpoints").glob("*.pt")])
 
@@ -114,14 +114,14 @@ def test_a_stop_waits_for_the_checkpoint(tmp_path):
 
 
 def test_shares_and_collectives_of_one_process():
-    assert ALONE.leader and ALONE.share(12) == slice(0, 12)
-    assert World(rank=2, size=3).share(12) == slice(8, 12)
-    assert ALONE.any(True) and not ALONE.any(False)
-    assert ALONE.spread(lambda item: item**2, [1, 2, 3]) == [1, 4, 9]
+    assert SINGLE_PROCESS.leader and SINGLE_PROCESS.share(12) == slice(0, 12)
+    assert DistributedContext(rank=2, size=3).share(12) == slice(8, 12)
+    assert SINGLE_PROCESS.any(True) and not SINGLE_PROCESS.any(False)
+    assert SINGLE_PROCESS.spread(lambda item: item**2, [1, 2, 3]) == [1, 4, 9]
     with pytest.raises(InputError, match="10 does not divide into 3 processes x 1 parts"):
-        World(rank=0, size=3).share(10)
+        DistributedContext(rank=0, size=3).share(10)
     with pytest.raises(InputError, match="12 does not divide into 3 processes x 8 parts"):
-        World(rank=0, size=3).share(12, 8)
+        DistributedContext(rank=0, size=3).share(12, 8)
 
 
 @pytest.mark.parametrize("other, agree", [(7, True), (6, False), (8, False)])
@@ -136,7 +136,7 @@ def test_ranks_say_whether_they_read_the_same_checkpoint(tmp_path, monkeypatch, 
 
     monkeypatch.setattr("repro.distributed.dist.all_reduce", all_reduce)
     with RunFolder(tmp_path / "run", config, True) as folder:
-        training = Training(config, folder, CPU, World(size=2))
+        training = Training(config, folder, CPU, DistributedContext(size=2))
         if agree:
             training._restore()
             assert training.progress.step == 7
@@ -150,7 +150,7 @@ def test_more_processes_than_gpus(monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "2")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     message = "process 2 of this machine finds no GPU of its own: expected at most 2 processes"
-    with pytest.raises(InputError, match=message), joined(torch.device("cuda")):
+    with pytest.raises(InputError, match=message), init_distributed(torch.device("cuda")):
         pass
 
 

@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from sde import losses, score
+from sde.data.quantisation import Quantisation
 from sde.discrete import DDPMTable, SMLDTable
-from sde.likelihood import DataRange, bits_per_dim
+from sde.likelihood import bits_per_dim
 from sde.reverse import probability_flow, reverse_sde
 from sde.samplers import CORRECTORS, PREDICTORS, denoise, probability_flow_sample
-from tests.oracles_sde import GOLDEN_SDES, golden_distribution
+from tests.helpers.oracles_sde import GOLDEN_SDES, golden_distribution
 
 NAMES = list(GOLDEN_SDES)
 PUBLISHED = {"ancestral_sampling": "ancestral", "ald": "annealed_langevin"}
@@ -211,7 +212,7 @@ def test_bits_per_dim(golden, name, data, probe):
     x = tensor(arrays[f"data_{data}"]).double()
     epsilon = tensor(arrays[f"{probe.lower()}_epsilon"]).double()[None]
     theirs = f"likelihood/f64/{name}/{data}_{probe}_centered0"
-    unit = DataRange(0, 1, 256)
+    unit = Quantisation(0, 1, 256)
     ours = bits_per_dim(sde, score_fn, x, data_range=unit, epsilon=epsilon)
     tight = tensor(arrays[f"{theirs}/ref_ours_bpd"])
     assert (ours.bits - tensor(arrays[f"{theirs}/bpd"])).abs().max() < 1e-8
@@ -222,5 +223,5 @@ def test_bits_per_dim(golden, name, data, probe):
     assert (close.z - tensor(arrays[f"{theirs}/ref_ours_z"])).abs().max() < 1e-6 * sde.prior_std
     if probe == "Rademacher":
         centred = tensor(arrays[theirs.replace("centered0", "centered1") + "/bpd"])
-        ours = bits_per_dim(sde, score_fn, x, data_range=DataRange(-1, 1, 256), epsilon=epsilon)
+        ours = bits_per_dim(sde, score_fn, x, data_range=Quantisation(-1, 1, 256), epsilon=epsilon)
         assert (ours.bits - centred).abs().max() < 1e-8

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from repro.config import dump
-from repro.interrupt import Interrupted
+from repro.signals import Interrupted
 from sde import build
-from sde.__main__ import main
+from sde.cli.parser import main
 from tests.sde.conftest import CPU, StopAfter, run, tiny_config
 from tests.sde.test_train import assert_same, outcome
 

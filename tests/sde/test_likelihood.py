@@ -6,16 +6,11 @@ import pytest
 import torch
 
 from repro.errors import InputError
-from sde.likelihood import (
-    DataRange,
-    bits_per_dim,
-    encode,
-    interpolate,
-    log_prob,
-)
+from sde.data.quantisation import Quantisation
+from sde.likelihood import bits_per_dim, encode, interpolate, log_prob
 from sde.processes import VESDE, VPSDE
 from sde.samplers import probability_flow_sample
-from tests.oracles_sde import (
+from tests.helpers.oracles_sde import (
     GOLDEN_SDES,
     generator,
     golden_distribution,
@@ -93,7 +88,7 @@ def test_standard_error_is_the_spread_of_the_estimate():
     (256, 0, 1, 8), (256, -1, 1, 7), (17, 0, 17, 0), (17, 0, 1, math.log2(17)),
 ])  # fmt: skip
 def test_bits_take_their_offset_from_the_data(levels, low, high, bits):
-    data_range = DataRange(low, high, levels)
+    data_range = Quantisation(low, high, levels)
     assert data_range.offset_bits == pytest.approx(bits)
     level = torch.arange(levels)[:, None]
     x = data_range.dequantise(level, torch.rand(levels, 1, generator=generator()))
@@ -107,7 +102,7 @@ def test_bits_per_dim_do_not_depend_on_the_units_of_the_data():
     x = data.sample(4, generator())
     wide = type(data)(2 * data.means - 1, 4 * (data.axes * data.variances[:, None]) @ data.axes.mT)
     bits = []
-    for d, y, r in ((data, x, DataRange(0, 1)), (wide, 2 * x - 1, DataRange(-1, 1))):
+    for d, y, r in ((data, x, Quantisation(0, 1)), (wide, 2 * x - 1, Quantisation(-1, 1))):
         how = dict(exact=True, terminal_log_prob=d.log_prob_fn(sde), rtol=1e-7, atol=1e-7)
         bits.append(bits_per_dim(sde, d.score_fn(sde), y, data_range=r, **how).bits)
     assert torch.allclose(bits[0], bits[1], atol=1e-4)
@@ -155,7 +150,7 @@ def test_bad_input(change, message):
         log_prob(VPSDE(), given.pop("score_fn"), given.pop("x"), **given)
     assert "\n" not in str(error.value)
     with pytest.raises(InputError, match="levels"):
-        DataRange(0, 1).dequantise(torch.tensor([256]), torch.zeros(1))
+        Quantisation(0, 1).dequantise(torch.tensor([256]), torch.zeros(1))
 
 
 def test_an_ode_that_stalls_says_so():

@@ -7,11 +7,11 @@ import torch
 
 from repro.errors import InputError
 from sde import losses
+from sde.broadcast import per_sample
 from sde.discrete import DDPMTable, SMLDTable
 from sde.processes import VPSDE
 from sde.score import discrete_score_fn, published_score_fn, score_fn
-from sde.times import per_sample
-from tests.oracles_sde import GOLDEN_SDES, generator, plane_gaussian, plane_mixture
+from tests.helpers.oracles_sde import GOLDEN_SDES, generator, plane_gaussian, plane_mixture
 
 NAMES = list(GOLDEN_SDES)
 

@@ -7,7 +7,7 @@ from scipy import linalg, stats
 
 from repro.errors import InputError
 from sde import metrics
-from tests.oracles_sde import generator
+from tests.helpers.oracles_sde import generator
 
 
 def normal(count, dims, seed, shift=0.0, scale=1.0):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from repro.errors import InputError
 from sde.discrete import DDPMTable, SMLDTable
 from sde.processes import VESDE, VPSDE, SubVPSDE
-from tests.oracles_sde import GOLDEN_SDES, generator
+from tests.helpers.oracles_sde import GOLDEN_SDES, generator
 
 NAMES = list(GOLDEN_SDES)
 TIMES = torch.tensor([1e-5, 1e-3, 0.02, 0.3, 0.7, 1.0], dtype=torch.float64)

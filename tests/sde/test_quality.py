@@ -4,7 +4,7 @@ import pytest
 
 from sde.metrics import energy_distance
 from sde.samplers import sample, solve
-from tests.oracles_sde import GOLDEN_SDES, generator, plane_mixture
+from tests.helpers.oracles_sde import GOLDEN_SDES, generator, plane_mixture
 
 
 @pytest.mark.parametrize("name", GOLDEN_SDES)

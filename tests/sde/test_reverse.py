@@ -8,7 +8,7 @@ from scipy.integrate import solve_ivp
 from repro.errors import InputError
 from sde.reverse import probability_flow, reverse_sde
 from sde.samplers.adaptive import METHODS, integrate
-from tests.oracles_sde import GOLDEN_SDES, generator, plane_gaussian, plane_mixture
+from tests.helpers.oracles_sde import GOLDEN_SDES, generator, plane_gaussian, plane_mixture
 
 
 @pytest.mark.parametrize("name", GOLDEN_SDES)

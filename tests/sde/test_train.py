@@ -14,16 +14,16 @@ import torch
 
 from repro import checkpoint
 from repro.errors import InputError
-from repro.interrupt import Interrupted
 from repro.run import RunFolder
+from repro.signals import Interrupted
 from sde import build, losses
-from sde.data import RING
-from sde.heldout import likelihood
+from sde.data.toy import RING
+from sde.evaluation.nll import likelihood
 from sde.metrics import energy_distance
 from sde.sample import draw
 from sde.train import DIVERGED, Training
-from sde.trained import load
-from tests.oracles_sde import generator
+from sde.trained_model import load
+from tests.helpers.oracles_sde import generator
 from tests.sde.conftest import CPU, StopAfter, run, tiny_config
 
 

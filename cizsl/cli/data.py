@@ -1,0 +1,137 @@
+"""What the commands `cizsl data ...` do and print; their options are in `cizsl.cli.data_parser`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from repro.errors import InputError
+
+PREPROCESSING = ("resize", "crop", "interpolation", "mean", "std")
+NO_SPLIT = "no split yet: `cizsl data splits` makes some"
+
+
+def verify(options) -> int:
+    """List everything that is wrong with the files in a folder; 2 if anything is an error."""
+    from cizsl.data.verify import run_verify
+
+    return run_verify(options.folder)
+
+
+def inspect(options) -> int:
+    """Print every variable of the files in a folder."""
+    from cizsl.data.verify import run_inspect
+
+    return run_inspect(options.folder)
+
+
+def cells(options) -> None:
+    """Print the published datasets and splits whose files are all there."""
+    from cizsl.data.birds_layout import LAYOUTS, dataset_folder, split_files
+
+    for dataset in LAYOUTS:
+        folder = dataset_folder(options.folder, dataset)
+        for split in ("easy", "hard") if folder else ():
+            if all(path.exists() for path in split_files(folder, dataset, split).values()):
+                print(f"{dataset.lower()}_{split}")
+
+
+def toy(options) -> None:
+    """Write invented data: birds, or with `--gbu` an attribute benchmark."""
+    from cizsl.prepare.toy_birds import make_toy
+    from cizsl.prepare.toy_gbu import make_gbu_toy
+
+    if options.gbu is None:
+        made = make_toy(options.folder, options.seed)
+    else:
+        made = make_gbu_toy(options.folder, options.gbu or None, options.seed)
+    print("\n".join(f"wrote {folder}" for folder in made))
+
+
+def text(options) -> None:
+    """Write the text of a dataset."""
+    from cizsl.prepare.articles import make_text, read_stop_words
+
+    with _writing(options.out):
+        names = ("classes", "encoding", "vocabulary", "min_documents", "overwrite")
+        others = {name: getattr(options, name) for name in names}
+        others["stop_words"] = read_stop_words(options.stop_words)
+        made, terms = make_text(options.source, options.out, **others)
+    absent = int((~made.any(0)).sum())
+    blank = f", {absent} of them in no article" if absent else ""
+    print(f"wrote {options.out}: {len(made)} classes, {len(terms)} terms{blank}")
+
+
+def images(options) -> None:
+    """Write the features of a dataset, and complete the splits that are there."""
+    from cizsl.prepare.custom import make_features
+    from repro.device import resolve
+
+    replaced = {n: v for n in PREPROCESSING if (v := getattr(options, n)) is not None}
+    names = ("weights", "classes", "overwrite", "layout", "batch", "dtype", "workers", "skip_bad")
+    with _writing(options.out):
+        record, completed = make_features(
+            options.source,
+            options.out,
+            options.backbone,
+            device=resolve(options.device),
+            preprocessing=replaced,
+            **{name: getattr(options, name) for name in names},
+        )
+    skipped = f", {len(record['skipped'])} skipped" if record["skipped"] else ""
+    print(
+        f"wrote {options.out}: {record['images']} images of {record['classes']} classes{skipped}, "
+        f"{record['feature_dim']} features, {record['plan']['dtype']}"
+    )
+    print("\n".join(f"completed the split {split}" for split in completed) or NO_SPLIT)
+
+
+def splits(options) -> None:
+    """Write splits and complete them, or only look at those that are there."""
+    from cizsl.prepare.class_names import class_list
+    from cizsl.prepare.custom import family_splits, make_splits, splits_there
+    from cizsl.prepare.splits import read_families, read_splits, with_seen_relatives
+
+    if options.check and options.families is None:
+        raise InputError("--check: expected --families, to say who is related to whom")
+    if not options.check and (options.families is None) == (options.file is None):
+        raise InputError("expected either --families or --from")
+    names = class_list(options.folder, options.classes)
+    if names is None:
+        raise InputError(f"{options.folder}: no classes.txt; --classes FILE names the classes")
+    families = None if options.families is None else read_families(options.families, names)
+    if options.check:
+        found, completed = splits_there(options.folder, len(names)), True
+        if not found:
+            raise InputError(f"{options.folder}: no split here")
+    else:
+        given = read_splits(options.file, names) if options.file else None
+        found = given or family_splits(options.folder, families, options.unseen, options.seed)
+        with _writing(options.folder):
+            completed = make_splits(options.folder, found, options.overwrite, options.layout)
+    for split, (seen, unseen) in found.items():
+        kin = ""
+        if families is not None:
+            count = int(with_seen_relatives(families, unseen, seen).sum())
+            kin = f"; {count} of the {len(unseen)} unseen have a seen relative"
+        print(f"{split}: {len(seen)} seen and {len(unseen)} unseen classes{kin}")
+    if not completed:
+        print("no features yet: `cizsl data images` completes the splits")
+
+
+def convert(options) -> None:
+    """Carry a dataset from one layout to another."""
+    from cizsl.data.convert import convert
+
+    with _writing(options.target):
+        print(f"wrote {convert(options.source, options.target, options.overwrite)}")
+
+
+@contextlib.contextmanager
+def _writing(place: Path) -> Iterator[None]:
+    """A full disk, or a place that cannot be written, is no fault of ours."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{place}: cannot be written: {error.strerror}") from None

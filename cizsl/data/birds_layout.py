@@ -1,0 +1,187 @@
+"""The names of the published files, and how each kind of them is read.
+
+A split of a dataset is six files, by role: "text" (C, V), "ids" of the seen and unseen classes,
+"train_features" (N, D), "test_features" (M, D), "train_labels" (N,) and "test_labels" (M,). Labels
+are pickles, a format that can run any program: `NumberUnpickler` admits what numbers need.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from cizsl.data.matfile import damage, mat_variables
+from repro.errors import InputError
+from repro.safe_pickle import NumberUnpickler, PickledArray
+
+LAYOUTS = {
+    "CUB": {
+        "folder": "CUB2011",
+        "text": "CUB_Porter_7551D_TFIDF_new.mat",
+        "terms": "CUB_Porter_7551D_TFIDF_term.mat",
+        "easy": {
+            "ids": "train_test_split_easy.mat",
+            "train_features": "pfc_feat_train.mat",
+            "test_features": "pfc_feat_test.mat",
+            "train_labels": "labels_train.pkl",
+            "test_labels": "labels_test.pkl",
+        },
+        "hard": {
+            "ids": "train_test_split_hard.mat",
+            "train_features": "pfc_feat_train_hard.mat",
+            "test_features": "pfc_feat_test_hard.mat",
+            "train_labels": "labels_train_hard.pkl",
+            "test_labels": "labels_test_hard.pkl",
+        },
+    },
+    "NAB": {
+        "folder": "NABird",
+        "text": "NAB_Porter_13217D_TFIDF_new.mat",
+        "terms": "NAB_Porter_13217D_TFIDF_term.mat",
+        "easy": {
+            "ids": "train_test_split_NABird_easy.mat",
+            "train_features": "pfc_feat_train_easy.mat",
+            "test_features": "pfc_feat_test_easy.mat",
+            "train_labels": "labels_train.pkl",
+            "test_labels": "labels_test.pkl",
+        },
+        "hard": {
+            "ids": "train_test_split_NABird_hard.mat",
+            "train_features": "pfc_feat_train_hard.mat",
+            "test_features": "pfc_feat_test_hard.mat",
+            "train_labels": "labels_train_hard.pkl",
+            "test_labels": "labels_test_hard.pkl",
+        },
+    },
+}
+
+
+SOURCES = "data/README.md says where to get it, `cizsl data toy` makes a stand-in"
+BUILT = "docs/data.md says how to build it (`cizsl data text`, `images`, `splits`)"
+
+
+OWN_TEXT = "{}_Porter_TFIDF.mat"  # the same layout under a name of one's own, see `dataset_layout`
+OWN_SPLIT = {
+    "ids": "train_test_split_{}.mat",
+    "train_features": "pfc_feat_train_{}.mat",
+    "test_features": "pfc_feat_test_{}.mat",
+    "train_labels": "labels_train_{}.pkl",
+    "test_labels": "labels_test_{}.pkl",
+}
+# what no published dataset has, a line for each row: of the text, and of a split's features
+CLASSES = "classes.txt"
+IMAGES = "images_{part}_{split}.txt"
+EXTRACTED = "images.npz"  # the features of all images, whatever the splits
+
+
+def dataset_layout(dataset: str) -> dict[str, str]:
+    """ "folder", "text" and "terms" of a dataset: as published, or after a name of one's own."""
+    if dataset in LAYOUTS:
+        return {role: LAYOUTS[dataset][role] for role in ("folder", "text", "terms")}
+    text = OWN_TEXT.format(dataset)
+    return {"folder": dataset, "text": text, "terms": text.replace(".mat", "_term.mat")}
+
+
+def split_layout(dataset: str, split: str) -> dict[str, str]:
+    """The names of the five files that belong to one split of a dataset, by role."""
+    if dataset in LAYOUTS:
+        return LAYOUTS[dataset][split]
+    return {role: name.format(split) for role, name in OWN_SPLIT.items()}
+
+
+def dataset_of(folder: Path) -> str:
+    """The dataset whose folder this is, by the folder's name."""
+    name = folder.resolve().name
+    return next((known for known in LAYOUTS if LAYOUTS[known]["folder"] == name), name)
+
+
+def dataset_folder(root: str | Path, dataset: str) -> Path | None:
+    """The folder of `dataset` in `root`, or `root` itself where that is the dataset's folder."""
+    root, names = Path(root), dataset_layout(dataset)
+    if (root / names["folder"]).is_dir():
+        return root / names["folder"]
+    named = root.is_dir() and root.resolve().name == names["folder"]
+    return root if named or (root / names["text"]).is_file() else None
+
+
+def datasets_in(root: str | Path) -> list[tuple[Path, str]]:
+    """Every dataset folder in `root`, or `root` itself, with its name: published, then one's own.
+
+    One's own is known by its text, whose file has the name in it, or by the features of all images.
+    """
+    found = {folder: known for known in LAYOUTS if (folder := dataset_folder(root, known))}
+    text = OWN_TEXT.format("*")
+    for path in sorted([*Path(root).glob(text), *Path(root).glob(f"*/{text}")]):
+        found.setdefault(path.parent, path.name.removesuffix(text[1:]))
+    for path in sorted([*Path(root).glob(EXTRACTED), *Path(root).glob(f"*/{EXTRACTED}")]):
+        found.setdefault(path.parent, dataset_of(path.parent))
+    return list(found.items())
+
+
+def splits_in(folder: Path, dataset: str) -> list[str]:
+    """The splits whose class ids are in the folder, easy before hard before others."""
+    if dataset in LAYOUTS:
+        names = [
+            name for name in ("easy", "hard") if (folder / LAYOUTS[dataset][name]["ids"]).is_file()
+        ]
+        return names
+    before, after = OWN_SPLIT["ids"].split("{}")
+    files = sorted(folder.glob(f"{before}*{after}"))
+    return [path.name.removeprefix(before).removesuffix(after) for path in files]
+
+
+def split_files(folder: Path, dataset: str, split: str) -> dict[str, Path]:
+    """The six files that a split needs, by role."""
+    names = {"text": dataset_layout(dataset)["text"], **split_layout(dataset, split)}
+    return {role: folder / name for role, name in names.items()}
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a UTF-8 file, such as `CLASSES`."""
+    with damage("UTF-8 text"):
+        return path.read_text(encoding="utf-8").splitlines()
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file, read in small pieces."""
+    if not path.is_file():
+        raise InputError(f"missing; {SOURCES}")
+    with damage("readable"), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_role(role: str, path: Path) -> dict[str, np.ndarray]:
+    """The arrays of one file, by role; that of "ids" holds "train_ids" and "test_ids"."""
+    if role == "ids":
+        return {f"{part}_ids": _ids(path, f"{part}_cid") for part in ("train", "test")}
+    if role.endswith("labels"):
+        return {role: read_labels(path).astype(np.int64)}
+    return {role: _matrix(path, "PredicateMatrix" if role == "text" else "pfc_feat")}
+
+
+def _ids(path: Path, variable: str) -> np.ndarray:
+    ids = _matrix(path, variable).ravel()
+    if not ((ids == np.round(ids)) & (np.abs(ids) < 2**24)).all():
+        raise InputError(f"{variable} must hold whole numbers, exact in float32")
+    return ids.astype(np.int64)
+
+
+def _matrix(path: Path, variable: str) -> np.ndarray:
+    names = []
+    for found in mat_variables(path):
+        if found.name == variable:
+            return found.read()
+        names.append(found.name)
+    raise InputError(f"no variable {variable}; variables in the file: {names}")
+
+
+def read_labels(path: Path) -> np.ndarray:
+    """The labels (N,) in the file's own integer type; `repro.safe_pickle` says what is admitted."""
+    with damage("a pickle of labels"), path.open("rb") as file:
+        found = NumberUnpickler(file, encoding="latin1").load()
+        labels = found.values if isinstance(found, PickledArray) else np.asarray(found).ravel()
+    if labels.dtype.kind not in "iu" or not labels.size:
+        raise InputError(f"labels must be integers, found {labels.size} of type {labels.dtype}")
+    return labels

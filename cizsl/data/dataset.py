@@ -1,0 +1,59 @@
+"""What every layout of files is read into: one split of one dataset, as plain arrays.
+
+It stands in a file of its own because the readers (`cizsl.data.birds` for the published birds, and
+one module for every other layout) fill it, and `cizsl.data.layouts.load` chooses among the readers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class ZSLData:
+    """One split of one dataset, as read: features are raw, not normalised.
+
+    train_features: (N, D) float32, C-contiguous; train_labels: (N,) int64 in [0, S).
+    test_features: (M, D) float32, C-contiguous; test_labels: (M,) int64 in [0, U).
+    seen_text: (S, V), unseen_text: (U, V) float32; a class without an article is a row of zeros.
+    seen_ids: (S,), unseen_ids: (U,) int64 class ids, one-based: label k is the class ids[k].
+    files: file name to SHA-256 (hex) of each file read; toy: a `TOY.md` marks invented data.
+
+    Layouts that say more than the birds' fill what follows; None: the protocols take their own.
+    seen_test_features: (M', D), seen_test_labels: (M',) in [0, S): images of seen classes that
+    measure seen accuracy. validation_classes: (K,) the labels, of the seen classes, that validate.
+    """
+
+    dataset: str
+    split: str
+    train_features: np.ndarray
+    train_labels: np.ndarray
+    test_features: np.ndarray
+    test_labels: np.ndarray
+    seen_text: np.ndarray
+    unseen_text: np.ndarray
+    seen_ids: np.ndarray
+    unseen_ids: np.ndarray
+    files: dict[str, str]
+    toy: bool
+    seen_test_features: np.ndarray | None = None
+    seen_test_labels: np.ndarray | None = None
+    validation_classes: np.ndarray | None = None
+
+    @property
+    def num_seen(self) -> int:
+        return len(self.seen_ids)
+
+    @property
+    def num_unseen(self) -> int:
+        return len(self.unseen_ids)
+
+    @property
+    def feature_dim(self) -> int:
+        return self.train_features.shape[1]
+
+    @property
+    def text_dim(self) -> int:
+        return self.seen_text.shape[1]

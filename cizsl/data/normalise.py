@@ -1,0 +1,60 @@
+"""Normalisations of visual features, by name.
+
+The published code normalises features by two numbers taken over the whole training matrix X,
+
+    x -> (x - mean(X)) / var(X)
+
+a division by the variance, not by the standard deviation. Its results depend on it, hence
+`NORMALISATIONS["published"]`.
+"""
+
+import torch
+from torch import Tensor
+
+from repro.errors import InputError
+
+
+def normalise(features: Tensor, reference: Tensor, kind: str) -> Tensor:
+    """`NORMALISATIONS[kind]`: features (N, D), statistics from `reference` (M, D) only -> (N, D).
+
+    `reference` is the training features, also where the features of unseen classes are normalised.
+    Raises `InputError` for an unknown kind.
+    """
+    if kind not in NORMALISATIONS:
+        raise InputError(f"no normalisation {kind!r}: expected {', '.join(NORMALISATIONS)}")
+    return NORMALISATIONS[kind](features, reference)
+
+
+def _published(features: Tensor, reference: Tensor) -> Tensor:
+    variance, mean = torch.var_mean(reference, correction=0)
+    if variance == 0:
+        raise InputError("the training features are all one number: nothing to normalise by")
+    return (features - mean) / variance
+
+
+def _standardise(features: Tensor, reference: Tensor) -> Tensor:
+    std, mean = torch.std_mean(reference, dim=0, correction=0)
+    varies = std > 1e-6 * mean.abs()  # what is left of a constant feature is rounding
+    return (features - mean) / torch.where(varies, std, 1)
+
+
+def _minmax(features: Tensor, reference: Tensor) -> Tensor:
+    low, high = torch.aminmax(reference, dim=0)
+    return (features - low) / torch.where(high > low, high - low, 1)
+
+
+def _l2(features: Tensor, reference: Tensor) -> Tensor:
+    return torch.nn.functional.normalize(features, dim=1)
+
+
+def _none(features: Tensor, reference: Tensor) -> Tensor:
+    return features
+
+
+NORMALISATIONS = {
+    "published": _published,  # (x - mean) / variance, two numbers for the whole matrix
+    "standardise": _standardise,  # each feature to mean 0 and deviation 1; a constant one to 0
+    "minmax": _minmax,  # each feature to [0, 1] on the reference; GAZSL and f-CLSWGAN on GBU
+    "l2": _l2,  # each image to unit length; zero stays zero
+    "none": _none,
+}

@@ -1,0 +1,183 @@
+"""The neutral layout: a dataset is one file, `<name>.npz`, with every image and class once.
+
+C classes, V terms, N images, D features; classes and images count from 0. An array in brackets may
+be missing. The name of a split stands before the slash; it has S seen and U unseen classes:
+
+    schema            ()      "cizsl 1"
+    text              (C, V)  floats, the text of class c in row c; a row of zeros: no text
+    features          (N, D)  float16, float32 or float64, raw
+    labels            (N,)    integers, the class of each image, in [0, C)
+    [class_names]     (C,)    strings, all different;  [terms] (V,)  and  [image_names] (N,) strings
+    [toy]             ()      true for invented data
+    easy/seen         (S,)    integers: label k of a training image means the class seen[k]
+    easy/unseen       (U,)    integers: label k of a test image means the class unseen[k]
+    [easy/train]      (n,)    integers: rows of `features`, in order; else all of seen classes that
+                              are not in easy/seen_test
+    [easy/test]       (m,)    integers: the same of unseen classes
+    [easy/seen_test]  (m',)   integers: rows, of seen classes, that measure seen accuracy
+    [easy/validation] (K,)    integers: seen classes that the strict protocol chooses on
+
+Any program that reads numpy's format can read and write it, and nothing in it can run code: object
+arrays, which are pickles, are refused. `cizsl.data.npz_validate` says what else is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cizsl.data.birds_layout import EXTRACTED, sha256
+from cizsl.data.dataset import ZSLData
+from cizsl.data.findings import Finding
+from cizsl.data.matfile import damage
+from cizsl.data.npz_validate import (
+    CLASSES,
+    ROWS,
+    SCHEMA,
+    STRINGS,
+    Arrays,
+    problems,
+    rows_of,
+    split_names,
+)
+from repro.checkpoint import write_atomically
+from repro.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Classes (S,), (U,), (K,) and rows of the features (n,), (m,), (m',), as in the file."""
+
+    seen: np.ndarray
+    unseen: np.ndarray
+    train: np.ndarray
+    test: np.ndarray
+    seen_test: np.ndarray | None = None
+    validation: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """The content of a file, checked; shapes as in the module's docstring, labels int64."""
+
+    text: np.ndarray
+    features: np.ndarray
+    labels: np.ndarray
+    splits: dict[str, Split]
+    class_names: np.ndarray | None = None
+    terms: np.ndarray | None = None
+    image_names: np.ndarray | None = None
+    toy: bool = False
+
+
+def load_npz(root: str | Path, dataset: str, split: str) -> ZSLData:
+    """Read one split of `<dataset>.npz`; `root` holds the file, or is the file.
+
+    Raises `InputError` for a missing file or split, and for the first error in the file.
+    """
+    path = npz_path(root, dataset)
+    found = read_npz(path)
+    if split not in found.splits:
+        raise InputError(f"{path}: no split {split!r}; expected {' or '.join(found.splits)}")
+    chosen = found.splits[split]
+    label = {side: _places(getattr(chosen, side), len(found.text)) for side in ("seen", "unseen")}
+    parts = {}
+    for key, side in ROWS.items():
+        if (rows := getattr(chosen, key)) is not None:
+            parts[f"{key}_features"] = np.ascontiguousarray(found.features[rows], np.float32)
+            parts[f"{key}_labels"] = label[side][found.labels[rows]]
+    for side in label:
+        parts[f"{side}_text"] = found.text[getattr(chosen, side)].astype(np.float32)
+        parts[f"{side}_ids"] = getattr(chosen, side) + 1
+    if chosen.validation is not None:
+        parts["validation_classes"] = label["seen"][chosen.validation]
+    return ZSLData(
+        dataset=dataset, split=split, files={path.name: sha256(path)}, toy=found.toy, **parts
+    )
+
+
+def _places(classes: np.ndarray, count: int) -> np.ndarray:
+    """(count,): where each class stands in `classes`."""
+    places = np.zeros(count, np.int64)
+    places[classes] = np.arange(len(classes))
+    return places
+
+
+def npz_files(root: str | Path) -> list[Path]:
+    """The datasets of this layout in `root`, or `root` itself."""
+    root = Path(root)
+    if root.is_file():
+        return [root] if root.suffix == ".npz" else []
+    return sorted(path for path in root.glob("*.npz") if path.name != EXTRACTED)
+
+
+def npz_path(root: str | Path, dataset: str) -> Path:
+    """The file of a dataset. Raises `InputError` where there is none."""
+    root = Path(root)
+    path = root if root.is_file() else root / f"{dataset}.npz"
+    if not path.is_file():
+        raise InputError(f"{root}: no file {dataset}.npz here (`cizsl data convert` makes one)")
+    return path
+
+
+def read_npz(path: Path) -> Dataset:
+    """The whole file, checked. Raises the first error as `InputError`."""
+    arrays, findings = check_npz(path)
+    if errors := [finding for finding in findings if finding.level == "error"]:
+        more = f" (`cizsl data verify` lists {len(errors) - 1} more)" if errors[1:] else ""
+        raise InputError(f"{path}: {errors[0].message}{more}")
+    return Dataset(
+        text=arrays["text"],
+        features=arrays["features"],
+        labels=arrays["labels"].astype(np.int64),
+        splits={name: _split(name, arrays) for name in split_names(arrays)},
+        toy=bool(arrays.get("toy", False)),
+        **{name: arrays.get(name) for name in STRINGS},
+    )
+
+
+def _split(name: str, arrays: Arrays) -> Split:
+    """With all images of a side where the file does not say which."""
+    keys = [key for key in (*CLASSES, *ROWS) if f"{name}/{key}" in arrays]
+    values = {key: arrays[f"{name}/{key}"].astype(np.int64) for key in keys}
+    for key in ("train", "test"):
+        values.setdefault(key, rows_of(values[ROWS[key]], arrays["labels"], values))
+    return Split(**values)
+
+
+def write_npz(path: Path, dataset: Dataset) -> None:
+    """Write the file, whole or not at all. The same arrays give the same bytes.
+
+    Raises `InputError` for the first error that reading the file would find.
+    """
+    arrays = {"schema": np.array(SCHEMA), "text": dataset.text, "features": dataset.features}
+    arrays["labels"] = np.asarray(dataset.labels, np.int64)
+    for name in STRINGS:
+        if getattr(dataset, name) is not None:
+            arrays[name] = np.asarray(getattr(dataset, name), np.str_)
+    if dataset.toy:
+        arrays["toy"] = np.array(True)
+    for name, split in dataset.splits.items():
+        for key in (*CLASSES, *ROWS):
+            if getattr(split, key) is not None:
+                arrays[f"{name}/{key}"] = np.asarray(getattr(split, key), np.int64)
+    for level, message in problems(arrays):
+        if level == "error":
+            raise InputError(f"{path}: {message}")
+    write_atomically(path, lambda file: np.savez(file, **arrays))
+
+
+def check_npz(path: Path) -> tuple[Arrays, list[Finding]]:
+    """Every array of the file, and everything that is wrong with it."""
+    try:
+        with damage("an .npz file of arrays"):
+            file = np.load(path, allow_pickle=False)
+            if isinstance(file, np.ndarray):
+                raise InputError("a single array, expected an .npz file")
+            with file:
+                arrays = {name: file[name] for name in file.files}
+    except InputError as error:
+        return {}, [Finding("error", str(path), str(error))]
+    return arrays, [Finding(level, str(path), message) for level, message in problems(arrays)]

@@ -1,0 +1,1 @@
+"""Making datasets from raw material: articles, images, class names."""

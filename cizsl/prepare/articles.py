@@ -1,0 +1,120 @@
+"""From a folder of articles to the text of a dataset in the published layout.
+
+One UTF-8 file for each class, `<class name>.txt`, becomes one row of the TF-IDF matrix of
+`cizsl.prepare.tfidf`. What is wrong with the files is told all at once, since whoever has collected
+two hundred articles wants one list of what to mend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cizsl.data.birds_layout import CLASSES, dataset_layout, dataset_of, read_lines
+from cizsl.data.birds_write import write_lines, write_mat
+from cizsl.data.matfile import mat_strings
+from cizsl.prepare.class_names import class_list, clean, in_order, key
+from cizsl.prepare.tfidf import stem_tokens, tfidf
+from repro.errors import InputError, InputErrors
+
+
+def read_articles(
+    folder: str | Path, classes: Sequence[str] | None = None, encoding: str = "utf-8"
+) -> dict[str, str]:
+    """Class name to article, in the order of `classes`, or else of the numbers and names.
+
+    A file of none of the `classes` is left out. Raises `InputErrors`, one line for each fault:
+    files of one class, a class without a file, a file that is empty or cannot be decoded.
+    """
+    folder, by_key = Path(folder), {}
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; expected one of <class name>.txt files")
+    for name in in_order(path.stem for path in folder.glob("*.txt")):
+        by_key.setdefault(key(name), []).append(folder / f"{name}.txt")
+    if not by_key:
+        raise InputError(f"{folder}: no article here; expected one <class name>.txt per class")
+    articles, faults = {}, []
+    for name in classes or [clean(paths[0].stem) for paths in by_key.values()]:
+        paths = by_key.get(key(name), [])
+        if len(paths) != 1:
+            what = f"the files {', '.join(p.name for p in paths)}" if paths else "no article"
+            faults.append(f"{folder}: {what} for the class {name}; expected one file")
+            continue
+        try:
+            articles[name] = _read(paths[0], encoding)
+        except InputError as error:
+            faults.append(str(error))
+    if faults:
+        raise InputErrors(faults)
+    return articles
+
+
+def _read(file: Path, encoding: str) -> str:
+    try:
+        article = file.read_text(encoding=encoding)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file}: not {encoding.upper()} text (byte {error.start})") from None
+    except LookupError:
+        raise InputError(
+            f"no encoding {encoding!r}; expected one of Python's, as latin-1"
+        ) from None
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read: {error.strerror}") from None
+    if not article.strip():
+        raise InputError(f"{file}: the article is empty")
+    return article
+
+
+def read_vocabulary(path: Path) -> list[str]:
+    """The terms of a MAT-file with `TFIDF_Term`, or the lines of a text file."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected a list of terms")
+    try:
+        if path.suffix == ".mat":
+            return mat_strings(path, "TFIDF_Term")
+        return [line.strip() for line in read_lines(path) if line.strip()]
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def read_stop_words(name: str | None) -> set[str] | None:
+    """The stems of the words in the file `name`; "none": no word; None: the default of `tfidf`."""
+    if name is None or name == "none":
+        return None if name is None else set()
+    if not Path(name).is_file():
+        raise InputError(f"{name}: no such file; expected a list of words, or 'none'")
+    try:
+        return set(stem_tokens("\n".join(read_lines(Path(name)))))
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+
+
+def make_text(
+    source: Path,
+    folder: Path,
+    *,
+    classes: Path | None = None,
+    encoding: str = "utf-8",
+    vocabulary: Path | None = None,
+    stop_words: Collection[str] | None = None,
+    min_documents: int = 1,
+    overwrite: bool = False,
+) -> tuple[np.ndarray, list[str]]:
+    """Write text, term list and classes.txt of the dataset in `folder`, named after it.
+
+    source: the folder of articles; classes, vocabulary: files, see `class_list`, `read_vocabulary`;
+    stop_words and min_documents as in `tfidf`. Returns its (C, V) matrix and V terms.
+    """
+    layout = dataset_layout(dataset_of(folder))
+    targets = [folder / layout[role] for role in ("text", "terms")]
+    if not overwrite and (there := [path for path in targets if path.exists()]):
+        raise InputError(f"{there[0]}: is there already; --overwrite replaces it")
+    articles = read_articles(source, class_list(folder, classes), encoding)
+    terms = read_vocabulary(vocabulary) if vocabulary else None
+    text, terms = tfidf(articles, terms, min_documents, stop_words)
+    write_mat(targets[0], {"PredicateMatrix": text})
+    write_mat(targets[1], {"TFIDF_Term": np.array(terms)})
+    write_lines(folder / CLASSES, articles)
+    return text, terms

@@ -1,0 +1,78 @@
+"""The names of classes: of files and folders, in lists, and in tables.
+
+A number before a name, as in `001.Black_footed_Albatross` or `1 001.Black_footed_Albatross`, only
+orders; blanks count as underscores, and capitals do not count when names are compared.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from cizsl.data.birds_layout import CLASSES, read_lines
+from repro.errors import InputError, InputErrors
+
+NUMBER = re.compile(r"\s*(?:(\d+)[\s._-]+)+(?=\S)")
+
+
+def clean(name: str) -> str:
+    """The name without the number before it, blanks as underscores."""
+    return re.sub(r"\s+", "_", NUMBER.sub("", name, count=1).strip())
+
+
+def key(name: str) -> str:
+    """What two spellings of one class have in common."""
+    return clean(name).casefold()
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names by the numbers before them; those without one after them, by the alphabet."""
+    numbers = {name: NUMBER.match(name) for name in names}
+    return sorted(
+        numbers,
+        key=lambda name: (int(numbers[name][1]) if numbers[name] else float("inf"), key(name)),
+    )
+
+
+def read_class_list(path: Path) -> list[str]:
+    """The names in a file, one a line, which may begin with a number; the order of the classes.
+
+    Raises `InputErrors`, all at once, for names that stand in it twice, and for an empty file.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected a list of classes, one name a line")
+    try:
+        names = [clean(line) for line in read_lines(path) if line.strip()]
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    if repeated := duplicates(names):
+        raise InputErrors([f"{path}: two lines for the class {name}" for name in repeated])
+    if not names:
+        raise InputError(f"{path}: empty; expected a list of classes, one name a line")
+    return names
+
+
+def duplicates(names: Iterable[str]) -> list[str]:
+    """The names that repeat an earlier one, as `key` compares them."""
+    known, repeated = set(), []
+    for name in names:
+        if key(name) in known:
+            repeated.append(name)
+        known.add(key(name))
+    return repeated
+
+
+def class_list(folder: Path, given: Path | None) -> list[str] | None:
+    """The classes of a dataset's folder: the file `given`, else its classes.txt, else None.
+
+    Raises `InputError` where the two do not agree.
+    """
+    own = folder / CLASSES
+    known = read_class_list(own) if own.is_file() else None
+    if given is None:
+        return known
+    names = read_class_list(given)
+    if known is not None and [*map(key, known)] != [*map(key, names)]:
+        raise InputError(f"{given}: not the classes, in their order, of {own}, which is there")
+    return names

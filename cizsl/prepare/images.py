@@ -1,0 +1,114 @@
+"""A folder of images as the input of a network.
+
+One folder for each class, named as the class, holds its images, at any depth. An image becomes a
+(3, H, W) tensor as it is usual for networks trained on ImageNet: turn it as its EXIF data say, make
+it RGB, resize it so that its shorter side is `resize`, cut out the square of side `crop` in the
+middle, and bring each channel x in [0, 1] to (x - mean) / std. Sizes and places are rounded as
+torchvision does, so that features agree with those of its transforms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from cizsl.prepare.class_names import key
+from repro.errors import InputError, InputErrors
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
+INTERPOLATIONS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """The settings of the module's docstring; the defaults are those of most ImageNet networks."""
+
+    resize: int = 256
+    crop: int = 224
+    interpolation: str = "bilinear"
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    def __post_init__(self):
+        if not 1 <= self.crop <= self.resize:
+            raise InputError(f"crop {self.crop}: expected 1 to {self.resize}, the size resized to")
+        if self.interpolation not in INTERPOLATIONS:
+            names = ", ".join(INTERPOLATIONS)
+            raise InputError(f"interpolation {self.interpolation!r}: expected {names}")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise InputError("mean, std: expected three numbers each, those of std positive")
+
+    def __call__(self, image: Image.Image) -> Tensor:
+        """A (3, crop, crop) float32 tensor."""
+        image = ImageOps.exif_transpose(image)
+        if image.mode.startswith(("I", "F")):
+            raise InputError(f"mode {image.mode}; expected at most 8 bits a channel")
+        image = image.convert("RGB")
+        short, long = sorted(image.size)
+        sizes = {short: self.resize, long: int(self.resize * long / short)}
+        if short != self.resize:
+            size = tuple(sizes[side] for side in image.size)
+            image = image.resize(size, INTERPOLATIONS[self.interpolation])
+        left, top = (round((side - self.crop) / 2) for side in image.size)
+        image = image.crop((left, top, left + self.crop, top + self.crop))
+        pixels = torch.from_numpy(np.array(image, np.float32)) / 255
+        pixels = (pixels - torch.tensor(self.mean)) / torch.tensor(self.std)
+        return pixels.permute(2, 0, 1).contiguous()
+
+
+def find_images(folder: Path, classes: Sequence[str]) -> tuple[list[Path], np.ndarray]:
+    """The images in the folders of `classes`, sorted within each, and their labels (N,).
+
+    Raises `InputErrors`, one line for each fault: a folder of no class, two folders of one class;
+    and `InputError` where there is no image at all.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; expected one folder of images for each class")
+    numbers = {key(name): number for number, name in enumerate(classes)}
+    found: dict[int, Path] = {}
+    faults = []
+    for place in sorted(path for path in folder.iterdir() if path.is_dir()):
+        if place.name.startswith("."):
+            continue
+        number = numbers.get(key(place.name))
+        if number is None:
+            faults.append(f"{place}: no class of this name among the {len(classes)}")
+        elif number in found:
+            faults.append(f"{place}: {found[number].name} is of the same class")
+        found.setdefault(number, place)
+    if faults:
+        raise InputErrors(faults)
+    paths, labels = [], []
+    for number in sorted(found):
+        own = [path for path in sorted(found[number].rglob("*")) if _is_image(path)]
+        paths += own
+        labels += [number] * len(own)
+    if not paths:
+        raise InputError(f"{folder}: no image in the folder of any class")
+    return paths, np.array(labels, np.int64)
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def read_image(path: Path, preprocessing: Preprocessing) -> Tensor | str:
+    """The image as `preprocessing` makes it, or in a few words why it cannot be."""
+    try:
+        with Image.open(path) as image:
+            return preprocessing(image)
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged file can fail anywhere in Pillow
+        return " ".join(f"{type(error).__name__}: {error}".split())[:200]

@@ -1,0 +1,1 @@
+"""Sweeps: many runs, here or on a cluster."""

@@ -1,0 +1,1 @@
+"""Training and evaluating in a run folder."""

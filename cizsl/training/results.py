@@ -1,0 +1,99 @@
+"""What a finished run says: ``results.json``, the curves and the figures."""
+
+import numpy as np
+import torch
+
+from cizsl.config import Baseline, CIZSLConfig
+from cizsl.data.dataset import ZSLData
+from cizsl.retrieval import SHARES
+from repro.checkpoint import write_atomically
+from repro.run import RunFolder
+
+SCORES = ("top1", "per_class_top1", "ausuc", "seen", "unseen", "harmonic")
+RETRIEVAL = tuple(SHARES)
+
+
+def best(records: list[dict], criterion: str) -> dict:
+    """The first record with the highest ``criterion``."""
+    return max(records, key=lambda record: record[criterion])
+
+
+def best_on_test(records: list[dict], reported: tuple[str, str] = ("top1", "ausuc")) -> dict:
+    """The published way to report: the best accuracy and the best AUSUC (GBU: the best T1 and the
+    best H), each on its own.
+
+    Accuracies and retrieval belong to the first of the two evaluations, ``ausuc``, ``seen``,
+    ``unseen`` and ``harmonic`` to the second; both iterations are named.
+    """
+    accuracy, area = (best(records, criterion) for criterion in reported)
+    return {
+        **scores(accuracy, ("top1", "per_class_top1")),
+        **scores(area, ("ausuc", "seen", "unseen", "harmonic")),
+        **scores(accuracy, RETRIEVAL),
+        f"{reported[0]}_iteration": accuracy["iteration"],
+        f"{reported[1]}_iteration": area["iteration"],
+        "evaluations": len(records),
+    }
+
+
+def scores(record: dict, names: tuple[str, ...] = SCORES + RETRIEVAL) -> dict:
+    """Those of ``names`` that the record holds: one from before retrieval was measured lacks it."""
+    return {name: record[name] for name in names if name in record}
+
+
+def summarise(
+    config: CIZSLConfig,
+    data: ZSLData,
+    records: list[dict],
+    iterations: int,
+    seconds: float,
+    device: torch.device,
+) -> dict:
+    """The content of ``results.json``; every metric is a fraction in [0, 1].
+
+    ``metrics.final`` is the last evaluation. The reference protocol adds ``best_on_test``; the
+    strict one ``selected``: the one evaluation after training as long as validation chose, with
+    the creativity weight that it chose, if it did.
+    """
+    final = scores(records[-1])
+    reference = config.evaluation.protocol == "reference"
+    best_each = best_on_test(records, config.evaluation.reported) if reference else None
+    chosen = {"best_on_test": best_each} if reference else {"selected": final}
+    creativity = config.creativity.model_dump(mode="json")
+    return outline(config, data, device, seconds) | {
+        "method": config.method,
+        "creativity": None if config.method == "GAZSL" else creativity,
+        "seed": config.seed,
+        "iterations": iterations,
+        "model": config.model.model_dump(),
+        "metrics": {"final": final, **chosen},
+    }
+
+
+def outline(
+    config: CIZSLConfig | Baseline, data: ZSLData, device: torch.device, seconds: float
+) -> dict:
+    """What every ``results.json`` begins with."""
+    return {
+        "dataset": data.dataset,
+        "split": data.split,
+        "toy": data.toy,
+        "protocol": config.evaluation.protocol,
+        "feature_dim": data.feature_dim,
+        "seconds": round(seconds, 3),
+        "device": device.type,
+    }
+
+
+def write(folder: RunFolder, summary: dict, curves: dict[str, torch.Tensor]) -> None:
+    """Write figures and curves, and ``results.json`` last: it marks the run as complete."""
+    from cizsl.training import figures  # matplotlib takes a second to import
+
+    arrays = {name: curve.cpu().numpy() for name, curve in curves.items()}
+    write_atomically(folder.path / "curves.npz", lambda file: np.savez_compressed(file, **arrays))
+    figures.seen_unseen(folder.path / "seen_unseen.png", arrays, summary)
+    weight = (summary.get("creativity") or {}).get("weight")  # of several, show the chosen one
+    records = [r for r in folder.read_log("metrics") if r.get("weight", weight) == weight]
+    if records:  # a baseline is not trained
+        figures.training(folder.path / "training.png", records)
+    folder.write("results.json", summary)

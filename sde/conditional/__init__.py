@@ -1,0 +1,1 @@
+"""Sampling under a condition, with a score trained without it."""

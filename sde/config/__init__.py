@@ -1,0 +1,1 @@
+"""Every setting of an sde run."""

@@ -1,0 +1,128 @@
+"""Weights in and out: a published checkpoint or an exported file as a run folder, and a run's
+averaged weights as one safetensors file.
+
+A run folder made here holds what ``sde train`` leaves, but for the log and the state of the
+optimiser: it can be sampled, evaluated and exported, not trained on.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from repro import checkpoint
+from repro import config as configuration
+from repro.checkpoint import write_atomically
+from repro.errors import InputError
+from repro.run import RunFolder, environment
+from sde import build
+from sde.checkpoint import fill, read_official
+from sde.config.model import UNETS
+from sde.config.run import SDEConfig
+from sde.trained_model import TrainedModel
+
+CPU = torch.device("cpu")
+SUFFIX = ".safetensors"
+
+
+def read_exported(path: Path) -> tuple[SDEConfig, dict[str, Tensor], int]:
+    """The configuration, the averaged weights and the iterations in a file of ``export``.
+
+    Raises InputError where it is none.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            about = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        values, step = json.loads(about["config"]), int(about["iterations"])
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except SafetensorError as error:
+        raise InputError(f"{path}: not a safetensors file ({error})") from None
+    except (KeyError, ValueError):
+        raise InputError(f"{path}: not written by `sde export`: no configuration in it") from None
+    return configuration.validate(values, SDEConfig, str(path)), weights, step
+
+
+def export(trained: TrainedModel, path: Path) -> int:
+    """Write the averaged weights of ``trained``, with its configuration in the metadata, to a
+    file NAME.safetensors. Returns their number. Raises InputError for another name, and where it
+    cannot be written."""
+    if path.suffix != SUFFIX:  # by which import knows it
+        raise InputError(f"{path}: expected a name that ends in {SUFFIX}")
+    weights = {name: tensor.contiguous() for name, tensor in trained.network.state_dict().items()}
+    about = {
+        "config": json.dumps(trained.config.model_dump(mode="json")),
+        "iterations": str(trained.step),
+        "written_by": "sde export",
+    }
+    try:
+        write_atomically(path, lambda file: file.write(save(weights, about)))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+    return sum(tensor.numel() for tensor in weights.values())
+
+
+def import_official(path: Path, config: SDEConfig, out: Path, *, raw: bool) -> dict:
+    """Make ``out`` a run folder of a published checkpoint; returns what its results.json holds.
+
+    The weights are the averaged ones, or with ``raw`` those as trained. Raises InputError for a
+    file that is none, another architecture than ``config`` says, or a folder that holds a run.
+    """
+    if config.model.network not in UNETS or config.model.energy != "none":
+        raise InputError(
+            f"{path}: the published networks are {' and '.join(UNETS)} without an energy; "
+            f"model.network is {config.model.network}, model.energy {config.model.energy}"
+        )
+    network, official = _network(config), read_official(path)
+    fill(network, official, raw=raw, where=str(path))
+    kind = "as trained" if raw else "averaged"
+    return _make_run(out, config, network, official.step, {**_source(path), "weights": kind})
+
+
+def import_exported(path: Path, out: Path) -> dict:
+    """Make ``out`` a run folder of a file of ``export``; as ``import_official``."""
+    config, weights, step = read_exported(path)
+    network = _network(config)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: the weights do not fit its configuration: {reason}") from None
+    return _make_run(out, config, network, step, {**_source(path), "weights": "averaged"})
+
+
+def _network(config: SDEConfig) -> nn.Module:
+    return build.network(config, build.outline(config, CPU).declaration.shape, CPU)
+
+
+def _source(path: Path) -> dict:
+    with open(path, "rb") as file:
+        return {"file": Path(path).name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def _make_run(out: Path, config: SDEConfig, network: nn.Module, step: int, source: dict) -> dict:
+    summary = {
+        "dataset": build.outline(config, CPU).declaration.name,
+        "process": config.process.name,
+        "network": config.model.network,
+        "energy": config.model.energy,
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "seed": config.seed,
+        "iterations": step,
+        "imported": source,
+    }
+    state = {
+        "config": config.model_dump(mode="json"),
+        "average": build.average(config, network).state_dict(),
+        "progress": {"step": step, "records": []},
+    }
+    with RunFolder(out, config) as folder:
+        folder.record_environment(environment(CPU, {source["file"]: source["sha256"]}))
+        checkpoint.save(folder.checkpoints, step, state)
+        folder.write("results.json", summary)
+    return summary

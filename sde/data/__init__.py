@@ -1,0 +1,1 @@
+"""Data sets: toy distributions and images in files."""

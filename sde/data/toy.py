@@ -1,0 +1,96 @@
+"""Data by name. Those of this file need no download:
+
+    eight_gaussians   a ring of eight modes; its density is known
+    checkerboard      uniform on 8 of 16 squares; its density is known, 1/2
+    moons, swiss_roll from scikit-learn, moved and scaled into about [-1, 1]
+    digits            the 1797 handwritten digits of scikit-learn, (1, 8, 8), levels 0 to 16
+
+Images in files (MNIST, Fashion-MNIST, CIFAR-10, folders, npz) are those of
+sde/data/image_datasets.py. What is held out is never trained on: other draws of a distribution,
+other images.
+"""
+
+import math
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits, make_moons, make_swiss_roll
+from sklearn.model_selection import train_test_split
+from torch import Tensor
+
+from repro.seeding import generator
+from sde.analytic import ring
+from sde.data.dataset import Dataset, DataSpec, Split
+from sde.data.quantisation import Quantisation
+
+DIGITS_HELD_OUT = 297
+
+
+def _plane(name: str, make, log_density=None):
+    """A loader of a distribution in the plane from make(count, seed) -> (count, 2)."""
+
+    def load(train: int, heldout: int, seed: int) -> Dataset:
+        declaration = DataSpec(name, (2,))
+        parts = [
+            Split(declaration, torch.as_tensor(make(count, 2 * seed + part)).float())
+            for part, count in enumerate((train, heldout))
+        ]
+        return Dataset(declaration, *parts, log_density)
+
+    return load
+
+
+def eight_gaussians(count: int, seed: int) -> Tensor:
+    """Draws (count, 2) of eight modes of standard deviation 0.08 on a circle of radius 0.8."""
+    return RING.sample(count, generator(seed))
+
+
+def checkerboard(count: int, seed: int) -> Tensor:
+    """Draws (count, 2), uniform on the squares of a 4x4 board over [-1, 1]^2 with i + j even."""
+    g = generator(seed)
+    column = torch.randint(4, (count,), generator=g)
+    row = 2 * torch.randint(2, (count,), generator=g) + column % 2
+    corner = torch.stack([column, row], 1)
+    return (corner + torch.rand(count, 2, generator=g)) / 2 - 1
+
+
+def checkerboard_log_density(x: Tensor) -> Tensor:
+    """log p (N,) in nats at x (N, 2): -log 2 on the dark squares, minus infinity off them."""
+    cell = ((x + 1) * 2).floor().clamp(0, 3)
+    dark = (cell.sum(1) % 2 == 0) & (x.abs() <= 1).all(1)
+    return torch.where(dark, -math.log(2), -torch.inf)
+
+
+def moons(count: int, seed: int) -> np.ndarray:
+    """Draws (count, 2) of scikit-learn's two half circles with noise 0.05, shrunk by 1.5."""
+    x, _ = make_moons(count, noise=0.05, random_state=seed)
+    return (x - [0.5, 0.25]) / 1.5
+
+
+def swiss_roll(count: int, seed: int) -> np.ndarray:
+    """Draws (count, 2) of scikit-learn's roll seen from its end, noise 0.5, shrunk by 14."""
+    x, _ = make_swiss_roll(count, noise=0.5, random_state=seed)
+    return x[:, [0, 2]] / 14
+
+
+def _digits(train: int, heldout: int, seed: int) -> Dataset:
+    classes = tuple(str(digit) for digit in range(10))
+    declaration = DataSpec("digits", (1, 8, 8), Quantisation(-1.0, 1.0, levels=17), classes)
+    images, labels = load_digits(return_X_y=True)
+    how = dict(test_size=DIGITS_HELD_OUT, stratify=labels, random_state=seed)
+    images_and_labels = train_test_split(images, labels, **how)
+    pixels = [torch.from_numpy(x).float().reshape(-1, 1, 8, 8) for x in images_and_labels[:2]]
+    digits = [torch.from_numpy(y).long() for y in images_and_labels[2:]]
+    parts = [Split(declaration, *part) for part in zip(pixels, digits, strict=True)]
+    return Dataset(declaration, *parts)
+
+
+RING = ring(modes=8, radius=0.8, std=0.08)
+
+DATASETS = {
+    "eight_gaussians": _plane("eight_gaussians", eight_gaussians, RING.log_prob),
+    "moons": _plane("moons", moons),
+    "checkerboard": _plane("checkerboard", checkerboard, checkerboard_log_density),
+    "swiss_roll": _plane("swiss_roll", swiss_roll),
+    "digits": _digits,
+}

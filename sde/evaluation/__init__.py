@@ -1,0 +1,1 @@
+"""Evaluating a trained model: distances, likelihood, FID, page, table."""

@@ -1,0 +1,209 @@
+"""What a trained model is worth: distances to held-out items, samplers compared, likelihood.
+
+Every number stands beside its floor, the same of as many training items: what a perfect model would
+get, of which precision and recall fall short from below. The likelihood is that of held-out items
+through the probability flow, with the standard error over items and over the probes.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from repro.checkpoint import write_atomically
+from repro.distributed import SINGLE_PROCESS, DistributedContext
+from repro.errors import InputError
+from sde import build, metrics
+from sde.config.run import Evaluation
+from sde.evaluation.fid import fid, require
+from sde.evaluation.nll import NO_FLOW, Likelihood, likelihood
+from sde.sample import draw
+from sde.samplers.names import choose
+from sde.trained_model import TrainedModel
+
+FLOORS = 5
+PROTOCOL = {"snr", "corrector_steps", "eps", "grid", "rtol", "atol", "method"}  # of samples
+FEWEST = 4  # items that every distance can be computed of
+NONE = {"in_words": f"none: {NO_FLOW}"}
+FID_PART = 1_000_000  # its stream of noise, far from those of the comparison
+
+
+def distances(real: Tensor, fake: Tensor, generator: torch.Generator) -> dict[str, dict]:
+    """Every metric of fake against real (N, *event), by name: a value and its counts."""
+    shares = metrics.precision_recall(real, fake)
+    counts = {"num_real": shares.num_real, "num_fake": shares.num_fake}
+    sliced = metrics.sliced_wasserstein(real, fake, generator=generator)
+    return {
+        "energy_distance": asdict(metrics.energy_distance(real, fake)),
+        "sliced_wasserstein": asdict(sliced),
+        "mmd": asdict(metrics.maximum_mean_discrepancy(real, fake)),
+        "frechet": asdict(metrics.frechet_distance(real, fake)),
+        "precision": {"value": shares.precision, **counts},
+        "recall": {"value": shares.recall, **counts},
+    }
+
+
+def measure(trained: TrainedModel, fake: Tensor) -> dict[str, dict]:
+    """The distances of samples from held-out items, each with its floor."""
+    real = trained.data.heldout.points(trained.stream(build.EVALUATION, 1))
+    train = trained.data.train.some(len(fake)).points(trained.stream(build.EVALUATION, 2))
+    streams = [trained.stream(build.EVALUATION, 3) for _ in range(2)]  # the same directions
+    found, floor = distances(real, fake, streams[0]), distances(real, train, streams[1])
+    return {name: {**found[name], "floor": floor[name]["value"]} for name in found}
+
+
+def compare(
+    trained: TrainedModel, count: int, world: DistributedContext = SINGLE_PROCESS
+) -> dict | None:
+    """Sliced Wasserstein distance of ``count`` samples to held-out items, by sampler and budget.
+
+    A sampler that fails (samples that are not finite) has the reason in place of its distance.
+    Rows are dealt out to the ranks, and the leader gets them: "rows", and "floors", that of up to
+    five parts of the training data, of as many items.
+    """
+    settings = trained.config.evaluation
+    real = trained.data.heldout.points(trained.stream(build.EVALUATION, 1))
+
+    def distance(fake: Tensor) -> float:
+        directions = trained.stream(build.EVALUATION, 3)  # the same each time
+        return metrics.sliced_wasserstein(real, fake, generator=directions).value
+
+    some = trained.data.train.some(FLOORS * count)
+    train = some.points(trained.stream(build.EVALUATION, 2))
+    parts = [part for part in train.split(count)[:FLOORS] if len(part) == count]
+    cells = [
+        (name, budget, choose(name).steps_within(budget, trained.config.sampling.corrector_steps))
+        for name in settings.compare
+        for budget in settings.budgets
+    ]
+    cells = list(enumerate([cell for cell in cells if cell[2] >= 1], 1))
+    cells.sort(key=lambda cell: -cell[1][1])  # dear ones first: ranks take them in turn
+
+    def row(cell: tuple) -> dict:
+        part, (name, budget, steps) = cell
+        found = {"sampler": name, "budget": budget, "steps": steps}
+        try:
+            drawn = draw(trained, name, steps, count, part=part)
+        except InputError as error:
+            return {**found, "nfe": None, "distance": None, "failed": str(error)}
+        return {**found, "nfe": drawn.nfe, "distance": distance(drawn.x)}
+
+    rows = world.scatter_map(row, cells, "samplers")
+    if rows is None:
+        return None
+    order = sorted(range(len(cells)), key=lambda i: cells[i][0])
+    rows = [rows[i] for i in order]
+    return {"rows": rows, "floors": [distance(part) for part in parts]}
+
+
+def evaluate(
+    trained: TrainedModel, out: Path, world: DistributedContext = SINGLE_PROCESS
+) -> tuple[Path, dict] | None:
+    """Measure everything; write ``page.html``, figures and ``results.json`` (under "evaluation")
+    into ``out``. Returns the page's path and the results, on the leader.
+
+    Raises InputError where ``out`` is a run that is not finished: its checkpoints can be evaluated.
+    """
+    out, settings, sampling = Path(out), trained.config.evaluation, trained.config.sampling
+    _require_ready(trained, out)
+    count = min(settings.samples, len(trained.data.train))
+    drawn = draw(trained, sampling.sampler, sampling.steps, count, progress=True, world=world)
+    discrete = trained.config.loss.levels is not None
+    own = None if discrete else likelihood(trained, trained.data.heldout, world)
+    compared = compare(trained, count, world)
+    many = None
+    if settings.fid:
+        how = dict(part=FID_PART, progress=True, world=world)
+        many = draw(trained, sampling.sampler, sampling.steps, settings.fid, **how)
+    if not world.leader:
+        return None
+    results = {
+        "iterations": trained.step,
+        "data": trained.data.declaration.name,
+        "data_sha256": trained.data.checksums,
+        "weights": _kind_of_weights(trained),
+        "sampler": sampling.sampler,
+        "nfe": drawn.nfe,
+        "final_denoising": True,
+        "precision": trained.config.sampling.precision,
+        "sampling": sampling.model_dump(mode="json", include=PROTOCOL),
+        "distances": measure(trained, drawn.x.to(trained.device)),
+        "samplers": compared,
+        "likelihood": _flow(own, settings) if own else NONE,
+    }
+    if many is not None:
+        reference = getattr(trained.data, settings.fid_reference)
+        found = fid(many.x, reference, device=trained.device, weights=settings.fid_weights)
+        results["fid"] = {**found, "reference": settings.fid_reference, "nfe": many.nfe}
+    try:
+        return _write(trained, out, drawn.x.cpu(), results), results
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written: {error.strerror}") from None
+
+
+def _flow(found: Likelihood, settings: Evaluation) -> dict:
+    """A likelihood and the protocol of its ODE."""
+    how = settings.model_dump(mode="json", include={"rtol", "atol", "method"})
+    return {**asdict(found), **how, "in_words": found.in_words()}
+
+
+def _require_ready(trained: TrainedModel, out: Path) -> None:
+    """Raise InputError for what would only be found out after hours of work."""
+    if (out / "environment.json").exists() and not (out / "results.json").exists():
+        raise InputError(f"{out}: not finished; end it with --resume, or evaluate a checkpoint")
+    if (out / "environment.json").exists() and out.resolve() != trained.folder.resolve():
+        raise InputError(f"{out}: holds another run; give another folder with --out")
+    settings = trained.config.evaluation
+    for name in settings.compare:
+        choose(name)
+    data = {"train": trained.data.train, "heldout": trained.data.heldout}
+    if min(settings.samples, *map(len, data.values())) < FEWEST:
+        raise InputError(
+            f"evaluation.samples: distances need {FEWEST} samples, training and held-out items; "
+            f"there are {settings.samples}, {len(data['train'])} and {len(data['heldout'])}"
+        )
+    if settings.fid:
+        require(data[settings.fid_reference], settings.fid_weights)
+    for folder in (out, trained.folder):
+        _summary(folder)
+
+
+def _kind_of_weights(trained: TrainedModel) -> str:
+    """What was sampled: the average of training, or what an imported file gave."""
+    return _summary(trained.folder).get("imported", {}).get("weights", "ema")
+
+
+def _summary(folder: Path) -> dict:
+    """What results.json says already. Raises InputError where that cannot be read."""
+    file = folder / "results.json"
+    try:
+        summary = json.loads(file.read_text()) if file.exists() else {}
+    except (OSError, ValueError):
+        summary = None
+    if not isinstance(summary, dict):
+        raise InputError(f"{file}: not a whole results.json")
+    return summary
+
+
+def _write(trained: TrainedModel, out: Path, x: Tensor, results: dict) -> Path:
+    from sde import figures
+    from sde.evaluation.page import page
+
+    content = page(trained, x, results)
+    shown = figures.samples(x[:100] if trained.data.declaration.is_image else x, trained.data)
+    figures.save(shown, out / "samples.png")
+    compared = figures.comparison(**results["samplers"])
+    figures.save(compared, out / "samplers.png")
+    of = {
+        "model": str(trained.folder),
+        "dataset": trained.data.declaration.name,
+        "process": trained.config.process.name,
+        "network": trained.config.model.network,
+        "seed": trained.config.seed,
+    }
+    summary = json.dumps({**of, **_summary(out), "evaluation": results}, indent=2) + "\n"
+    write_atomically(out / "results.json", lambda target: target.write(summary), mode="w")
+    write_atomically(out / "page.html", lambda target: target.write(content.encode()))
+    return out / "page.html"

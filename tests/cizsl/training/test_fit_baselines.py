@@ -1,0 +1,156 @@
+"""Fitting baselines: the choice sees validation classes only, and the folder says what it did."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from cizsl import build
+from cizsl.baselines import BASELINES
+from cizsl.cli.parser import main
+from cizsl.config import CIZSLConfig
+from cizsl.protocols import _for_the_end
+from cizsl.training import fit_baselines
+from cizsl.training.evaluate_run import evaluate_again
+from repro.config import validate
+from repro.errors import InputError
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def config(toy):
+    return validate({"data": {"root": str(toy)}}, CIZSLConfig, "test")
+
+
+@pytest.fixture
+def folders(config, tmp_path):
+    return fit_baselines.fit_all(config, "toy.yaml", [], tmp_path / "runs", CPU)
+
+
+def read(folder):
+    return json.loads((folder.path / "results.json").read_text())
+
+
+def test_the_folder_holds_what_a_run_holds(folders):
+    assert [folder.path.name for folder in folders] == ["toy_ridge", "toy_eszsl"]
+    for folder in folders:
+        names = {path.name for path in folder.path.iterdir()}
+        assert {"config.yaml", "environment.json", "results.json", "curves.npz"} <= names
+        summary = read(folder)
+        assert (summary["protocol"], summary["toy"]) == ("strict", True)
+        assert len(json.loads((folder.path / "environment.json").read_text())["data_files"]) == 6
+        curves = np.load(folder.path / "curves.npz")
+        area = np.trapezoid(*curves["final"])
+        assert area == pytest.approx(summary["metrics"]["selected"]["ausuc"], abs=1e-12)
+
+
+def test_the_best_on_validation_classes_is_chosen(folders):
+    for folder in folders:
+        summary = read(folder)
+        candidates = summary["search"]["candidates"]
+        assert len(candidates) == len(BASELINES[folder.settings.baseline].grid)
+        best = max(candidates, key=lambda candidate: candidate["ausuc"])
+        assert {key: best[key] for key in summary["chosen"]} == summary["chosen"]
+        # `evaluate` fits again: the same numbers on both sets of classes
+        _, scores = evaluate_again(folder.path, "val", CPU)
+        assert scores == pytest.approx({key: best[key] for key in scores}, abs=1e-12)
+        _, scores = evaluate_again(folder.path, "test", CPU)
+        assert scores == pytest.approx(summary["metrics"]["selected"], abs=1e-12)
+
+
+def test_the_test_classes_take_no_part_in_the_choice(config, folders, tmp_path, monkeypatch):
+    """With the features of the test classes shuffled among themselves, and those of the held-out
+    images too, penalties and validation scores stay bit by bit."""
+    real = build.data(config)
+    settings, rng = config.evaluation, np.random.default_rng(0)
+    held = _for_the_end(real, settings.heldout_share, settings.validation_seed)[1].rows
+    assert len(held) > 0.05 * len(real.train_labels)
+    test, train = rng.permuted(real.test_features), real.train_features.copy()
+    train[held] = rng.permuted(train[held])
+    scrambled = {**vars(real), "test_features": test, "train_features": train}
+    monkeypatch.setattr(build, "data", lambda config: type(real)(**scrambled))
+    others = fit_baselines.fit_all(config, "toy.yaml", [], tmp_path / "scrambled", CPU)
+    for before, after in zip(folders, others, strict=True):
+        first, second = read(before), read(after)
+        assert first["search"] == second["search"] and first["chosen"] == second["chosen"]
+        assert first["metrics"]["selected"]["top1"] > 3 * second["metrics"]["selected"]["top1"]
+
+
+def test_ridge_by_hand(config, folders):
+    """Numpy, without a decomposition: the chosen penalty, all seen classes, one look."""
+    summary = read(folders[0])
+    problem = build.problem(folders[0].settings, build.data(config), "test", CPU)
+    text = problem.seen_text.double().numpy()
+    centred, mean = text - text.mean(0), problem.centroids.double().numpy().mean(0)
+    kernel = centred @ centred.T
+    penalty = summary["chosen"]["penalty"] * np.trace(kernel) / len(kernel)
+    solved = np.linalg.solve(
+        kernel + penalty * np.eye(len(kernel)), problem.centroids.numpy() - mean
+    )
+    pivots = mean + (problem.unseen_text.double().numpy() - text.mean(0)) @ centred.T @ solved
+    x = problem.unseen_features.double().numpy()
+    if summary["chosen"]["similarity"] == "cosine":
+        lengths = np.linalg.norm(x, axis=1)[:, None] * np.linalg.norm(pivots, axis=1)
+        predicted = (x @ pivots.T / lengths).argmax(1)
+    else:
+        predicted = ((x[:, None] - pivots) ** 2).sum(2).argmin(1)
+    accuracy = (predicted == problem.unseen_labels.numpy()).mean()
+    assert summary["metrics"]["selected"]["top1"] == pytest.approx(accuracy, abs=1e-3)
+    assert accuracy > 0.3  # chance is 1 / 16
+
+
+def test_what_is_complete_is_left_alone(config, folders):
+    before = [(folder.path / "results.json").stat().st_mtime_ns for folder in folders]
+    again = fit_baselines.fit_all(config, "toy.yaml", [], folders[0].path.parent, CPU)
+    assert [(folder.path / "results.json").stat().st_mtime_ns for folder in again] == before
+
+
+def test_other_data_settings_are_another_folder(config, tmp_path, toy):
+    overrides = ["data.normalisation=l2", "optimiser.iterations=7", "seed=3"]
+    values = {"data": {"root": str(toy), "normalisation": "l2"}, "seed": 3}
+    other = validate(values, CIZSLConfig, "test")
+    folders = fit_baselines.fit_all(other, "toy.yaml", overrides, tmp_path, CPU)
+    assert folders[0].path.name == "toy_ridge[data.normalisation=l2]"
+    assert folders[0].settings.data.normalisation == "l2"
+
+
+@pytest.mark.parametrize("override", ["validation_seed=3", "heldout_share=0.2", "select_by=top1"])
+def test_another_choice_is_another_folder(config, tmp_path, toy, override):
+    key, value = override.split("=")
+    other = {"data": {"root": str(toy)}, "evaluation": {key: value}}
+    fit_baselines.fit_all(config, "toy.yaml", ["evaluation.protocol=strict"], tmp_path, CPU)
+    folders = fit_baselines.fit_all(
+        validate(other, CIZSLConfig, "test"), "toy.yaml", [f"evaluation.{override}"], tmp_path, CPU
+    )
+    assert folders[0].path.name == f"toy_ridge[evaluation.{override}]"
+
+
+def test_an_experiment_of_the_reference_protocol_has_strict_baselines(toy):
+    values = {"data": {"root": str(toy)}, "evaluation": {"protocol": "reference"}}
+    baseline = build.baseline(validate(values, CIZSLConfig, "test"), "ridge")
+    assert baseline.evaluation.protocol == "strict"
+
+
+def test_missing_data_are_one_line(tmp_path):
+    config = validate({"data": {"root": str(tmp_path)}}, CIZSLConfig, "test")
+    with pytest.raises(InputError, match="CUB2011"):
+        fit_baselines.fit_all(config, "toy.yaml", [], tmp_path / "runs", CPU)
+
+
+def test_the_command(toy, tmp_path, capsys):
+    """Two configurations in one command; the table has both baselines of both as rows."""
+    configs = [f"toy_{cell}" for cell in ("cub_easy", "nab_hard")]
+    out = ["--out", str(tmp_path), "--device", "cpu"]
+    assert main(["baselines", *configs, f"data.root={toy}", *out]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 4
+    assert "ridge regression (penalty" in printed[0] and "on CUB easy (toy): top-1" in printed[0]
+    assert "ESZSL (feature penalty" in printed[3] and "on NAB hard (toy): top-1" in printed[3]
+    assert main(["table", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "| A1  | ridge regression | 128      | any   |" in printed
+    for wrong in (["seed=1"], ["none.yaml"], [*configs, "optimser.seed=1"]):
+        assert main(["baselines", *wrong, *out]) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1

@@ -1,0 +1,122 @@
+"""What the README says of adding to it, done to a copy of the packages; then it is put to use."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPE = re.compile(r"^\*\*(An? \w+)\.\*\* (.*?)\n\n```python\n(.*?)```$", re.M | re.S)
+WRITE = re.compile(r"(?:Append to|Write) `([\w/.]+)`")
+PLACE = re.compile(r"`([^`]+)` before `([^`]+)`")
+FILE = re.compile(r"in `([\w/.]+)`")
+
+USES = {
+    "A divergence": """
+        import torch
+        from cizsl.losses import creativity
+        from cizsl.config import CIZSL
+        from repro.config import load
+        assert load("a.yaml", CIZSL, ["creativity.divergence=pearson"]).method == "CIZSL"
+        logits = torch.tensor([[0.7, 0.3], [0.5, 0.5]]).log()
+        mean = creativity(logits, "pearson", (0.5, 0.5))
+        torch.testing.assert_close(mean, torch.tensor((0.16 + 0) / 2))
+    """,
+    "An SDE": """
+        import torch
+        from sde.analytic import gaussian
+        from sde.build import process
+        from sde.config.run import ScoreModel
+        from sde.samplers import solve
+        from repro.config import load
+        sde = process(load("a.yaml", ScoreModel, ["process.name=linear"]))
+        t = torch.tensor([0.3], dtype=torch.float64, requires_grad=True)
+        growth = torch.autograd.grad(sde.std(t) ** 2, t)[0]
+        torch.testing.assert_close(growth, (sde.diffusion(t) ** 2).detach())
+        scale, std = sde.transition(t / 2, t)
+        torch.testing.assert_close(std**2 + scale**2 * sde.std(t / 2) ** 2, sde.std(t) ** 2)
+        data = gaussian(torch.tensor([3.0]), torch.tensor(0.25))
+        how = dict(steps=30, generator=torch.Generator().manual_seed(0))
+        x = solve(sde, data.score_fn(sde), (4000, 1), **how).x
+        assert abs(x.mean() - 3) < 0.03 and abs(x.std() - 0.5) < 0.03, (x.mean(), x.std())
+    """,
+    "A sampler": """
+        import torch
+        from sde.analytic import gaussian, gaussian_flow
+        from sde.processes import VPSDE
+        from sde.samplers.names import choose
+        from sde.samplers import solve
+        sde, data = VPSDE(), gaussian(torch.tensor([3.0]).double(), torch.tensor(0.25).double())
+        start = sde.prior_sample((5, 1), torch.Generator().manual_seed(0), dtype=torch.float64)
+        ends = torch.tensor([1.0]).double(), torch.tensor([1e-3]).double()
+        exact = gaussian_flow(data, sde, start, *ends)
+        def error(steps):
+            how = dict(solver="midpoint", steps=steps, generator=None, init=start, denoise=False)
+            found = solve(sde, data.score_fn(sde), start.shape, **how)
+            assert found.nfe == steps * choose("midpoint").evaluations_per_step(0)
+            return (found.x - exact).abs().max()
+        ratio = error(40) / error(80)
+        assert 3.5 < ratio < 4.7, ratio  # second order
+    """,
+    "A dataset": """
+        import torch
+        from sde.cli.parser import main
+        from sde.data.registry import load
+        x = load("spiral", train=4000, heldout=100).train.values
+        radius, angle = x.norm(dim=1), torch.atan2(x[:, 1], x[:, 0])
+        turns = (10 * radius - angle) / (2 * torch.pi)
+        assert (turns - turns.round()).abs().quantile(0.95) < 0.2
+        short = ["optimiser.iterations=3", "data.train=100", "data.heldout=50"]
+        assert main(["train", "a.yaml", "data.name=spiral", *short, "--out", "run"]) == 0
+    """,
+}
+
+
+def insert(copy: Path, steps: str) -> None:
+    """Put what the sentence says where it says; a new line where no comma ends it."""
+    waiting = []
+    for found in re.finditer(f"{PLACE.pattern}|{FILE.pattern}", " ".join(steps.split())):
+        if found[3] is None:
+            waiting.append((found[1], found[2]))
+            continue
+        path = copy / found[3]
+        for new, old in waiting:
+            text = path.read_text()
+            assert old in text, f"{found[3]} has no {old}"
+            path.write_text(text.replace(old, new + (" " if new[-1] == "," else "\n") + old, 1))
+        waiting = []
+    assert not waiting
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    copy = tmp_path_factory.mktemp("copy")
+    for package in ("cizsl", "sde", "repro"):
+        shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("*.pyc"))
+    (copy / "a.yaml").write_text("{}\n")
+    return copy
+
+
+def test_there_is_a_use_of_each():
+    assert [name for name, *_ in RECIPE.findall((ROOT / "README.md").read_text())] == list(USES)
+
+
+def test_what_the_readme_adds_works(copy):
+    for _, steps, code in RECIPE.findall((ROOT / "README.md").read_text()):
+        assert len([line for line in code.splitlines() if line.strip()]) <= 10
+        path = copy / WRITE.search(steps)[1]
+        path.write_text((path.read_text() + "\n\n" if path.exists() else "") + code)
+        insert(copy, steps)
+    uses = "\n".join(f"if True:  # {name}{code}" for name, code in USES.items())
+    done = subprocess.run(
+        [sys.executable, "-c", uses],
+        cwd=copy,
+        capture_output=True,
+        text=True,
+        env=dict(os.environ, PYTHONPATH=str(copy), OMP_NUM_THREADS="1"),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,69 @@
+"""Evaluation of unusual networks, and where its results may lie."""
+
+import math
+import shutil
+
+import pytest
+import torch
+
+from repro.errors import InputError
+from sde import build
+from sde.evaluation.evaluate import evaluate
+from sde.evaluation.nll import likelihood
+from sde.evaluation.table import find, tables
+from sde.sample import draw
+from sde.trained_model import load
+from tests.sde.conftest import CPU, run, tiny_config
+
+
+@pytest.mark.parametrize("probes", [0, 2])
+def test_likelihood_of_an_energy_of_images(tmp_path, probes):
+    """PyTorch has no second derivative of group normalisation for several probes at once."""
+    config = tiny_config(
+        data={"name": "digits"},
+        model={"network": "small_conv", "hidden_dim": 8, "energy": "square"},
+        optimiser={"iterations": 2},
+        evaluation={"probes": probes, "likelihoods": 3, "rtol": 1e-2, "atol": 1e-2},
+    )
+    run(config, tmp_path / "run")
+    trained = load(tmp_path / "run", CPU)
+    found = likelihood(trained, trained.data.heldout)
+    assert math.isfinite(found.bits_per_dim) and found.items == 3
+
+
+def test_evaluations_elsewhere_can_be_tabulated_and_never_mix(plane_run, digits_run, tmp_path):
+    trained = load(plane_run, CPU, ["sampling.snr=0.3", "evaluation.rtol=0.01"])
+    evaluate(trained, tmp_path / "here")
+    text = tables(find([tmp_path / "here"]))
+    assert "dpm_solver_pp_2m, snr 0.3" in text and "to rtol 0.01 and atol 1e-05" in text
+    other = tmp_path / "digits"
+    shutil.copytree(digits_run, other)
+    with pytest.raises(InputError, match="holds another run"):
+        evaluate(trained, other)
+
+
+def test_likelihood_of_a_network_in_another_layout(tmp_path):
+    """PyTorch cannot differentiate normalisation in channels_last for several probes at once."""
+    unet = {"channels": 4, "multipliers": [1, 2], "attention": [4]}
+    config = tiny_config(
+        data={"name": "digits"},
+        model={"network": "ncsnpp", "unet": unet},
+        optimiser={"iterations": 2},
+        evaluation={"likelihoods": 4, "probes": 2, "rtol": 1e-2, "atol": 1e-2},
+        compute={"channels_last": True},
+    )
+    run(config, tmp_path)
+    found, drawn = [], []
+    for overrides in ([], ["compute.channels_last=false"]):
+        trained = load(tmp_path, CPU, overrides)
+        found.append(likelihood(trained, trained.data.heldout).bits_per_dim)
+        drawn.append(draw(trained, "heun", 3, 4).x)
+    assert found[0] == pytest.approx(found[1], rel=1e-6)
+    assert torch.allclose(*drawn, atol=1e-4)
+    trained = load(tmp_path, CPU)
+    for network, last in (
+        (build.sampled(trained.config, trained.network, CPU), True),
+        (trained.network, False),
+    ):
+        weight = next(w for w in network.parameters() if w.ndim == 4 and min(w.shape) > 1)
+        assert weight.is_contiguous(memory_format=torch.channels_last) == last

@@ -1,0 +1,100 @@
+"""The resumable training loop that both trainers share.
+
+    for step in loop:
+        ...                     # one training step
+
+The loop counts steps and seconds, shows a progress bar, saves at intervals and at the end, and
+stops after the step in hand where it is asked to: everything is then saved, and a loop over the
+restored progress continues with the next step.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from repro.distributed import SINGLE_PROCESS, DistributedContext
+from repro.progress import Bar
+from repro.signals import Interrupted, StopRequest
+
+
+class Progress(Protocol):
+    """What the loop keeps of a training: steps done, and seconds of training so far."""
+
+    step: int
+    seconds: float
+
+
+class TrainingLoop:
+    """Iterates over the steps that are left: ``progress.step`` to ``total``.
+
+    Inside the body ``progress.step`` already counts the step in hand.
+
+    Args: ``progress``; ``total`` steps; ``save()`` writes a checkpoint; ``stop``, a request to
+    end early; ``name`` of the bar; ``resume``, which says how to continue; ``save_seconds``
+    between checkpoints; ``stride``: steps that make one iteration, after which alone a checkpoint
+    is written and the bar advances; ``ranks`` stop together.
+    Raises :class:`Interrupted` after a stop request, with everything saved.
+    """
+
+    def __init__(
+        self,
+        progress: Progress,
+        total: int,
+        save: Callable[[], None],
+        stop: StopRequest,
+        *,
+        name: str,
+        resume: str,
+        save_seconds: float,
+        stride: int = 1,
+        ranks: DistributedContext = SINGLE_PROCESS,
+    ):
+        self.progress, self.total, self.save, self.stop = progress, total, save, stop
+        self.resume, self.save_seconds, self.stride, self.ranks = (
+            resume,
+            save_seconds,
+            stride,
+            ranks,
+        )
+        self.finished = False
+        self._bar = lambda: Bar(
+            name=name,
+            hidden=not ranks.leader,
+            total=total // stride,
+            initial=progress.step // stride,
+            unit="it",
+        )
+
+    def show(self, numbers: dict[str, str]) -> None:
+        """Show ``numbers`` by name behind the progress bar."""
+        self.bar.show(numbers)
+
+    def finish(self) -> None:
+        """End the loop after the step in hand."""
+        self.finished = True
+
+    def __iter__(self) -> Iterator[int]:
+        progress, before, started = self.progress, self.progress.seconds, time.monotonic()
+        saved = started
+        with self._bar() as self.bar:
+            for step in range(progress.step, self.total):
+                if self.finished:
+                    break
+                progress.seconds = before + time.monotonic() - started
+                self._stop_if_asked()
+                progress.step = step + 1
+                yield step
+                if progress.step % self.stride == 0:
+                    self.bar.update()
+                    if time.monotonic() - saved >= self.save_seconds:
+                        self.save()
+                        saved = time.monotonic()
+        progress.seconds = before + time.monotonic() - started
+        self.save()
+        self.ranks.wait()  # no rank leaves while the last gradients are on their way
+
+    def _stop_if_asked(self) -> None:
+        if self.ranks.any(self.stop.requested):
+            self.save()
+            self.ranks.wait()  # torchrun stops all ranks where one has ended
+            raise Interrupted(self.resume)

@@ -1,12 +1,17 @@
 """Progress bars that fit 80 columns, and that do not flood a log file."""
 
 import sys
+import threading
 import time
 
 from tqdm import tqdm
 
 WIDTH = 80
 SECONDS = 30.0  # between two lines where the output is not a terminal
+
+# tqdm's own lock is shared with forked processes: one that is killed while it holds the lock would
+# stop the bars of all others for ever
+tqdm.set_lock(threading.RLock())
 
 
 class Bar(tqdm):

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from repro import plugins
 from repro.config_errors import explain, nearest_file
 from repro.errors import InputError, InputErrors
 
@@ -89,13 +90,22 @@ def override(
         keys, value = _parse_override(text)
         source[".".join(keys)] = f"override '{text}'"
         values = _merge(values, _nest(keys, value))
-    return validate(values, model, where, source)
+    return validate(values, model, where, source, plugins.IMPORT)
 
 
-def validate(values: dict, model: type[Model], where: str, source: dict | None = None) -> Model:
-    """Build ``model`` from ``values``; an error is one line that begins with ``where``."""
+def validate(
+    values: dict,
+    model: type[Model],
+    where: str,
+    source: dict | None = None,
+    context: dict | None = None,
+) -> Model:
+    """Build ``model`` from ``values``; an error is one line that begins with ``where``.
+
+    With the context ``plugins.IMPORT``, the plugins that it names are imported.
+    """
     try:
-        return model.model_validate(values)
+        return model.model_validate(values, context=context)
     except ValidationError as error:
         raise InputErrors(explain(error, model, where, source or {})) from None
 

@@ -12,7 +12,7 @@ Whatever is wrong is one line: the file, the key, what was expected, the nearest
 import json
 import re
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -23,9 +23,14 @@ from repro.errors import InputError, InputErrors
 
 
 class Settings(BaseModel):
-    """Parent of every configuration model: immutable, and unknown keys are errors."""
+    """Parent of every configuration model: immutable, and unknown keys are errors.
+
+    ``RENAMED`` maps an old key of the model to the new one, which the error message then names: a
+    key of the same model, or a whole key with dots (``optimiser.warmup_steps``).
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    RENAMED: ClassVar[dict[str, str]] = {}
 
 
 Model = TypeVar("Model", bound=Settings)

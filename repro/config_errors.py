@@ -3,6 +3,7 @@ key, what was expected and the nearest valid key."""
 
 import difflib
 from pathlib import Path
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -19,6 +20,8 @@ def explain(
     for item in error.errors():
         unknown = item["type"] == "extra_forbidden"
         key = ".".join(map(str, item["loc"])) if unknown else _key(item["loc"], known)
+        if unknown and (new := _renamed(item["loc"], model)):
+            item["msg"] = f"renamed: write {new}"
         wrong.setdefault(key, []).append(item)
     lines = [
         f"{_place(key, source, where)}: {key + ': ' if key else ''}{_words(items, key, known)}"
@@ -33,9 +36,26 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
     names = []
     for name, field in model.model_fields.items():
         names.append(prefix + name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            names += known_keys(field.annotation, f"{prefix}{name}.")
+        if section := _section(field.annotation):
+            names += known_keys(section, f"{prefix}{name}.")
     return names
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """The model of a section, also of one that may be absent (``Search | None``)."""
+    kinds = (annotation, *get_args(annotation))
+    models = (kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel))
+    return next(models, None)
+
+
+def _renamed(location: tuple, model: type[BaseModel] | None) -> str | None:
+    """The new name of an old key, dotted from the top."""
+    *above, old = map(str, location)
+    for name in above:
+        field = model.model_fields.get(name) if model else None
+        model = _section(field.annotation) if field else None
+    new = getattr(model, "RENAMED", {}).get(old)
+    return new if new is None or "." in new else ".".join([*above, new])
 
 
 def nearest_file(path: Path) -> str:
@@ -73,6 +93,8 @@ def _words(items: list[dict], key: str, known: list[str]) -> str:
 
 def _message(item: dict, key: str, known: list[str]) -> str:
     if item["type"] == "extra_forbidden":
+        if item["msg"].startswith("renamed: "):
+            return item["msg"]
         return f"unknown key{_nearest(key, known)}"
     if item["type"] == "model_type":
         return f"is a section, expected below it {_listed(_level(key + '.', known))}"

@@ -1,6 +1,7 @@
 """Configuration: precedence, and one line for each kind of mistake."""
 
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import yaml
@@ -104,6 +105,43 @@ def test_a_mistake_in_the_base_names_the_base(tmp_path):
     for file, key in (("run.yaml", "batch_size"), ("below.yaml", "iterations")):
         assert any(f"{file}: optimiser.{key}: should be greater than 0" in line for line in lines)
     assert any("below.yaml: creativty: unknown key" in line for line in lines)
+
+
+class Speed(config.Settings):
+    """A section two of whose keys have had other names."""
+
+    RENAMED: ClassVar = {"warm_up": "warmup_steps", "clip": "limits.norm"}
+    warmup_steps: int = 5
+
+
+class Limits(config.Settings):
+    """A section that may be absent."""
+
+    RENAMED: ClassVar = {"size": "norm"}
+    norm: float = 1.0
+
+
+class Renaming(config.Settings):
+    """A configuration whose section ``speed`` was once ``velocity``."""
+
+    RENAMED: ClassVar = {"velocity": "speed"}
+    speed: Speed = Speed()
+    limits: Limits | None = None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("speed: {warm_up: 3}", r"run.yaml: speed.warm_up: renamed: write speed.warmup_steps$"),
+        ("speed: {clip: 3}", r"run.yaml: speed.clip: renamed: write limits.norm$"),
+        ("limits: {size: 3}", r"run.yaml: limits.size: renamed: write limits.norm$"),
+        ("velocity: {warm_up: 3}", r"run.yaml: velocity: renamed: write speed$"),
+        ("limits: {norn: 3}", r"limits.norn: unknown key; did you mean 'limits.norm'\?$"),
+    ],
+)
+def test_an_old_key_is_refused_with_its_new_name(tmp_path, text, expected):
+    with pytest.raises(InputError, match=expected):
+        config.load(write(tmp_path, text=text), Renaming)
 
 
 def test_only_one_level_of_base(tmp_path):

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from repro.run import RunFolder
 from repro.signals import Interrupted
 from sde.cli.parser import main
 from sde.train import Training
+from tests.helpers.waiting import ENOUGH, wait_for
 from tests.sde.conftest import CPU, StopAfter, run, tiny_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +35,7 @@ def launch(*arguments, processes=2) -> subprocess.Popen:
 def on_two(*arguments) -> str:
     """Run to the end and return stdout."""
     process = launch(*arguments)
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=ENOUGH)
     assert process.returncode == 0, err
     return out
 
@@ -78,9 +78,10 @@ def test_a_lost_rank_ends_the_run_and_another_number_goes_on(tmp_path):
     out = tmp_path / "pieces"
     process = launch("train", written(settings, tmp_path / "c.yaml"), "--out", out)
     try:
-        wait_for(lambda: (out / "metrics.jsonl").exists() and (out / "metrics.jsonl").read_text())
+        records = out / "metrics.jsonl"
+        wait_for(lambda: records.exists() and records.read_text(), process)
         os.kill(pid_of_rank(1, out), signal.SIGKILL)
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=ENOUGH)
     finally:
         process.kill()
     assert process.returncode != 0
@@ -152,14 +153,6 @@ def test_more_processes_than_gpus(monkeypatch):
     message = "process 2 of this machine finds no GPU of its own: expected at most 2 processes"
     with pytest.raises(InputError, match=message), init_distributed(torch.device("cuda")):
         pass
-
-
-def wait_for(condition, seconds=120):
-    for _ in range(10 * seconds):
-        if condition():
-            return
-        time.sleep(0.1)
-    raise AssertionError("it did not happen in time")
 
 
 def pid_of_rank(rank: int, out: Path) -> int:

@@ -30,7 +30,7 @@ SWITCHES = {
     "as configured": [],
     "channels_last": ["compute.channels_last=true"],
     "not fused": ["compute.fused=false"],
-    "two parts": ["compute.accumulate=2"],
+    "two parts": ["compute.gradient_accumulation=2"],
     "tf32": ["compute.precision=tf32"],
     "bf16": ["compute.precision=bf16"],
     "compile": ["compute.compile=true"],
@@ -57,7 +57,9 @@ def iteration(config: SDEConfig, device: torch.device, folder: Path, shape):
     def run():
         with precision(config.compute.precision, device):
             for x0, u, z in training._batch(training.generator):
-                loss = training.loss(training.network, x0, u, z).loss / training.accumulate
+                loss = (
+                    training.loss(training.network, x0, u, z).loss / training.gradient_accumulation
+                )
                 with torch.autocast(device.type, enabled=False):
                     loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)

@@ -29,6 +29,7 @@ from sde.trained_model import TrainedModel
 
 BUDGETS = (10, 20, 50, 100, 500, 1000)
 TOLERANCES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
+PUBLISHED_CORRECTORS = {VESDE: "langevin", VPSDE: "langevin", SubVPSDE: "annealed_langevin"}
 PROCESSES = {"VE": VESDE(), "VP": VPSDE(), "sub-VP": SubVPSDE()}
 PAIRS = [p if c == "none" else f"{p}+{c}" for p in PREDICTORS for c in CORRECTORS]
 NAMES = [*SOLVERS, *(name for name in PAIRS if name != "none")]
@@ -77,7 +78,7 @@ def measure(name: str, sde, truth: torch.Tensor, count: int) -> dict:
 def published(sde, model: TrainedModel, count: int) -> torch.Tensor:
     """The published predictor-corrector at 2000 evaluations. Its Langevin corrector is not
     defined for sub-VP, where the annealed one takes its place."""
-    corrector = "annealed_langevin" if isinstance(sde, SubVPSDE) else "langevin"
+    corrector = PUBLISHED_CORRECTORS[type(sde)]
     how = dict(predictor="reverse_diffusion", corrector=corrector, steps=1000, grid="published")
     return sample(sde, model.score_fn, (count, 2), generator=generator(7), **how).x
 

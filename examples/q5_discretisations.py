@@ -21,6 +21,7 @@ from examples import drawing
 from sde.analytic import gaussian
 from sde.discrete import DDPMTable, SMLDTable
 from sde.processes import VESDE, VPSDE
+from sde.reference_compat import published_transition
 from sde.samplers import PREDICTORS
 from sde.samplers.schedules import published_times
 
@@ -91,7 +92,7 @@ def sampled_gap(sde, predictor: str, n: int) -> float:
     variance = torch.tensor(STD**2, dtype=torch.float64)
     data = gaussian(torch.tensor([MEAN], dtype=torch.float64), variance)
     scheme = PREDICTORS[predictor](sde, data.score_fn(sde))
-    intervals = sde.published_interval(published_times(n, EPS, "cpu"), n)
+    intervals = published_transition(sde, published_times(n, EPS, "cpu"), n)
     zero, one = torch.zeros(1, 1, dtype=torch.float64), torch.ones(1, 1, dtype=torch.float64)
     mean, variance = 0.0, sde.prior_std**2
     for i in range(n):

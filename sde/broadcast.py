@@ -1,4 +1,4 @@
-"""Times are (B,) tensors, and what is a function of time meets x in one place: here."""
+"""Broadcasting of times (B,), and of functions of time, against x (B, ...)."""
 
 from torch import Tensor
 
@@ -6,14 +6,14 @@ from repro.errors import InputError
 
 
 def per_sample(a: Tensor, x: Tensor) -> Tensor:
-    """A coefficient per sample, a (B,) or (1,), shaped and typed to multiply x (B, ...)."""
+    """Reshape and cast a coefficient ``a``, (B,) or (1,), so that it multiplies x (B, ...)."""
     return a.to(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
 
 
 def check_times(t: Tensor, x: Tensor) -> None:
     """Raise InputError unless t is (B,) or (1,), floating, and within (0, 1].
 
-    The values are read on the CPU only: on a GPU, reading them would stall every training step.
+    Values are checked on the CPU only: on a GPU the check would make every step wait for it.
     """
     if t.ndim != 1 or t.shape[0] not in (1, x.shape[0]) or not t.is_floating_point():
         raise InputError(

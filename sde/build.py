@@ -12,7 +12,7 @@ from repro.seeding import generator, seed_everything
 from sde import losses
 from sde.config.model import NOT_OF_DDPM, UNETS
 from sde.config.run import SDEConfig
-from sde.data import toy as datasets
+from sde.data import registry as datasets
 from sde.data.dataset import Dataset
 from sde.discrete import DDPMTable, SMLDTable
 from sde.ema import EMA
@@ -85,9 +85,10 @@ def _unet(config: SDEConfig) -> dict:
     log, scale = EMBEDDED[model.conditioning][model.unet.embedding]
     # level 0 is at time 0, where vp has no noise
     zero = config.process.name == "vp" or model.conditioning in ("time", "time_999")
-    if config.loss.levels is not None and log and zero and model.unet.conditional:
+    if config.loss.num_timesteps is not None and log and zero and model.unet.conditional:
         raise InputError(
-            f"loss.levels: level 0 has {model.conditioning} 0, and the U-Net takes its logarithm; "
+            f"loss.num_timesteps: {model.conditioning} is 0 at timestep 0, and the U-Net takes its "
+            "logarithm; "
             "set model.conditioning=time_999 and model.unet.embedding=positional"
         )
     return {**how, "log_condition": log, "condition_scale": scale}
@@ -129,27 +130,27 @@ def average(config: SDEConfig, network: nn.Module) -> EMA:
 
 
 def table(config: SDEConfig) -> SMLDTable | DDPMTable | None:
-    """The published table of noise levels to train on; None for a continuum."""
-    p, levels = config.process, config.loss.levels
-    if levels is None:
+    """The discrete table to train on; None for continuous time."""
+    p, num_timesteps = config.process, config.loss.num_timesteps
+    if num_timesteps is None:
         return None
     if p.name == "ve":
-        return SMLDTable(p.sigma_min, p.sigma_max, levels)
-    return DDPMTable(p.beta_min, p.beta_max, levels)
+        return SMLDTable(p.sigma_min, p.sigma_max, num_timesteps)
+    return DDPMTable(p.beta_min, p.beta_max, num_timesteps)
 
 
 def score(config: SDEConfig, sde: SDE, network: Network) -> ScoreFn:
     """The score function of a network."""
     how = dict(prediction=config.model.prediction, conditioning=config.model.conditioning)
-    levels = table(config)
-    if levels is not None:
-        return discrete_score_fn(levels, discrete_network(sde, levels, network, **how))
+    discrete = table(config)
+    if discrete is not None:
+        return discrete_score_fn(discrete, discrete_network(sde, discrete, network, **how))
     return score_fn(sde, network, **how)
 
 
 def loss(config: SDEConfig, sde: SDE) -> LossFn:
-    """The loss, as a function of uniform numbers in place of times or levels."""
-    settings, levels = config.loss, table(config)
+    """The loss, as a function of uniform numbers, from which times or timesteps are computed."""
+    settings, discrete = config.loss, table(config)
     parts = dict(prediction=config.model.prediction, conditioning=config.model.conditioning)
 
     def denoising(network: Network, x0: Tensor, u: Tensor, z: Tensor) -> losses.Loss:
@@ -157,17 +158,18 @@ def loss(config: SDEConfig, sde: SDE) -> LossFn:
             t = losses.importance_times(sde, u, settings.eps)
         else:
             t = losses.uniform_times(u, settings.eps)
-        how = settings.model_dump(exclude={"levels"})  # weighting, reduce, eps
+        how = settings.model_dump(exclude={"num_timesteps"})  # weighting, reduce, eps
         score = score_fn(sde, network, **parts)
         return losses.denoising_score_matching(sde, score, x0, t, z, **how)
 
-    def discrete(network: Network, x0: Tensor, u: Tensor, z: Tensor) -> losses.Loss:
-        label = (u * levels.n).long().clamp(max=levels.n - 1)
-        of_table = losses.smld if isinstance(levels, SMLDTable) else losses.ddpm
-        published = discrete_network(sde, levels, network, **parts)
-        return of_table(levels, published, x0, label, z, reduce=settings.reduce)
+    def on_table(network: Network, x0: Tensor, u: Tensor, z: Tensor) -> losses.Loss:
+        count = discrete.num_timesteps
+        timestep = (u * count).long().clamp(max=count - 1)
+        adapted = discrete_network(sde, discrete, network, **parts)
+        loss = losses.DISCRETE_LOSSES[type(discrete)]
+        return loss(discrete, adapted, x0, timestep, z, reduce=settings.reduce)
 
-    return denoising if levels is None else discrete
+    return denoising if discrete is None else on_table
 
 
 def optimiser(config: SDEConfig, network: nn.Module) -> torch.optim.Adam:

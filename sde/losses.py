@@ -1,15 +1,18 @@
-"""Training a score: match the score of the noise that was added.
+"""Denoising score matching: the losses that train a score network.
 
 With x_t = scale x_0 + std z, the score of x_t given x_0 is -z / std, and
 
     loss = E w(t) || score(x_t, t) + z / std ||^2          (Song et al. 2021, eq. 7; Vincent 2011)
 
-is least at the score of p_t. The weightings: "variance", w = std^2, every time alike; "likelihood",
-w = g^2, an upper bound of the negative log likelihood (arXiv:2101.09258); "importance", the same
-expectation when t is drawn in proportion to g^2 / std^2. For a linear process that density is the
-derivative of 2 log(std / scale), so log noise_ratio is uniform under it (``importance_times``).
+is least at the score of p_t. The weightings:
 
-Nothing here draws: t and z are arguments. Each loss returns ``Loss``, its mean and its samples.
+    "variance"     w = std^2
+    "likelihood"   w = g^2, an upper bound of the negative log likelihood (arXiv:2101.09258)
+    "importance"   the expectation of "likelihood", with t drawn in proportion to g^2 / std^2
+
+For a linear process the density g^2 / std^2 is the derivative of 2 log(std / scale), so
+log noise_ratio is uniform under it (``importance_times``). The functions draw no random numbers:
+t and z are arguments.
 """
 
 from collections.abc import Callable
@@ -30,7 +33,7 @@ TRAINING_EPS = 1e-5
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss by name, as it is logged."""
+    """A loss over a batch."""
 
     loss: Tensor  # () the mean over the batch, to be differentiated
     per_sample: Tensor  # (B,)
@@ -44,7 +47,11 @@ def uniform_times(u: Tensor, eps: float = TRAINING_EPS) -> Tensor:
 def importance_times(sde: SDE, u: Tensor, eps: float = TRAINING_EPS) -> Tensor:
     """Times (B,) with density proportional to g^2 / std^2 on [eps, 1], from u (B,) uniform."""
     low, high = _log_noise_range(sde, eps)
-    return sde.time_at(torch.exp(low + u.double() * (high - low))).to(u.dtype).clamp(eps, 1)
+    return (
+        sde.inverse_noise_ratio(torch.exp(low + u.double() * (high - low)))
+        .to(u.dtype)
+        .clamp(eps, 1)
+    )
 
 
 def denoising_score_matching(
@@ -58,64 +65,77 @@ def denoising_score_matching(
     reduce: str = "mean",
     eps: float = TRAINING_EPS,
 ) -> Loss:
-    """The continuous loss at x0 (B, ...), times t (B,) in (0, 1], noise z of x0's shape.
+    """The continuous loss (eq. 7).
 
-    ``reduce`` is over the event: "mean", or "half_sum" (half the sum, as published). ``eps`` is
-    read by "importance" alone, whose t must come from ``importance_times`` with the same eps.
+    Args:
+        sde: the process.
+        score_fn: (x (B, ...), t (B,)) -> the score, the shape of x.
+        x0: data (B, ...).
+        t: times (B,) in (0, 1]; for "importance" those of ``importance_times`` with the same eps.
+        z: standard normal noise of the shape of x0.
+        weighting: one of ``WEIGHTINGS``.
+        reduce: over the event, "mean" or "half_sum" (half the sum, as published).
+        eps: the smallest time; "importance" alone depends on it.
+
     Raises InputError for an unknown weighting or reduction, times out of range, z of a wrong shape
-    or data that is not finite.
+    or data that are not finite.
     """
     check_data(x0, z)
     mean, std = sde.marginal(x0, t)
     residual = per_sample(std, x0) * score_fn(mean + per_sample(std, x0) * z, t) + z
-    per_item = _reduce(residual**2, reduce)
+    per_example = _reduce(residual**2, reduce)
     if weighting == "likelihood":
-        per_item = per_item * ((sde.diffusion(t) / std) ** 2).to(x0.dtype)
+        per_example = per_example * ((sde.diffusion(t) / std) ** 2).to(x0.dtype)
     elif weighting == "importance":
         low, high = _log_noise_range(sde, eps)
-        per_item = per_item * (2 * (high - low) / (1 - eps)).to(x0.dtype)
+        per_example = per_example * (2 * (high - low) / (1 - eps)).to(x0.dtype)
     elif weighting != "variance":
         raise InputError(f"unknown weighting {weighting!r}: choose from {', '.join(WEIGHTINGS)}")
-    return Loss(per_item.mean(), per_item)
+    return Loss(per_example.mean(), per_example)
 
 
 def smld(
     table: SMLDTable,
     network: Callable[[Tensor, Tensor], Tensor],
     x0: Tensor,
-    label: Tensor,
+    timestep: Tensor,
     z: Tensor,
     *,
     reduce: str = "mean",
 ) -> Loss:
-    """The discrete SMLD loss, sigma^2 || network(x_0 + sigma z, label) + z / sigma ||^2.
+    """The discrete SMLD loss, sigma^2 || network(x_0 + sigma z, timestep) + z / sigma ||^2.
 
-    label (B,) long, counted from the largest sigma (arXiv:1907.05600, eq. 5); the network
-    predicts the score.
+    timestep (B,) long counts from the largest sigma (arXiv:1907.05600, eq. 5); the network predicts
+    the score.
     """
     check_data(x0, z)
-    sigma = per_sample(table.sigma_at(label, x0), x0)
-    residual = sigma * network(x0 + sigma * z, label) + z
-    per_item = _reduce(residual**2, reduce)
-    return Loss(per_item.mean(), per_item)
+    sigma = per_sample(table.sigma_at(timestep, x0), x0)
+    residual = sigma * network(x0 + sigma * z, timestep) + z
+    per_example = _reduce(residual**2, reduce)
+    return Loss(per_example.mean(), per_example)
 
 
 def ddpm(
     table: DDPMTable,
     network: Callable[[Tensor, Tensor], Tensor],
     x0: Tensor,
-    label: Tensor,
+    timestep: Tensor,
     z: Tensor,
     *,
     reduce: str = "mean",
 ) -> Loss:
-    """The discrete DDPM loss, || network(x_k, k) - z ||^2, label k (B,) long from the smallest
-    noise (arXiv:2006.11239, eq. 14); the network predicts the noise."""
+    """The discrete DDPM loss, || network(x_k, k) - z ||^2, at timesteps k (B,) long.
+
+    The network predicts the noise (arXiv:2006.11239, eq. 14).
+    """
     check_data(x0, z)
-    scale, std = table.scale_and_std(label, x0)
+    scale, std = table.scale_and_std(timestep, x0)
     x = per_sample(scale, x0) * x0 + per_sample(std, x0) * z
-    per_item = _reduce((network(x, label) - z) ** 2, reduce)
-    return Loss(per_item.mean(), per_item)
+    per_example = _reduce((network(x, timestep) - z) ** 2, reduce)
+    return Loss(per_example.mean(), per_example)
+
+
+DISCRETE_LOSSES = {SMLDTable: smld, DDPMTable: ddpm}
 
 
 def check_data(x0: Tensor, z: Tensor) -> None:
@@ -123,7 +143,7 @@ def check_data(x0: Tensor, z: Tensor) -> None:
     if z.shape != x0.shape:
         raise InputError(f"noise of shape {tuple(z.shape)} for data of shape {tuple(x0.shape)}")
     if x0.device.type == "cpu" and not bool(torch.isfinite(x0).all()):
-        raise InputError("the data holds values that are not finite")
+        raise InputError("the data hold values that are not finite")
 
 
 def _reduce(squares: Tensor, reduce: str) -> Tensor:
@@ -135,7 +155,7 @@ def _reduce(squares: Tensor, reduce: str) -> Tensor:
 
 
 def _log_noise_range(sde: SDE, eps: float) -> tuple[Tensor, Tensor]:
-    """Two numbers on the CPU, which go well with tensors of any device."""
+    """log noise_ratio at eps and at 1, as CPU scalars, which combine with tensors of any device."""
     ends = torch.tensor([eps, 1.0], dtype=torch.float64)
     low, high = sde.noise_ratio(ends).log()
     return low, high

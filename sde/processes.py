@@ -16,20 +16,39 @@ Coefficients are computed in the dtype of t and cast to that of x where the two 
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
+from repro.errors import InputError
 from sde.broadcast import check_times, per_sample
-from sde.discrete import BetaSchedule, DDPMTable, SMLDTable, Transition, require_ordered
+
+
+@dataclass(frozen=True)
+class Transition:
+    """The Gaussian transition between times s < t, with the marginals at both ends.
+
+    Every field is (B,), or (N,) for N consecutive steps; ``transition[i]`` is step i, fields (1,).
+    """
+
+    s: Tensor  # the earlier time, at which a reverse step arrives
+    t: Tensor  # the later time, at which a reverse step starts
+    dt: Tensor  # t - s
+    scale: Tensor  # scale_ts in x_t = scale_ts x_s + std_ts z
+    std: Tensor  # std_ts
+    std_s: Tensor  # standard deviation of x_s given x_0
+    std_t: Tensor  # standard deviation of x_t given x_0
+    ancestral_std: Tensor  # noise of an ancestral step: std_ts std_s / std_t, or the DDPM table's
+
+    def __getitem__(self, i: int) -> "Transition":
+        return Transition(*[getattr(self, field.name)[i : i + 1] for field in fields(self)])
 
 
 class SDE(ABC):
-    """A linear process. Abstract: VESDE, VPSDE and SubVPSDE are all there is to know of it."""
+    """A linear process, defined by the functions of time below. Abstract."""
 
-    sampling_eps: float  # the time at which the published samplers stop
-    published_network: tuple[str, str]  # (prediction, conditioning), see sde/score.py
+    sampling_eps: float  # the default time at which samplers stop
 
     @abstractmethod
     def drift_rate(self, t: Tensor) -> Tensor:
@@ -52,17 +71,13 @@ class SDE(ABC):
         """(scale_ts, std_ts) of x_t given x_s for s <= t, without cancellation as s -> t."""
 
     @abstractmethod
-    def time_at(self, noise_ratio: Tensor) -> Tensor:
-        """The inverse of ``noise_ratio``: the time at which std / scale has this value."""
+    def inverse_noise_ratio(self, noise_ratio: Tensor) -> Tensor:
+        """The time at which ``noise_ratio``, std / scale, has this value; the same shape."""
 
     @property
     @abstractmethod
     def prior_std(self) -> float:
-        """Standard deviation of the prior N(0, prior_std^2 I) that stands for p_1."""
-
-    @abstractmethod
-    def published_interval(self, t: Tensor, n: int) -> Transition:
-        """The step of the published n-level chain from the level at time t to the one before."""
+        """Standard deviation of the prior N(0, prior_std^2 I), which approximates p_1."""
 
     def drift(self, x: Tensor, t: Tensor) -> Tensor:
         """f(t) x, the shape of x."""
@@ -81,13 +96,13 @@ class SDE(ABC):
         return self.std(t) / self.scale(t)
 
     def interval(self, s: Tensor, t: Tensor) -> Transition:
-        """The exact step between s and t, each of one shape (B,)."""
+        """The exact transition between s and t, both (B,)."""
         scale, std = self.transition(s, t)
         std_s, std_t = self.std(s), self.std(t)
         return Transition(s, t, t - s, scale, std, std_s, std_t, std * std_s / std_t)
 
     def prior_sample(self, shape, generator=None, *, dtype=torch.float32, device=None) -> Tensor:
-        """Noise of the given shape from the prior; on the generator's device unless told."""
+        """Draw from the prior: a tensor of ``shape``, by default on the generator's device."""
         device = device or (generator.device if generator is not None else None)
         z = torch.randn(tuple(shape), generator=generator, dtype=dtype, device=device)
         return self.prior_std * z
@@ -103,6 +118,17 @@ def log_normal(z: Tensor, std: float) -> Tensor:
     return -0.5 * ((z / std) ** 2).sum(1) - z.shape[1] * math.log(std * math.sqrt(2 * math.pi))
 
 
+def require_ordered(low_name: str, low, high_name: str, high, *, strict: bool) -> None:
+    """Raise InputError unless the parameters are finite and 0 < low < high.
+
+    Where not ``strict``, 0 <= low <= high with high > 0 is enough.
+    """
+    ordered = 0 < low < high if strict else 0 <= low <= high and high > 0
+    if not (math.isfinite(low) and math.isfinite(high) and ordered):
+        law = f"0 < {low_name} < {high_name}" if strict else f"0 <= {low_name} <= {high_name} > 0"
+        raise InputError(f"need {law}; got {low_name}={low}, {high_name}={high}")
+
+
 @dataclass(frozen=True)
 class VESDE(SDE):
     """Variance exploding, the continuous SMLD: f = 0, std(t) = sigma_min (sigma_max/sigma_min)^t.
@@ -115,7 +141,6 @@ class VESDE(SDE):
     sigma_min: float = 0.01
     sigma_max: float = 50.0
     sampling_eps = 1e-5
-    published_network = ("score", "std")
 
     def __post_init__(self):
         require_ordered("sigma_min", self.sigma_min, "sigma_max", self.sigma_max, strict=True)
@@ -144,18 +169,15 @@ class VESDE(SDE):
         growth = torch.expm1(2 * self._log_ratio * (t - s))
         return torch.ones_like(growth), self.std(s) * growth.sqrt()
 
-    def time_at(self, noise_ratio):
+    def inverse_noise_ratio(self, noise_ratio):
         return torch.log(noise_ratio / self.sigma_min) / self._log_ratio
-
-    def published_interval(self, t, n):
-        return SMLDTable(self.sigma_min, self.sigma_max, n).interval(t)
 
 
 @dataclass(frozen=True)
-class VPSDE(SDE):
-    """Variance preserving, the continuous DDPM: with B(t) = int_0^t beta,
+class LinearBetaSDE(SDE):
+    """A process with drift -beta(t) x / 2, where beta grows linearly. Abstract: VPSDE, SubVPSDE.
 
-        f = -beta(t) / 2,  g = sqrt(beta(t)),  scale = exp(-B/2),  std^2 = 1 - exp(-B)    (eq. 32)
+        beta(t) = beta_min + (beta_max - beta_min) t,   B(t) = int_0^t beta,   scale = exp(-B / 2)
 
     Raises InputError unless 0 <= beta_min <= beta_max and beta_max > 0.
     """
@@ -164,84 +186,72 @@ class VPSDE(SDE):
     beta_max: float = 20.0
     prior_std = 1.0
     sampling_eps = 1e-3
-    published_network = ("noise", "time_999")
 
     def __post_init__(self):
         require_ordered("beta_min", self.beta_min, "beta_max", self.beta_max, strict=False)
 
-    @property
-    def beta(self) -> BetaSchedule:
-        return BetaSchedule(self.beta_min, self.beta_max)
+    def beta(self, t: Tensor) -> Tensor:
+        """beta(t), 1/time, the shape of t."""
+        return self.beta_min + (self.beta_max - self.beta_min) * t
+
+    def beta_integral(self, s: Tensor | float, t: Tensor) -> Tensor:
+        """B(t) - B(s), factorised so that it does not cancel as s -> t; s may be 0."""
+        return (t - s) * (self.beta_min + 0.5 * (self.beta_max - self.beta_min) * (t + s))
+
+    def inverse_beta_integral(self, integral: Tensor) -> Tensor:
+        """The time at which B has this value: the numerically stable root of a quadratic."""
+        slope = self.beta_max - self.beta_min
+        root = torch.sqrt(self.beta_min**2 + 2 * slope * integral)
+        return 2 * integral / (self.beta_min + root)
 
     def drift_rate(self, t):
-        return -0.5 * self.beta.rate(t)
-
-    def diffusion(self, t):
-        return self.beta.rate(t).sqrt()
+        return -0.5 * self.beta(t)
 
     def scale(self, t):
-        return torch.exp(-0.5 * self.beta.integral(0, t))
+        return torch.exp(-0.5 * self.beta_integral(0, t))
+
+
+@dataclass(frozen=True)
+class VPSDE(LinearBetaSDE):
+    """Variance preserving, the continuous DDPM (eq. 32):
+
+    f = -beta(t) / 2,   g = sqrt(beta(t)),   scale = exp(-B/2),   std^2 = 1 - exp(-B)
+    """
+
+    def diffusion(self, t):
+        return self.beta(t).sqrt()
 
     def std(self, t):
         return self.transition(0, t)[1]
 
     def transition(self, s, t):
-        integral = self.beta.integral(s, t)
+        integral = self.beta_integral(s, t)
         return torch.exp(-0.5 * integral), (-torch.expm1(-integral)).sqrt()
 
-    def time_at(self, noise_ratio):
-        return self.beta.time_at(torch.log1p(noise_ratio**2))
-
-    def published_interval(self, t, n):
-        return DDPMTable(self.beta_min, self.beta_max, n).interval(t)
+    def inverse_noise_ratio(self, noise_ratio):
+        return self.inverse_beta_integral(torch.log1p(noise_ratio**2))
 
 
 @dataclass(frozen=True)
-class SubVPSDE(SDE):
-    """Sub-variance preserving: the drift of VPSDE with less noise, std_subvp = std_vp^2.
+class SubVPSDE(LinearBetaSDE):
+    """Sub-variance preserving: the drift of VPSDE with less noise, std_subvp = std_vp^2 (eq. 28).
 
-        g^2 = beta(t) (1 - exp(-2 B)),  std = 1 - exp(-B),  B = int_0^t beta            (eq. 28)
+        g^2 = beta(t) (1 - exp(-2 B)),   std = 1 - exp(-B)
         std_ts^2 = (1 - exp(-(B_t - B_s))) (1 - exp(-(B_t + B_s)))
 
-    The second line is the law of the module's docstring, multiplied out and factorised: it does
-    not cancel. Raises InputError unless 0 <= beta_min <= beta_max and beta_max > 0.
+    The second line is the module's std_ts^2, factorised so that it does not cancel as s -> t.
     """
 
-    beta_min: float = 0.1
-    beta_max: float = 20.0
-    prior_std = 1.0
-    sampling_eps = 1e-3
-    published_network = ("noise", "time_999")
-
-    def __post_init__(self):
-        require_ordered("beta_min", self.beta_min, "beta_max", self.beta_max, strict=False)
-
-    @property
-    def beta(self) -> BetaSchedule:
-        return BetaSchedule(self.beta_min, self.beta_max)
-
-    def drift_rate(self, t):
-        return -0.5 * self.beta.rate(t)
-
     def diffusion(self, t):
-        return (-self.beta.rate(t) * torch.expm1(-2 * self.beta.integral(0, t))).sqrt()
-
-    def scale(self, t):
-        return torch.exp(-0.5 * self.beta.integral(0, t))
+        return (-self.beta(t) * torch.expm1(-2 * self.beta_integral(0, t))).sqrt()
 
     def std(self, t):
-        return -torch.expm1(-self.beta.integral(0, t))
+        return -torch.expm1(-self.beta_integral(0, t))
 
     def transition(self, s, t):
-        between, total = self.beta.integral(s, t), self.beta.integral(0, t)
+        between, total = self.beta_integral(s, t), self.beta_integral(0, t)
         variance = torch.expm1(-between) * torch.expm1(between - 2 * total)
         return torch.exp(-0.5 * between), variance.sqrt()
 
-    def time_at(self, noise_ratio):
-        return self.beta.time_at(2 * torch.asinh(noise_ratio / 2))
-
-    def published_interval(self, t, n):
-        dt = torch.full_like(t, 1 / n)
-        scale, std = 1 + self.drift_rate(t) * dt, self.diffusion(t) * dt.sqrt()
-        std_s, std_t = self.std((t - dt).clamp(min=0)), self.std(t)
-        return Transition(t, t, dt, scale, std, std_s, std_t, std * std_s / std_t)
+    def inverse_noise_ratio(self, noise_ratio):
+        return self.inverse_beta_integral(2 * torch.asinh(noise_ratio / 2))

@@ -1,9 +1,9 @@
-"""Running a process backwards, given its score.
+"""The reverse-time equations of a process, given its score.
 
     reverse SDE:       dx = (f x - g^2 score(x, t)) dt + g dw       (Song et al. 2021, eq. 6)
     probability flow:  dx = (f x - g^2 score(x, t) / 2) dt          (eq. 13)
 
-Both carry p_1 back to p_0 through the same marginals p_t; time runs from 1 down, so dt < 0.
+Both transport p_1 to p_0 through the same marginals p_t; time runs from 1 down, so dt < 0.
 """
 
 from collections.abc import Callable
@@ -20,8 +20,11 @@ ScoreFn = Callable[[Tensor, Tensor], Tensor]  # (x (B, ...), t (B,)) -> grad log
 
 @dataclass(frozen=True)
 class ReverseSDE:
-    """One member of the family of equations with the marginals of ``sde``: ``score_weight`` 1 is
-    the reverse SDE, 1/2 the probability flow. Use ``reverse_sde`` or ``probability_flow``."""
+    """A reverse-time equation with the marginals of ``sde``.
+
+    ``score_weight`` 1 is the reverse SDE, 1/2 the probability flow. Made by ``reverse_sde`` and
+    ``probability_flow``.
+    """
 
     sde: SDE
     score_fn: ScoreFn

@@ -1,7 +1,7 @@
 """From a network to a score function.
 
-What a network is given as its second argument (its conditioning) and what its output means (its
-prediction) are conventions, written here once:
+A network is called with x and a condition, a function of time. Its output is one of three
+predictions. D denotes the prediction of x_0:
 
     "score"     score = network
     "noise"     score = -network / std(t)
@@ -12,8 +12,7 @@ prediction) are conventions, written here once:
     "time"      t              "time_999"   999 t
     "std"       std(t)         "log_noise"  log(std / scale) / 4
 
-The published networks take ("score", "std") for the VE SDE and ("noise", "time_999") for the two
-others. Discrete networks take labels: ``discrete_score_fn``.
+Networks of a discrete table are conditioned on timesteps: ``discrete_score_fn``.
 """
 
 from collections.abc import Callable
@@ -38,19 +37,19 @@ CONDITIONINGS = {
 }
 
 
-def _from_score(sde: SDE, network: Network, x: Tensor, t: Tensor, label: Tensor) -> Tensor:
-    return network(x, label)
+def _from_score(sde: SDE, network: Network, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
+    return network(x, condition)
 
 
-def _from_noise(sde: SDE, network: Network, x: Tensor, t: Tensor, label: Tensor) -> Tensor:
-    return -network(x, label) / per_sample(sde.std(t), x)
+def _from_noise(sde: SDE, network: Network, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
+    return -network(x, condition) / per_sample(sde.std(t), x)
 
 
-def _from_denoised(sde: SDE, network: Network, x: Tensor, t: Tensor, label: Tensor) -> Tensor:
-    # (scale D - x) / std^2, with the c_skip part expanded so that it does not cancel
+def _from_denoised(sde: SDE, network: Network, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
+    # (scale D - x) / std^2, with the term of c_skip expanded so that it does not cancel
     scale, std = sde.scale(t), sde.std(t)
     total = ((std / scale) ** 2 + SIGMA_DATA**2).sqrt()
-    inside = network(x * per_sample(1 / (scale * total), x), label)
+    inside = network(x * per_sample(1 / (scale * total), x), condition)
     return (
         per_sample(SIGMA_DATA / (std * total), x) * inside
         - per_sample(1 / (scale * total) ** 2, x) * x
@@ -74,26 +73,20 @@ def score_fn(sde: SDE, network: Network, *, prediction: str, conditioning: str) 
     return score
 
 
-def published_score_fn(sde: SDE, network: Network) -> ScoreFn:
-    """The score of a network trained by the published code on the continuous loss."""
-    prediction, conditioning = sde.published_network
-    return score_fn(sde, network, prediction=prediction, conditioning=conditioning)
-
-
 def discrete_score_fn(
-    table: SMLDTable | DDPMTable, network: Network, *, fractional_labels: bool = False
+    table: SMLDTable | DDPMTable, network: Network, *, fractional_timesteps: bool = False
 ) -> ScoreFn:
-    """The score of a network trained on a discrete table, read at the level of t.
+    """The score of a network trained on a discrete table: (x, t (B,)) -> the shape of x.
 
-    SMLD: the network predicts the score at labels that count downwards. DDPM: it predicts the
-    noise. ``fractional_labels`` feeds a DDPM network t (N-1) as the published sampler does, up to
-    0.999 above the whole number it was trained on.
+    The network predicts the score (SMLD) or the noise (DDPM) at the timestep of t.
+    ``fractional_timesteps`` passes t (N-1) to a DDPM network, as the published sampler does: up to
+    0.999 above the whole number that it was trained on.
     """
 
     def score(x: Tensor, t: Tensor) -> Tensor:
-        label = table.label(t)
-        given = table.fractional_label(t) if fractional_labels else label
-        return table.score(network(x, given), label)
+        timestep = table.timestep(t)
+        given = table.fractional_timestep(t) if fractional_timesteps else timestep
+        return table.score(network(x, given), timestep)
 
     return score
 
@@ -106,24 +99,25 @@ def discrete_network(
     prediction: str,
     conditioning: str,
 ) -> Network:
-    """A network of ours as the table's convention has it: (x, label (B,)) -> score, or DDPM noise.
+    """Adapt a network to a table: (x, timestep (B,)) -> score (SMLD) or noise (DDPM).
 
-    It is conditioned on the time of its label by one of ``CONDITIONINGS``. On SMLD the prediction
-    may be "score" or "noise", on DDPM it is "noise". Raises InputError for any other.
+    The network is conditioned on the time of the timestep by one of ``CONDITIONINGS``. Raises
+    InputError for a prediction that is not one of ``table.predictions``.
     """
-    smld = isinstance(table, SMLDTable)
     condition = _choose(CONDITIONINGS, conditioning, "conditioning")
-    if prediction != "noise" and not (smld and prediction == "score"):
-        known = "score or noise" if smld else "noise"
-        raise InputError(f"a model of discrete levels predicts {known} here, not {prediction}")
+    if prediction not in table.predictions:
+        known = " or ".join(table.predictions)
+        raise InputError(
+            f"a network on a {type(table).__name__} predicts {known}, not {prediction}"
+        )
 
-    def published(x: Tensor, label: Tensor) -> Tensor:
-        output = network(x, condition(sde, table.time(label)).to(x.dtype))
-        if smld and prediction == "noise":
-            return -output / per_sample(table.sigma_at(label.round().long(), x), x)
+    def adapted(x: Tensor, timestep: Tensor) -> Tensor:
+        output = network(x, condition(sde, table.time(timestep)).to(x.dtype))
+        if prediction == "noise":
+            return table.output_from_noise(output, timestep, x)
         return output
 
-    return published
+    return adapted
 
 
 def _choose(registry: dict, name: str, kind: str):

@@ -1,9 +1,9 @@
-"""Training: a flat loop that can stop after any iteration and go on as if it had not.
+"""Training of a score model: resumable, on one process or several.
 
-An iteration draws items, times and noise, follows the gradient of the loss, and moves the average
-of the weights, which is what is sampled, evaluated and measured on held-out items. Several
-processes (torchrun) draw the same numbers and take a share of each batch; ``compute.accumulate``
-takes a share in parts. The batch is the configuration's on any number of them.
+An iteration draws examples, times and noise, takes a gradient step on the loss, and updates the
+moving average of the weights, which is what is sampled, evaluated and measured on held-out
+examples. With torchrun every rank draws the same numbers and takes its share of each batch, in
+``compute.gradient_accumulation`` parts, so that the batch does not depend on the number of ranks.
 """
 
 import contextlib
@@ -66,8 +66,8 @@ class Training:
         self.optimiser = build.optimiser(config, self.network)
         self.generator = build.stream(config, device, build.TRAINING)
         self.loss = build.loss(config, self.sde)
-        self.accumulate = config.compute.accumulate
-        self.share = world.share(config.optimiser.batch_size, self.accumulate)
+        self.gradient_accumulation = config.compute.gradient_accumulation
+        self.share = world.share(config.optimiser.batch_size, self.gradient_accumulation)
         self.watch = (
             TrainingCallbacks(config, folder, self.data, self.sde) if world.leader else None
         )
@@ -90,15 +90,15 @@ class Training:
 
                 self.optimiser.zero_grad()
                 for part, (x0, u, z) in enumerate(self._batch(generator), 1):
-                    alone = part == self.accumulate or self.world.size == 1
+                    alone = part == self.gradient_accumulation or self.world.size == 1
                     with contextlib.nullcontext() if alone else network.no_sync():
-                        loss = self.loss(network, x0, u, z).loss / self.accumulate
+                        loss = self.loss(network, x0, u, z).loss / self.gradient_accumulation
                         with torch.autocast(self.device.type, enabled=False):  # forward's types
                             loss.backward()
                     progress.total = progress.total + self.world.mean(loss.detach())
-                norm = nn.utils.clip_grad_norm_(parameters, settings.clip or math.inf)
+                norm = nn.utils.clip_grad_norm_(parameters, settings.max_grad_norm or math.inf)
 
-                rise = min(1.0, (step + 1) / max(1, settings.warm_up))
+                rise = min(1.0, (step + 1) / max(1, settings.warmup_steps))
                 for group in self.optimiser.param_groups:
                     group["lr"] = settings.learning_rate * rise
                 self.optimiser.step()
@@ -129,7 +129,9 @@ class Training:
         u = (torch.arange(len(x0), device=self.device) + 0.5) / len(x0)
         z = torch.randn(x0.shape, generator=generator, device=self.device)
         # without gradients an item takes far less memory than in training
-        at_once = min(HELD_OUT_AT_ONCE, 4 * self.config.optimiser.batch_size // self.accumulate)
+        at_once = min(
+            HELD_OUT_AT_ONCE, 4 * self.config.optimiser.batch_size // self.gradient_accumulation
+        )
         parts = zip(*(x.split(at_once) for x in (x0, u, z)), strict=True)
         total = sum(self.loss(network, *part).per_sample.sum().item() for part in parts)
         network.train(trains)
@@ -142,7 +144,7 @@ class Training:
         u = torch.rand(count, generator=generator, device=self.device)[rows]
         shape = (count, *self.data.declaration.shape)
         z = torch.randn(shape, generator=generator, device=self.device)[rows]
-        return zip(*(x.chunk(self.accumulate) for x in (x0, u, z)), strict=True)
+        return zip(*(x.chunk(self.gradient_accumulation) for x in (x0, u, z)), strict=True)
 
     def _record(self, norm: Tensor) -> dict[str, str]:
         """Measure, write a line of ``metrics.jsonl``, return what the progress bar shows."""

@@ -174,16 +174,16 @@ def test_6_moments_of_the_reverse_process():
     scale, std = q6.PROCESS.scale(start).item(), q6.PROCESS.std(start).item()
     assert mean == pytest.approx(0.3 * scale, abs=1e-3)
     assert variance == pytest.approx(0.25 * scale**2 + std**2, abs=1e-4)
-    growth = math.exp(VPSDE().beta.integral(q6.EPS, torch.ones(1)).item())
+    growth = math.exp(VPSDE().beta_integral(q6.EPS, torch.ones(1)).item())
     _, variance = q6.model_moments(0.0, noise=True)  # no score: dP = (beta P + beta) dtau
     assert variance == pytest.approx(2 * growth - 1, rel=1e-4)
 
 
-def test_7_labels_are_read_as_the_levels_of_the_table():
+def test_7_timesteps_are_read_as_the_levels_of_the_table():
     table = SMLDTable(q7.PROCESS.sigma_min, q7.PROCESS.sigma_max, 7)
-    label = torch.arange(7)
-    t = 1 - label.double() / 6
-    torch.testing.assert_close(q7.PROCESS.std(t), table.sigma_at(label, t))
+    timestep = torch.arange(7)
+    t = 1 - timestep.double() / 6
+    torch.testing.assert_close(q7.PROCESS.std(t), table.sigma_at(timestep, t))
     continuum = q7.measure((), 4, 50, 5, 1)
     assert list(continuum) == [None]
 

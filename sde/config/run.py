@@ -5,7 +5,7 @@ The defaults train a perceptron on a distribution in the plane in about a minute
 states only what it changes.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
@@ -44,9 +44,10 @@ class Loss(Settings):
     weighting: Literal["variance", "likelihood", "importance"] = "variance"
     reduce: Literal["mean", "half_sum"] = "mean"
     eps: Time = Field(1e-5, description="the smallest time trained on")
-    levels: Annotated[int, Field(ge=2)] | None = Field(
-        None, description="train on the published table of so many levels: SMLD of ve, DDPM of vp"
+    num_timesteps: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="train on a discrete table of this size: SMLD for ve, DDPM for vp"
     )
+    RENAMED: ClassVar[dict[str, str]] = {"levels": "num_timesteps"}
 
 
 class Optimiser(Settings):
@@ -56,9 +57,16 @@ class Optimiser(Settings):
     betas: tuple[Decay, Decay] = (0.9, 0.999)
     batch_size: PositiveInt = 256
     iterations: PositiveInt = 5000
-    warm_up: NonNegativeInt = Field(200, description="iterations of linear rise to learning_rate")
-    clip: NonNegative = Field(1.0, description="largest norm of the gradient; 0: no clipping")
-    ema_decay: Decay = Field(0.999, description="of the weights that are sampled and evaluated")
+    warmup_steps: NonNegativeInt = Field(
+        200, description="iterations in which the learning rate rises linearly to learning_rate"
+    )
+    max_grad_norm: NonNegative = Field(
+        1.0, description="gradients of a larger norm are scaled down to it; 0: no clipping"
+    )
+    ema_decay: Decay = Field(
+        0.999, description="decay of the moving average of the weights, which is what is sampled"
+    )
+    RENAMED: ClassVar[dict[str, str]] = {"warm_up": "warmup_steps", "clip": "max_grad_norm"}
 
 
 class Sampling(Settings):
@@ -74,7 +82,7 @@ class Sampling(Settings):
         "float32", description="of the network; likelihoods are always in float32"
     )
     grid: Literal["exact", "published"] = Field(
-        "exact", description="of predictors: times of the SDE, or the published chain of levels"
+        "exact", description="steps of predictors: exact transitions, or the published chain"
     )
     snr: PositiveFloat = Field(0.16, description="signal-to-noise ratio of the correctors")
     corrector_steps: PositiveInt = 1
@@ -148,10 +156,13 @@ class Compute(Settings):
     compile: bool = Field(False, description="torch.compile the network")
     channels_last: bool = Field(False, description="memory layout of images and their networks")
     fused: bool = Field(True, description="Adam as one kernel")
-    accumulate: PositiveInt = Field(
-        1, description="parts that a process takes its share of a batch in, to save memory"
+    gradient_accumulation: PositiveInt = Field(
+        1, description="parts in which each process computes its share of a batch, to save memory"
     )
-    checkpoint_seconds: NonNegative = Field(60.0, description="0: after every iteration")
+    checkpoint_seconds: NonNegative = Field(
+        60.0, description="seconds between checkpoints; 0: one after every iteration"
+    )
+    RENAMED: ClassVar[dict[str, str]] = {"accumulate": "gradient_accumulation"}
 
 
 class SDEConfig(Settings):
@@ -177,17 +188,19 @@ class SDEConfig(Settings):
 
     @model_validator(mode="after")
     def _has_a_table(self):
-        if self.loss.levels is None:
+        if self.loss.num_timesteps is None:
             return self
         if self.process.name == "subvp":
-            raise ValueError("loss.levels: the process subvp has no published table of levels")
+            raise ValueError("loss.num_timesteps: the process subvp has no discrete table")
         known = {"ve": ("score", "noise"), "vp": ("noise",)}[self.process.name]
         if self.model.prediction not in known:
-            raise ValueError(f"loss.levels: needs model.prediction {' or '.join(known)}")
+            raise ValueError(f"loss.num_timesteps: needs model.prediction {' or '.join(known)}")
         if self.model.conditioning == "log_noise" and self.process.name == "vp":
-            raise ValueError("loss.levels: level 0 of vp has no log_noise; condition on time")
+            raise ValueError(
+                "loss.num_timesteps: timestep 0 of vp has no log_noise; use model.conditioning=time"
+            )
         if self.loss.weighting != "variance":
-            raise ValueError("loss.levels: the discrete losses have the weighting variance")
+            raise ValueError("loss.num_timesteps: the discrete losses have the weighting variance")
         return self
 
     @model_validator(mode="after")

@@ -110,7 +110,7 @@ def evaluate(
     _require_ready(trained, out)
     count = min(settings.samples, len(trained.data.train))
     drawn = draw(trained, sampling.sampler, sampling.steps, count, progress=True, world=world)
-    discrete = trained.config.loss.levels is not None
+    discrete = trained.config.loss.num_timesteps is not None
     own = None if discrete else likelihood(trained, trained.data.heldout, world)
     compared = compare(trained, count, world)
     many = None

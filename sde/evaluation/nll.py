@@ -77,7 +77,7 @@ def likelihood(
     InputError where the model is one of discrete levels, the solver stalls or the score is not
     finite.
     """
-    if trained.config.loss.levels is not None:
+    if trained.config.loss.num_timesteps is not None:
         raise InputError(NO_FLOW)
     settings = trained.config.evaluation
     generator = trained.stream(build.LIKELIHOOD)

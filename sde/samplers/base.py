@@ -12,8 +12,7 @@ from torch import Tensor
 
 from repro.errors import InputError
 from sde.broadcast import per_sample
-from sde.discrete import Transition
-from sde.processes import SDE
+from sde.processes import SDE, Transition
 from sde.reverse import ScoreFn
 
 

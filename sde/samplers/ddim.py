@@ -11,7 +11,7 @@ noise = -std score. One Euler step, written in x,
 from torch import Tensor
 
 from sde.broadcast import per_sample
-from sde.discrete import Transition
+from sde.processes import Transition
 from sde.samplers.base import Predictor
 
 

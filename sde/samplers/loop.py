@@ -13,8 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from repro.errors import InputError
-from sde.discrete import Transition
-from sde.processes import SDE
+from sde.processes import SDE, Transition
 from sde.samplers.base import Corrector, CountedScore, Predictor, Samples, check_finite, denoise
 
 MAX_ELEMENTS = 2**20  # of x in one batch, unless the caller sets batch_size

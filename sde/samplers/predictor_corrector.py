@@ -9,8 +9,8 @@ published numbers.
 import torch
 
 from repro.errors import InputError
-from sde.discrete import Transition
-from sde.processes import SDE
+from sde.processes import SDE, Transition
+from sde.reference_compat import published_transition
 from sde.reverse import ScoreFn
 from sde.samplers.base import CountedScore, Samples, check_run, choose
 from sde.samplers.identity import NoCorrector
@@ -106,7 +106,7 @@ def solve(
 def _ladder(sde, grid, schedule, steps, eps, device) -> tuple[Transition, str]:
     """The intervals of a grid, and how a run on it ends where it is denoised."""
     if grid == "published":
-        return sde.published_interval(published_times(steps, eps, device), steps), "mean"
+        return published_transition(sde, published_times(steps, eps, device), steps), "mean"
     if grid != "exact":
         raise InputError(f"unknown grid {grid!r}: choose from {', '.join(GRIDS)}")
     times = choose(SCHEDULES, schedule, "schedule")(sde, steps, eps, device)

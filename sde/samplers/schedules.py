@@ -38,7 +38,7 @@ def _even(sde, steps, eps, device, forwards, backwards):
     ends = torch.tensor([1.0, eps], dtype=torch.float64, device=device)
     high, low = forwards(sde.noise_ratio(ends))
     share = torch.linspace(0, 1, steps + 1, dtype=torch.float64, device=device)
-    times = sde.time_at(backwards(high + share * (low - high)))
+    times = sde.inverse_noise_ratio(backwards(high + share * (low - high)))
     return torch.cat([ends[:1], times[1:-1], ends[1:]])
 
 

@@ -25,7 +25,11 @@ def test_markdown_keeps_a_cell_on_its_line():
 def test_csv_has_a_column_for_the_deviation_and_no_formula():
     first, second = csv.DictReader(io.StringIO(csv_text([TABLE])))
     assert (first["CUB top-1"], first["CUB top-1 sd"], first["CUB H"]) == ("12.30", "0.40", "1.00")
-    assert (second["Method"], second["CUB top-1"], second["CUB top-1 sd"]) == ("'=cmd()", "-3.00", "")
+    assert (second["Method"], second["CUB top-1"], second["CUB top-1 sd"]) == (
+        "'=cmd()",
+        "-3.00",
+        "",
+    )
     assert first["table"] == "50 % of A_B" and first["row"] == "A1"
 
 

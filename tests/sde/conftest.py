@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 TINY = {
     "data": {"train": 400, "heldout": 200},
     "model": {"hidden_dim": 16, "depth": 1, "frequencies": 2},
-    "optimiser": {"batch_size": 32, "iterations": 12, "warm_up": 5},
+    "optimiser": {"batch_size": 32, "iterations": 12, "warmup_steps": 5},
     "evaluation": {"every": 4, "samples": 60, "likelihoods": 20, "budgets": (10, 20)},
     "compute": {"checkpoint_seconds": 0},
 }

@@ -36,7 +36,7 @@ def test_a_resumed_run_may_sample_evaluate_and_compute_otherwise(tmp_path, capsy
     again = ["train", str(tmp_path / "config.yaml"), *where, "--resume"]
     assert main([*again, "optimiser.batch_size=16"]) == 2
     assert "optimiser.batch_size 32 here, 16 given" in capsys.readouterr().err
-    changed = ["compute.accumulate=2", "evaluation.every=3", "sampling.steps=7"]
+    changed = ["compute.gradient_accumulation=2", "evaluation.every=3", "sampling.steps=7"]
     settings = load(tmp_path / "config.yaml", SDEConfig, changed)
     with (
         RunFolder(tmp_path / "run", settings, True, FREE) as folder,

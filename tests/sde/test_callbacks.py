@@ -31,7 +31,7 @@ def test_grids_of_samples_come_as_often_as_asked_and_change_nothing(tmp_path):
 def test_samples_that_fail_do_not_end_the_training(tmp_path, capsys):
     """beta_min 0 leaves the first level of DDPM without noise: its samples cannot be finite."""
     config = tiny_config(
-        process={"beta_min": 0.0}, loss={"levels": 30}, evaluation={"grid_every": 4, "every": 3},
+        process={"beta_min": 0.0}, loss={"num_timesteps": 30}, evaluation={"grid_every": 4, "every": 3},
         model={"prediction": "noise", "conditioning": "time"},
         sampling={"steps": 30, "grid": "published"},
     )  # fmt: skip
@@ -83,7 +83,7 @@ SWITCHES = [
     {"precision": "tf32"},
     {"precision": "bf16", "channels_last": True},
     {"precision": "bf16", "channels_last": True, "compile": True},
-    {"accumulate": 2, "fused": False},
+    {"gradient_accumulation": 2, "fused": False},
 ]
 
 

@@ -28,7 +28,7 @@ CASES = {
     "vp": {},
     "ve": {"process": {"name": "ve"}, "loss": {"weighting": "likelihood"}},
     "energy": {"model": {"energy": "square"}, "process": {"name": "subvp"}},
-    "importance": {"loss": {"weighting": "importance"}, "optimiser": {"clip": 0}},
+    "importance": {"loss": {"weighting": "importance"}, "optimiser": {"max_grad_norm": 0}},
     "levels": {
         "loss": {"levels": 1000},
         "model": {"prediction": "noise", "conditioning": "time"},
@@ -41,7 +41,7 @@ CASES = {
     "ddpmpp": {
         "data": IMAGES,
         "model": {"network": "ncsnpp", "prediction": "noise", "unet": UNET},
-        "compute": {"accumulate": 2, "channels_last": True, "precision": "tf32"},
+        "compute": {"gradient_accumulation": 2, "channels_last": True, "precision": "tf32"},
     },
 }
 

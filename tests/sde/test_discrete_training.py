@@ -17,22 +17,25 @@ from sde.trained_model import load
 from tests.helpers.oracles_sde import generator
 from tests.sde.conftest import CPU, run, tiny_config
 
-LEVELS = 40
-SMLD = dict(process={"name": "ve"}, loss={"levels": LEVELS})
-DDPM = dict(process={"name": "vp"}, loss={"levels": LEVELS})
+TIMESTEPS = 40
+SMLD = dict(process={"name": "ve"}, loss={"num_timesteps": TIMESTEPS})
+DDPM = dict(process={"name": "vp"}, loss={"num_timesteps": TIMESTEPS})
 BY_TIME = {"conditioning": "time", "prediction": "noise"}
 CASES = {
-    "smld": (tiny_config(**SMLD, model=BY_TIME), SMLDTable(n=LEVELS)),
-    "smld_score": (tiny_config(**SMLD, model=BY_TIME | {"prediction": "score"}), SMLDTable(n=40)),
-    "ddpm": (tiny_config(**DDPM, model=BY_TIME), DDPMTable(n=LEVELS)),
+    "smld": (tiny_config(**SMLD, model=BY_TIME), SMLDTable(num_timesteps=TIMESTEPS)),
+    "smld_score": (
+        tiny_config(**SMLD, model=BY_TIME | {"prediction": "score"}),
+        SMLDTable(num_timesteps=TIMESTEPS),
+    ),
+    "ddpm": (tiny_config(**DDPM, model=BY_TIME), DDPMTable(num_timesteps=TIMESTEPS)),
 }
 
 
-def levels(table, label):
-    """scale_k and std_k of labels (B,), as columns."""
+def scale_and_std(table, timestep):
+    """scale_k and std_k of timesteps (B,), as columns."""
     if isinstance(table, SMLDTable):
-        return torch.ones(len(label), 1), table.sigma_at(label, torch.zeros(()))[:, None]
-    return tuple(part[:, None] for part in table.scale_and_std(label, torch.zeros(())))
+        return torch.ones(len(timestep), 1), table.sigma_at(timestep, torch.zeros(()))[:, None]
+    return tuple(part[:, None] for part in table.scale_and_std(timestep, torch.zeros(())))
 
 
 def exact_network(config, table):
@@ -40,9 +43,9 @@ def exact_network(config, table):
     time it is given."""
 
     def network(x, time):
-        k = (time.double() * (LEVELS - 1)).round().long()
-        label = LEVELS - 1 - k if isinstance(table, SMLDTable) else k
-        scale, std = levels(table, label)
+        k = (time.double() * (TIMESTEPS - 1)).round().long()
+        timestep = TIMESTEPS - 1 - k if isinstance(table, SMLDTable) else k
+        scale, std = scale_and_std(table, timestep)
         means = RING.means.float()[None] * scale[:, None]
         variance = scale**2 * 0.08**2 + std**2
         apart = means - x[:, None]
@@ -56,14 +59,14 @@ def exact_network(config, table):
 @pytest.mark.parametrize("case", CASES)
 def test_a_network_is_asked_at_the_time_of_its_level(case):
     """The score at the time of level k is that of eight Gaussians widened by level k's own scale
-    and std: a label off by one, or counted from the wrong end, is another mixture."""
+    and std: a timestep off by one, or counted from the wrong end, is another mixture."""
     config, table = CASES[case]
     sde = {"ve": VESDE(), "vp": VPSDE()}[config.process.name]
-    label = torch.arange(LEVELS)
-    scale, std = levels(table, label)
-    x = scale * RING.sample(LEVELS, generator(1)).float()
-    x = x + std * torch.randn(LEVELS, 2, generator=generator(2))
-    time = table.time(label).float()
+    timestep = torch.arange(TIMESTEPS)
+    scale, std = scale_and_std(table, timestep)
+    x = scale * RING.sample(TIMESTEPS, generator(1)).float()
+    x = x + std * torch.randn(TIMESTEPS, 2, generator=generator(2))
+    time = table.time(timestep).float()
     found = build.score(config, sde, exact_network(config, table))(x, time)
     wide = RING.means.float()[None] * scale[:, None], scale**2 * 0.08**2 + std**2
     apart = wide[0] - x[:, None]
@@ -73,17 +76,17 @@ def test_a_network_is_asked_at_the_time_of_its_level(case):
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_loss_is_that_of_the_table(case):
-    """u picks the level floor(u N); the loss is the published one of that label."""
+    """u picks the level floor(u N); the loss is the published one of that timestep."""
     config, table = CASES[case]
     sde = build.process(config)
     x0 = RING.sample(64, generator(3)).float()
     z = torch.randn(64, 2, generator=generator(4))
     u = torch.rand(64, generator=generator(5))
-    label = (u * LEVELS).floor().long()
+    timestep = (u * TIMESTEPS).floor().long()
     network = exact_network(config, table)
     found = build.loss(config, sde)(network, x0, u, z)
-    scale, std = levels(table, label)
-    noise = network(scale * x0 + std * z, table.time(label))
+    scale, std = scale_and_std(table, timestep)
+    noise = network(scale * x0 + std * z, table.time(timestep))
     noise = -std * noise if case == "smld_score" else noise
     expected = ((noise - z) ** 2).mean(1)
     assert torch.allclose(found.per_sample, expected, rtol=1e-3, atol=1e-6)
@@ -92,11 +95,11 @@ def test_the_loss_is_that_of_the_table(case):
 
 def test_a_run_from_training_to_page(tmp_path):
     """The chain of levels is sampled as published; there is no likelihood, and both say so."""
-    sampling = {"sampler": "ancestral", "grid": "published", "steps": LEVELS}
+    sampling = {"sampler": "ancestral", "grid": "published", "steps": TIMESTEPS}
     config = tiny_config(**DDPM, model=BY_TIME, sampling=sampling)
     run(config, tmp_path / "run")
     trained = load(tmp_path / "run", CPU)
-    assert draw(trained, "ancestral", LEVELS, 10).nfe == LEVELS
+    assert draw(trained, "ancestral", TIMESTEPS, 10).nfe == TIMESTEPS
     with pytest.raises(InputError, match="discrete levels"):
         likelihood(trained, trained.data.heldout)
     page, results = evaluate(trained, tmp_path / "out")
@@ -105,13 +108,13 @@ def test_a_run_from_training_to_page(tmp_path):
 
 
 BAD = {
-    "no published table": dict(process={"name": "subvp"}, loss={"levels": 10}, model=BY_TIME),
-    "needs model.prediction noise": dict(loss={"levels": 30}),
-    "no log_noise": dict(loss={"levels": 30}, model={"prediction": "noise"}),
+    "no discrete table": dict(process={"name": "subvp"}, loss={"num_timesteps": 10}, model=BY_TIME),
+    "needs model.prediction noise": dict(loss={"num_timesteps": 30}),
+    "no log_noise": dict(loss={"num_timesteps": 30}, model={"prediction": "noise"}),
     "weighting variance": dict(
-        loss={"levels": 30, "weighting": "likelihood"}, model=BY_TIME, process={"name": "vp"}
+        loss={"num_timesteps": 30, "weighting": "likelihood"}, model=BY_TIME, process={"name": "vp"}
     ),
-    "loss.levels: should be greater": dict(loss={"levels": 1}),
+    "loss.num_timesteps: should be greater": dict(loss={"num_timesteps": 1}),
 }
 
 
@@ -133,13 +136,13 @@ def test_a_unet_takes_no_logarithm_of_zero():
         config = tiny_config(
             data={"name": "digits"},
             process={"name": process},
-            loss={"levels": LEVELS},
+            loss={"num_timesteps": TIMESTEPS},
             model={**model, "unet": unet},
         )
         try:
             network = build.network(config, (1, 8, 8), CPU)
         except InputError as error:
-            assert "loss.levels: level 0 has" in str(error)
+            assert "loss.num_timesteps:" in str(error)
             refused.add((process, condition, embedding))
             continue
         ends = torch.tensor([0.0, 0.9999])

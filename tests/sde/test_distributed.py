@@ -63,7 +63,7 @@ def test_two_processes_and_parts_train_like_one(tmp_path):
     """A batch of 32 at once, against 2 processes x 2 parts x 8: equal up to rounding."""
     settings = tiny_config()
     run(settings, tmp_path / "one")
-    parts = tiny_config(compute={"accumulate": 2})
+    parts = tiny_config(compute={"gradient_accumulation": 2})
     on_two("train", written(parts, tmp_path / "c.yaml"), "--out", tmp_path / "two")
     assert_same_weights(tmp_path / "one", tmp_path / "two", 1e-5)
     environment = json.loads((tmp_path / "two" / "environment.json").read_text())

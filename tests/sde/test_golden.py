@@ -10,6 +10,7 @@ from sde import losses, score
 from sde.data.quantisation import Quantisation
 from sde.discrete import DDPMTable, SMLDTable
 from sde.likelihood import bits_per_dim
+from sde.reference_compat import published_score_fn, published_transition
 from sde.reverse import probability_flow, reverse_sde
 from sde.samplers import CORRECTORS, PREDICTORS, denoise, probability_flow_sample
 from tests.helpers.oracles_sde import GOLDEN_SDES, golden_distribution
@@ -60,7 +61,7 @@ def test_process_functions_and_their_reverse(golden, name):
         ratio = ours / tensor(theirs(what)) - 1
         assert (ratio.abs() <= tolerance).all(), f"{what}: {ratio.abs().max():.1e}"
     assert_near(sde.prior_log_prob(x), theirs("prior_logp"), 1e-10)
-    chain = sde.published_interval(t, 1000)
+    chain = published_transition(sde, t, 1000)
     assert_near((chain.scale - 1)[:, None, None, None] * x, theirs("discretize_f"), 1e-10)
     assert_near(chain.std, theirs("discretize_G"), 1e-10)
     for data in ("diag", "chan"):
@@ -101,7 +102,7 @@ def test_single_predictor_and_corrector_steps(golden, variant, tolerance):
         sde = GOLDEN_SDES[case["sde"]]
         score_fn = golden_distribution(case["score"]).to(dtype).score_fn(sde)
         x = tensor(arrays[f"x_{case['sde']}"]).to(dtype)
-        interval, x_mean = sde.published_interval(t, case["N"]), x
+        interval, x_mean = published_transition(sde, t, case["N"]), x
         if "predictor" in case:
             name = PUBLISHED.get(case["predictor"], case["predictor"])
             part = PREDICTORS[name](sde, score_fn, probability_flow=case["probability_flow"])
@@ -150,10 +151,10 @@ def test_losses_and_their_gradients(golden, variant, tolerance):
             sde, tiny = GOLDEN_SDES[case["sde"]], case["u"] != "u"
             u = tensor(arrays["u_tiny" if tiny else "u"]).to(dtype)
             if case["continuous"]:
-                score_fn = score.published_score_fn(sde, forward)
+                score_fn = published_score_fn(sde, forward)
             else:
                 table = SMLDTable() if case["sde"] == "ve" else DDPMTable()
-                score_fn = score.discrete_score_fn(table, forward, fractional_labels=True)
+                score_fn = score.discrete_score_fn(table, forward, fractional_timesteps=True)
             weighting = "likelihood" if case["likelihood_weighting"] else "variance"
             loss = losses.denoising_score_matching(
                 sde, score_fn, x0, losses.uniform_times(u), z, weighting=weighting, reduce=reduce
@@ -198,7 +199,7 @@ def test_ode_with_the_published_final_step(golden, name):
     t = torch.full((4,), sde.sampling_eps, dtype=torch.float64)
     step = PREDICTORS["reverse_diffusion"](sde, score_fn).step
     assert_near(
-        step(before, sde.published_interval(t, 1000), torch.zeros_like(before))[1], theirs, 1e-10
+        step(before, published_transition(sde, t, 1000), torch.zeros_like(before))[1], theirs, 1e-10
     )
     assert (denoise(sde, score_fn, before, t) - theirs).abs().max() < 1e-2
 

@@ -10,7 +10,8 @@ from sde import losses
 from sde.broadcast import per_sample
 from sde.discrete import DDPMTable, SMLDTable
 from sde.processes import VPSDE
-from sde.score import discrete_score_fn, published_score_fn, score_fn
+from sde.reference_compat import published_score_fn
+from sde.score import discrete_score_fn, score_fn
 from tests.helpers.oracles_sde import GOLDEN_SDES, generator, plane_gaussian, plane_mixture
 
 NAMES = list(GOLDEN_SDES)
@@ -135,7 +136,7 @@ def test_discrete_scores_read_whole_labels():
     assert torch.allclose(value[:, 0], -1 / table.scale_and_std(seen[-1], x)[1])
     discrete_score_fn(SMLDTable(0.01, 50, 101), network)(x, t)
     assert seen[-1].tolist() == [0, 50], "SMLD counts from the largest sigma"
-    discrete_score_fn(table, network, fractional_labels=True)(x, t * 0.999)
+    discrete_score_fn(table, network, fractional_timesteps=True)(x, t * 0.999)
     assert seen[-1].tolist() == pytest.approx([99.9, 49.95])
 
 

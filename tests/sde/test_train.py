@@ -58,7 +58,10 @@ VARIANTS = {
     "plain": {},
     "ve_likelihood": {"process": {"name": "ve"}, "loss": {"weighting": "likelihood"}},
     "energy": {"model": {"energy": "square"}, "process": {"name": "subvp"}},
-    "importance": {"loss": {"weighting": "importance"}, "optimiser": {"clip": 0, "warm_up": 0}},
+    "importance": {
+        "loss": {"weighting": "importance"},
+        "optimiser": {"max_grad_norm": 0, "warmup_steps": 0},
+    },
     "digits": {
         "data": {"name": "digits"},
         "model": {"network": "small_conv", "hidden_dim": 8},
@@ -197,7 +200,7 @@ def test_gradients_are_clipped_and_the_record_says_their_norm(tmp_path, monkeypa
         return step(self, *arguments, **named)
 
     monkeypatch.setattr(torch.optim.Adam, "step", spy)
-    run(tiny_config(optimiser={"clip": 1e-3}, evaluation={"every": 1}), tmp_path / "run")
+    run(tiny_config(optimiser={"max_grad_norm": 1e-3}, evaluation={"every": 1}), tmp_path / "run")
     assert max(seen) == pytest.approx(1e-3, rel=1e-3)
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     assert max(json.loads(line)["gradient_norm"] for line in lines) > 0.01  # before clipping

@@ -119,7 +119,7 @@ def mistakes(plane, digits, folder):
     return {
         "no file": (["train", "none.yaml"], "none.yaml: cannot be read"),
         "folder": (["train", str(nothing)], "expected a YAML file, got a folder"),
-        "key": (["train", CONFIG, "optimser.clip=1", *out], "did you mean 'optimiser"),
+        "key": (["train", CONFIG, "optimser.max_grad_norm=1", *out], "did you mean 'optimiser"),
         "data": (["train", CONFIG, "data.name=cifar", *out], "'eight_gaussians', 'moons'"),
         "device": (["train", CONFIG, "--device", "tpu", *out], "expected cpu or cuda"),
         "images": (["train", CONFIG, "model.network=small_conv", *out], "is for images"),

@@ -32,9 +32,11 @@ from benchmarks.sizes import (
 from cizsl import divergences
 from cizsl.batches import BatchSampler
 from cizsl.classifiers import class_centroids
+from cizsl.creativity import CREATIVITY
 from cizsl.divergences import DivergenceParameters
 from cizsl.evaluate import evaluate
-from cizsl.gan import GAN, Weights
+from cizsl.gan import GAN
+from cizsl.losses import Weights
 from cizsl.networks import Discriminator, Generator
 from cizsl.protocols import ZSLTask
 from repro.device import precision
@@ -86,26 +88,26 @@ def build(s: Size, problem: ZSLTask, compile: bool = False) -> tuple[GAN, BatchS
         labels=problem.train_labels,
         text=problem.seen_text,
         centroids=problem.centroids,
-        divergence="sharma_mittal",
+        creativity=CREATIVITY["sharma_mittal"],
         weights=Weights(**oracles.PUBLISHED_WEIGHTS),
         compile=compile,
     )
     classes = torch.arange(s.seen, device=device)
     random = torch.Generator(device).manual_seed(0)
-    draws = BatchSampler(problem.train_labels, classes, s.B, s.Z, (0.2, 0.8), random)
-    return gan, draws
+    sampler = BatchSampler(problem.train_labels, classes, s.B, s.Z, (0.2, 0.8), random)
+    return gan, sampler
 
 
-def our_iteration(gan: GAN, draws: BatchSampler):
+def our_iteration(gan: GAN, sampler: BatchSampler):
     def run():
         for _ in range(5):
-            gan.critic_step(draws.critic(False))
-        gan.generator_step(draws.for_generator(True))
+            gan.critic_step(sampler.critic_batch(False))
+        gan.generator_step(sampler.generator_batch(True))
 
     return run
 
 
-def plain_iteration(gan: GAN, draws: BatchSampler):
+def plain_iteration(gan: GAN, sampler: BatchSampler):
     generator = oracles.PlainGenerator(gan.generator)
     discriminator = oracles.PlainDiscriminator(gan.discriminator)
     adam = {"lr": 1e-4, "betas": (0.5, 0.9)}
@@ -119,7 +121,7 @@ def plain_iteration(gan: GAN, draws: BatchSampler):
     def run():
         for _ in range(5):
             oracles.plain_critic_step(
-                generator, discriminator, for_d, *data, draws.critic(False), 10.0
+                generator, discriminator, for_d, *data, sampler.critic_batch(False), 10.0
             )
         oracles.plain_generator_step(
             generator,
@@ -127,7 +129,7 @@ def plain_iteration(gan: GAN, draws: BatchSampler):
             for_g,
             *data,
             gan.centroids,
-            draws.for_generator(True),
+            sampler.generator_batch(True),
             gan.weights,
             creative,
         )
@@ -173,18 +175,18 @@ def bench(
 ) -> None:
     s = SIZES[name]
     problem = random_problem(s, device)
-    gan, draws = build(s, problem, compile)
+    gan, sampler = build(s, problem, compile)
     products = iteration_products(s)
     flop = sum(2.0 * count * m * k * n for _, count, m, k, n in products)
     rate = matrix_rate(s, device)
     random = torch.Generator(device).manual_seed(0)
     functions = {
         "bare": bare_products(products, device),
-        "ours": our_iteration(gan, draws),
+        "ours": our_iteration(gan, sampler),
         "evaluation": lambda: evaluate(gan.generator, problem, random, curve="grid"),
     }
     if plain_too:
-        functions["plain"] = plain_iteration(gan, draws)
+        functions["plain"] = plain_iteration(gan, sampler)
     if plain_too and device.type == "cpu":
         plain = oracles.PlainGenerator(gan.generator)
         for label, published in (("plain evaluation", False), ("published evaluation", True)):

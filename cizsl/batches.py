@@ -112,14 +112,14 @@ class BatchSampler:
             published_order,
         )
 
-    def critic(self, hallucinate: bool) -> CriticBatch:
-        """Draws of one critic step."""
+    def critic_batch(self, hallucinate: bool) -> CriticBatch:
+        """Draw the batch of one critic step."""
         index, z = self.order.next(), self._noise()
         extra = self.hallucination() if hallucinate else None
         return CriticBatch(index, z, torch.rand(len(index), **self.place), extra)
 
-    def for_generator(self, hallucinate: bool) -> GeneratorBatch:
-        """Draws of one generator step."""
+    def generator_batch(self, hallucinate: bool) -> GeneratorBatch:
+        """Draw the batch of one generator step."""
         index, z = self.order.next(), self._noise()
         return GeneratorBatch(index, z, self.hallucination() if hallucinate else None)
 

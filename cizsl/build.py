@@ -2,14 +2,15 @@
 
 import torch
 
-from cizsl import protocols
+from cizsl import creativity, protocols
 from cizsl.batches import BatchSampler
 from cizsl.config import Baseline, Choice, CIZSLConfig
 from cizsl.data.dataset import ZSLData
 from cizsl.data.layouts import load
 from cizsl.divergences import DivergenceParameters
-from cizsl.gan import GAN, Weights
+from cizsl.gan import GAN
 from cizsl.hallucination import require_two
+from cizsl.losses import Weights
 from cizsl.networks import Discriminator, Generator
 from cizsl.protocols import ZSLTask
 from repro.seeding import generator, seed_everything
@@ -55,41 +56,41 @@ def blank_generator(config: CIZSLConfig, problem: ZSLTask) -> Generator:
 def gan(config: CIZSLConfig, problem: ZSLTask) -> GAN:
     """Networks with seeded weights, and their optimisers."""
     seed_everything(config.seed)
-    features, text, creativity = problem.train_features, problem.seen_text, config.creativity
-    num_logits = len(text) + (creativity.divergence == "new_class")
+    features, text, creative = problem.train_features, problem.seen_text, config.creativity
+    asked = creativity.resolve(creative.divergence, creative.form)
+    num_logits = len(text) + (asked.extra_logits if asked else 0)
     loss = config.loss
     return GAN(
         blank_generator(config, problem),
         Discriminator(features.shape[1], num_logits, config.model.hidden_dim).to(text.device),
-        DivergenceParameters(creativity.alpha, creativity.beta).to(text.device),
+        DivergenceParameters(creative.alpha, creative.beta).to(text.device),
         features=features,
         labels=problem.train_labels,
         text=text,
         centroids=problem.centroids,
-        divergence=None if creativity.divergence == "none" else creativity.divergence,
-        form=creativity.form,
+        creativity=asked,
         weights=Weights(
             gradient_penalty=loss.gradient_penalty,
             classification=loss.classification,
             pivot=loss.pivot,
             l2=loss.l2,
             l21=loss.l21,
-            hallucinated_realness=creativity.realness,
-            creativity=creativity.weight,
+            hallucinated_realness=creative.realness,
+            creativity=creative.weight,
         ),
         learning_rate=config.optimiser.learning_rate,
         betas=config.optimiser.betas,
-        exponent_betas=config.optimiser.exponent_betas,
+        divergence_betas=config.optimiser.divergence_betas,
         published_pivot=loss.published_pivot,
         compile=config.compute.compile,
     )
 
 
-def draws(config: CIZSLConfig, problem: ZSLTask) -> BatchSampler:
-    """The random stream of training."""
-    device, creativity = problem.seen_text.device, config.creativity
+def sampler(config: CIZSLConfig, problem: ZSLTask) -> BatchSampler:
+    """Return the sampler of the training batches."""
+    device, creative = problem.seen_text.device, config.creativity
     classes = torch.nonzero(problem.seen_text.any(1)).ravel()
-    if creativity.divergence != "none" and not creativity.published_pairs:
+    if creative.divergence != "none" and not creative.published_pairs:
         require_two(classes)
     return BatchSampler(
         problem.train_labels,

@@ -5,11 +5,12 @@ text, the strict protocol. ``configs/cizsl/birds/published.yaml`` turns each swi
 published code does. A YAML file states only what it changes.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from repro.config import Settings
+from repro.plugins import registered
 
 NonNegative = Annotated[float, Field(ge=0)]
 Unit = Annotated[float, Field(ge=0, le=1)]
@@ -23,6 +24,12 @@ def _ascending(weights: tuple[float, ...]) -> tuple[float, ...]:
     if len(set(weights)) < len(weights):
         raise ValueError(f"expected different weights, got {list(weights)}")
     return tuple(sorted(weights))
+
+
+def _divergences() -> list[str]:
+    from cizsl.creativity import CREATIVITY
+
+    return [*CREATIVITY, "none"]
 
 
 Candidates = Annotated[tuple[NonNegative, ...], Field(min_length=2), AfterValidator(_ascending)]
@@ -55,9 +62,11 @@ class Model(Settings):
 class Creativity(Settings):
     """What hallucinated samples are asked to be."""
 
-    divergence: Literal[
-        "sharma_mittal", "renyi", "tsallis", "bhattacharyya", "kl", "new_class", "none"
-    ] = Field("sharma_mittal", description="none: GAZSL, no hallucinated text at all")
+    divergence: registered(_divergences, "divergence") = Field(
+        "sharma_mittal",
+        description="creativity loss: a divergence from uniform, new_class, a plugin "
+        "package.module:function, or none (GAZSL, no hallucinated text)",
+    )
     form: Literal["exact", "published"] = "exact"
     alpha: Exponent = 0.5
     beta: Exponent = 0.5
@@ -79,14 +88,10 @@ class Creativity(Settings):
         return self
 
     def _check_published(self):
-        fixed = {"bhattacharyya": ("alpha", 0.5), "renyi": ("beta", 0.9999)}
-        name, value = fixed.get(self.divergence, ("beta", None))
-        if value and getattr(self, name) == "learned":
-            raise ValueError(
-                f"{name}: not learned in the published form of {self.divergence}; {value} was used"
-            )
-        if self.divergence in ("sharma_mittal", "renyi") and self.beta == 1:
-            raise ValueError("beta: the published form divides by beta - 1; 0.9999 was used")
+        from cizsl import creativity  # torch, which reading a configuration does not need otherwise
+
+        if loss := creativity.resolve(self.divergence, "published"):
+            loss.check(self.alpha, self.beta)
 
 
 class Loss(Settings):
@@ -103,9 +108,11 @@ class Loss(Settings):
 class Optimiser(Settings):
     """Adam, and how long."""
 
+    RENAMED: ClassVar[dict[str, str]] = {"exponent_betas": "divergence_betas"}
+
     learning_rate: PositiveFloat = 1e-4
     betas: tuple[Beta, Beta] = (0.5, 0.9)
-    exponent_betas: tuple[Beta, Beta] = (0.5, 0.999)
+    divergence_betas: tuple[Beta, Beta] = (0.5, 0.999)
     batch_size: PositiveInt = 1000
     critic_steps: PositiveInt = 5
     iterations: PositiveInt = Field(3001, description="each has critic_steps + 1 steps")

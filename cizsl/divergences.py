@@ -24,32 +24,32 @@ from torch import Tensor, nn
 
 from repro.errors import InputError
 
-Exponent = float | Tensor
+Parameter = float | Tensor  # of a divergence
 
 
-def tsallis(p: Tensor, alpha: Exponent, q: Tensor | None = None) -> Tensor:
+def tsallis(p: Tensor, alpha: Parameter, q: Tensor | None = None) -> Tensor:
     """T_alpha(p, q) = (sum_c p_c^alpha q_c^(1-alpha) - 1) / (alpha - 1); KL at alpha = 1.
 
     Args: p (B, C) rows on the simplex; alpha > 0, a float or a scalar tensor; q (C,) or (B, C),
     uniform by default. Returns (B,), >= 0. Raises :class:`InputError` for alpha <= 0.
     Source: Tsallis (1998), Phys. Rev. E 58, 1442.
     """
-    alpha = _exponent(alpha, p)
+    alpha = _order(alpha, p)
     tiny = torch.finfo(p.dtype).tiny
     q = torch.full_like(p[..., :1], 1 / p.shape[-1]) if q is None else q.clamp_min(tiny)
     return (q * _h(alpha, (p / q).clamp_min(tiny))).sum(-1)
 
 
-def renyi(p: Tensor, alpha: Exponent, q: Tensor | None = None) -> Tensor:
+def renyi(p: Tensor, alpha: Parameter, q: Tensor | None = None) -> Tensor:
     """R_alpha(p, q) = ln(sum_c p_c^alpha q_c^(1-alpha)) / (alpha - 1); KL at alpha = 1.
 
     Shapes and errors as in :func:`tsallis`. Source: Renyi (1961), Fourth Berkeley Symposium.
     """
-    return _log1p_over(_exponent(alpha, p) - 1, tsallis(p, alpha, q))
+    return _log1p_over(_order(alpha, p) - 1, tsallis(p, alpha, q))
 
 
 def sharma_mittal(
-    p_BC: Tensor, alpha: Exponent, beta: Exponent, q_BC: Tensor | None = None
+    p_BC: Tensor, alpha: Parameter, beta: Parameter, q_BC: Tensor | None = None
 ) -> Tensor:
     """S_ab(p, q) = ((sum_c p_c^a q_c^(1-a))^((1-b)/(1-a)) - 1) / (b - 1).
 
@@ -78,7 +78,7 @@ EXACT = {
 }
 
 
-def published(logits_BC: Tensor, name: str, alpha: Exponent, beta: Exponent) -> Tensor:
+def published(logits_BC: Tensor, name: str, alpha: Parameter, beta: Parameter) -> Tensor:
     """The divergences as the published CIZSL code computes them, before its min-max rescaling.
 
     With p = softmax(logits) and u = 1/C,
@@ -109,8 +109,9 @@ def published(logits_BC: Tensor, name: str, alpha: Exponent, beta: Exponent) -> 
 class DivergenceParameters(nn.Module):
     """alpha and beta of a divergence, each a fixed number or ``"learned"``.
 
-    A learned exponent is 0.2 + 0.6 sigmoid(w) with w ~ U(-1, 1) at the start, so it stays in
-    (0.2, 0.8). The parameter ``raw`` has one entry for each learned exponent, alpha first.
+    A learned one is 0.2 + 0.6 sigmoid(w) with w ~ U(-1, 1) at the start, so it stays in
+    (0.2, 0.8). ``raw`` has one entry w for each that is learned, alpha first.
+
     Source: train_CIZSL.py, lines 317 to 321.
     """
 
@@ -120,21 +121,21 @@ class DivergenceParameters(nn.Module):
         learned = sum(value == "learned" for value in self.given)
         self.raw = nn.Parameter(torch.empty(learned).uniform_(-1, 1))
 
-    def forward(self) -> tuple[Exponent, Exponent]:
+    def forward(self) -> tuple[Parameter, Parameter]:
         """The current (alpha, beta): floats where fixed, scalar tensors where learned."""
         learned = iter((0.2 + 0.6 * self.raw.sigmoid()).unbind())
         alpha, beta = (next(learned) if value == "learned" else value for value in self.given)
         return alpha, beta
 
 
-def _scalar(value: Exponent, like: Tensor) -> Tensor:
+def _scalar(value: Parameter, like: Tensor) -> Tensor:
     """A scalar like ``like``; made on its device, since copying it there would wait for it."""
     if isinstance(value, Tensor):
         return value.to(like)
     return torch.full((), value, dtype=like.dtype, device=like.device)
 
 
-def _exponent(alpha: Exponent, p: Tensor) -> Tensor:
+def _order(alpha: Parameter, p: Tensor) -> Tensor:
     if not isinstance(alpha, Tensor) and not alpha > 0:
         raise InputError(f"alpha = {alpha}: expected a number above 0")
     return _scalar(alpha, p)

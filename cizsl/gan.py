@@ -1,9 +1,9 @@
-"""The two training steps, and the state they change.
+"""The two training steps, and the state that they change.
 
 An iteration is ``critic_steps`` critic steps and one generator step. The class texts are projected
-once for all of them, since only the generator step changes the projection. What carries no
-gradient is not computed: no critic weight gradients in the generator step, no graph through the
-generator in the critic steps. Nothing here waits for the device.
+once for all of them, since only the generator step changes the projection. Nothing without a
+gradient is computed: no critic weight gradients in the generator step, no graph through the
+generator in the critic steps. No step waits for the device.
 
 The floor of an iteration at B rows, D features, H hidden units, in products of B D H
 multiply-adds (29.4 GFLOP at the published sizes): critic step 7 (generate 1, real and generated
@@ -12,147 +12,135 @@ forward 2, their weight gradients 2, penalty gradient 1 and its weight gradient 
 input gradients 4), 5 without. Five critic steps and one generator step: 45, or 40.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from cizsl import losses
 from cizsl.batches import CriticBatch, GeneratorBatch, Hallucination
+from cizsl.creativity import CreativityLoss
 from cizsl.divergences import DivergenceParameters
 from cizsl.hallucination import mixture
-from cizsl.losses import Terms
+from cizsl.losses import Terms, Weights
 from cizsl.networks import Discriminator, Generator
 
 
-@dataclass(frozen=True)
-class Weights:
-    """The weight of every term of the losses, by the names in :mod:`cizsl.losses`."""
-
-    gradient_penalty: float
-    classification: float
-    pivot: float
-    l2: float
-    l21: float
-    hallucinated_realness: float
-    creativity: float
-
-
 class GAN:
-    """Networks, optimisers and the steps.
+    """Networks, optimisers and the two training steps.
 
-    Args: the networks and exponents; the training images ``features`` (N, D) and ``labels`` (N,),
-    class texts (C, V) and visual ``centroids`` (C, D), all on one device; ``divergence``, a name
-    or None (GAZSL: no hallucination); ``form`` exact or published; ``weights``; Adam's settings;
-    ``published_pivot`` (see :func:`losses.pivot`); ``compile``: through torch.compile.
+    Args:
+        generator, discriminator, parameters: the modules that are trained.
+        features, labels: the training images (N, D) and their classes (N,).
+        text, centroids: of each class, (C, V) and (C, D); all on one device.
+        creativity: the loss on hallucinated samples; None for GAZSL, which has none.
+        weights: of the loss terms.
+        learning_rate, betas: Adam's, for both networks.
+        divergence_betas: Adam's, for learned divergence parameters.
+        published_pivot: see :func:`losses.pivot`.
+        compile: whether the loss terms go through torch.compile.
     """
 
     def __init__(
         self,
         generator: Generator,
         discriminator: Discriminator,
-        exponents: DivergenceParameters,
+        parameters: DivergenceParameters,
         *,
         features: Tensor,
         labels: Tensor,
         text: Tensor,
         centroids: Tensor,
-        divergence: str | None,
-        form: str = "exact",
+        creativity: CreativityLoss | None,
         weights: Weights,
         learning_rate: float = 1e-4,
         betas: tuple[float, float] = (0.5, 0.9),
-        exponent_betas: tuple[float, float] = (0.5, 0.999),
+        divergence_betas: tuple[float, float] = (0.5, 0.999),
         published_pivot: bool = False,
         compile: bool = False,
     ):
-        self.generator, self.discriminator, self.exponents = generator, discriminator, exponents
+        self.generator, self.discriminator, self.parameters = generator, discriminator, parameters
         self.features, self.labels, self.text = features, labels, text
         self.centroids, self.gram = centroids, text @ text.T
-        self.divergence, self.form, self.weights = divergence, form, weights
-        self.published_pivot = published_pivot
+        self.creativity, self.weights, self.published_pivot = creativity, weights, published_pivot
         adam = {"lr": learning_rate, "fused": True}
         self.optimisers = {
             "discriminator": torch.optim.Adam(discriminator.parameters(), betas=betas, **adam),
             "generator": torch.optim.Adam(generator.parameters(), betas=betas, **adam),
         }
-        if exponents.raw.numel():
-            self.optimisers["exponents"] = torch.optim.Adam(
-                exponents.parameters(), betas=exponent_betas, **adam
+        if parameters.raw.numel():
+            self.optimisers["parameters"] = torch.optim.Adam(
+                parameters.parameters(), betas=divergence_betas, **adam
             )
         compiled = torch.compile if compile else lambda function: function
-        self._critic_terms = compiled(losses.critic_terms)
-        self._generator_terms = compiled(self._generator_terms)
-        self._projected = None
+        self.compiled_critic_terms = compiled(losses.critic_terms)
+        self.compiled_generator_terms = compiled(self._generator_terms)
+        self._projected: Tensor | None = None
 
     @property
-    def teaches_new_class(self) -> bool:
-        """Whether the critic sees hallucinated samples as class K (the exact K+1 variant)."""
-        return self.divergence == "new_class" and self.form == "exact"
+    def hallucinates(self) -> bool:
+        """Whether the generator learns from hallucinated samples."""
+        return self.creativity is not None
 
-    def critic_step(self, draws: CriticBatch) -> Terms:
-        """One step of the discriminator; returns its terms, detached."""
-        labels = self.labels[draws.index]
+    @property
+    def teaches_critic(self) -> bool:
+        """Whether the critic learns hallucinated samples as class K (the exact K+1 variant)."""
+        return self.creativity is not None and self.creativity.teaches_critic
+
+    def critic_step(self, batch: CriticBatch) -> Terms:
+        """Take one step of the discriminator; return its terms, unweighted and detached."""
+        labels = self.labels[batch.index]
         with torch.no_grad():
             projected = self._project_classes()
-            fake = self.generator.decode(draws.z, projected[labels])
-        terms = self._critic_terms(
-            self.discriminator, self.features[draws.index], fake, labels, draws.weight
+            fake = self.generator.decode(batch.z, projected[labels])
+        terms = self.compiled_critic_terms(
+            self.discriminator, self.features[batch.index], fake, labels, batch.weight
         )
-        weights = self.weights
-        loss = terms["fake"] - terms["real"]
-        loss = loss + weights.gradient_penalty * terms["gradient_penalty"]
-        classify = terms["classify_real"] + terms["classify_fake"]
-        if draws.hallucination is not None:
-            classify = classify + self._classify_new(draws.hallucination, projected)
-        self._descend(loss + weights.classification * classify, "discriminator")
+        if batch.hallucination is not None:
+            terms["classify_new"] = self._classify_new(batch.hallucination, projected)
+        self._descend(losses.weighted(terms, self.weights.critic), "discriminator")
         return {name: term.detach() for name, term in terms.items()}
 
-    def generator_step(self, draws: GeneratorBatch) -> Terms:
-        """One step of the generator (and of the exponents); returns its terms, detached."""
+    def generator_step(self, batch: GeneratorBatch) -> Terms:
+        """Take one step of the generator and of the learned divergence parameters; return the
+        terms, weighted and detached."""
         self.discriminator.requires_grad_(False)
-        terms = self._generator_terms(draws)
-        self._descend(sum(terms.values()), "generator", "exponents")
+        terms = losses.weighted(self.compiled_generator_terms(batch), self._generator_weights())
+        self._descend(terms, "generator", "parameters")
         self.discriminator.requires_grad_(True)
         self._projected = None
         return {name: term.detach() for name, term in terms.items()}
 
-    def _generator_terms(self, draws: GeneratorBatch) -> Terms:
-        """The generator's terms, each with its weight."""
-        weights, labels, dtype = self.weights, self.labels[draws.index], self.features.dtype
+    def _generator_terms(self, batch: GeneratorBatch) -> Terms:
+        """Generate both kinds of samples in one pass, and evaluate the loss terms."""
+        labels, dtype, drawn = self.labels[batch.index], self.features.dtype, batch.hallucination
         projected = self.generator.project(self.text)
-        rows, z = torch.nn.functional.embedding(labels, projected), draws.z
-        if draws.hallucination is not None:
-            rows = torch.cat([rows, self._mixture(draws.hallucination).of(projected)])
-            z = torch.cat([z, draws.hallucination.z])
+        rows, z = torch.nn.functional.embedding(labels, projected), batch.z
+        if drawn is not None:
+            rows = torch.cat([rows, self._mixture(drawn).of(projected)])
+            z = torch.cat([z, drawn.z])
         fake = self.generator.decode(z, rows)
         critic, logits = self.discriminator(fake)
-        size = len(labels)
-        pivot = losses.pivot(fake[:size], labels, self.centroids, self.published_pivot)
-        classify = torch.nn.functional.cross_entropy(logits[:size], labels)
-        terms = {
-            "realness": -critic[:size].to(dtype).mean(),
-            "classification": weights.classification * classify / 2,
-            "pivot": weights.pivot * pivot,
-            "l2": weights.l2 * losses.l2(self.generator),
-            "l21": weights.l21 * losses.l21(self.generator),
-        }
-        if draws.hallucination is not None:
-            realness = -critic[size:].to(dtype).mean()
-            terms["hallucinated_realness"] = weights.hallucinated_realness * realness
-            terms["creativity"] = self._creativity(logits[size:].to(dtype))
+        size, critic = len(labels), critic.to(dtype)
+        seen = fake[:size], critic[:size], logits[:size]
+        terms = losses.generator_terms(
+            self.generator, *seen, labels, self.centroids, self.published_pivot
+        )
+        if drawn is not None:
+            new_logits = logits[size:].to(dtype)
+            terms |= losses.hallucination_terms(critic[size:], new_logits, self._creativity_loss)
         return terms
 
-    def _creativity(self, logits: Tensor) -> Tensor:
-        loss = losses.creativity(logits, self.divergence, self.exponents(), self.form)
-        ignored = self.divergence == "new_class" and self.form == "published"
-        return loss if ignored else self.weights.creativity * loss
+    def _creativity_loss(self, logits: Tensor) -> Tensor:
+        return self.creativity(logits, *self.parameters())
+
+    def _generator_weights(self) -> dict[str, float]:
+        ignored = self.creativity is not None and not self.creativity.weighted
+        return self.weights.generator | ({"creativity": 1.0} if ignored else {})
 
     def _classify_new(self, drawn: Hallucination, projected: Tensor) -> Tensor:
         """Cross-entropy of hallucinated samples with the class that no image has."""
         with torch.no_grad():
             fake = self.generator.decode(drawn.z, self._mixture(drawn).of(projected))
-        return losses.creativity(self.discriminator(fake)[1], "new_class", (1.0, 1.0))
+        return losses.new_class(self.discriminator(fake)[1])
 
     def _mixture(self, drawn: Hallucination):
         return mixture(self.gram, drawn.first, drawn.second, drawn.weight)
@@ -162,7 +150,9 @@ class GAN:
             self._projected = self.generator.project(self.text)
         return self._projected
 
-    def _descend(self, loss: Tensor, *names: str) -> None:
+    def _descend(self, terms: Terms, *names: str) -> None:
+        """Take a step of the named optimisers along the gradient of the sum of the terms."""
+        loss = sum(terms.values())
         with torch.autocast(loss.device.type, enabled=False):  # types are those of the forward pass
             loss.backward()
         for name in names:
@@ -171,19 +161,22 @@ class GAN:
                 self.optimisers[name].zero_grad(set_to_none=True)
 
     def modules(self) -> dict[str, torch.nn.Module]:
+        """Return the modules by name."""
         return {
             "generator": self.generator,
             "discriminator": self.discriminator,
-            "exponents": self.exponents,
+            "parameters": self.parameters,
         }
 
     def state_dict(self) -> dict:
-        """Networks, exponents and optimisers."""
-        parts = {**self.modules(), **{f"{k}_adam": v for k, v in self.optimisers.items()}}
-        return {name: part.state_dict() for name, part in parts.items()}
+        """Return the state of modules and optimisers."""
+        return {name: part.state_dict() for name, part in self._parts().items()}
 
     def load_state_dict(self, state: dict) -> None:
-        parts = {**self.modules(), **{f"{k}_adam": v for k, v in self.optimisers.items()}}
-        for name, part in parts.items():
+        """Restore the state that :meth:`state_dict` returned."""
+        for name, part in self._parts().items():
             part.load_state_dict(state[name])
         self._projected = None
+
+    def _parts(self) -> dict:
+        return {**self.modules(), **{f"{k}_adam": v for k, v in self.optimisers.items()}}

@@ -1,52 +1,76 @@
-r"""The losses of GAZSL and CIZSL, as named terms.
+r"""Loss terms of GAZSL and CIZSL, by name, without their weights; their weights; the weighted sum.
 
-Critic, on real (x, y) and generated (x~, y) features, a WGAN-GP with two classification terms:
+The critic minimises, on real (x, y) and generated (x~, y) features, a WGAN-GP objective with two
+classification terms:
 
     E[D(x~)] - E[D(x)] + lambda_gp E[(|grad D(x^)| - 1)^2] + CE(x, y) + CE(x~, y)
 
-Generator, on its samples x~ = G(z, t_y) and on hallucinated ones x_h = G(z, t_h):
+The generator minimises, on its samples x~ = G(z, t_y) and on hallucinated ones x_h = G(z, t_h):
 
-    -E[D(x~)] + CE(x~, y)/2                        realness, classification
-    + lambda_p mean_c |mean x~_c - mu_c|           visual pivot: class means meet class centroids
-    + lambda_2 sum |W|^2 + lambda_21 sum_v |W_r e_v|      L2, and L21 on the text projection
-    - lambda_h E[D(x_h)] + lambda_c E[S(p(.|x_h), uniform)]       CIZSL: real, yet like no class
+    -E[D(x~)] + CE(x~, y)/2                                  adversarial term, classification
+    + lambda_p mean_c |mean x~_c - mu_c|                     visual pivot
+    + lambda_2 sum |W|^2 + lambda_21 sum_v |W_r e_v|         L2, and L21 on the text projection
+    - lambda_h E[D(x_h)] + lambda_c E[S(p(.|x_h), uniform)]  CIZSL only, see cizsl.creativity
 
-The published code adds CE(x, y)/2 to the generator's loss: no gradient there, so left out here.
+The published code adds CE(x, y)/2 to the generator's loss. It has no gradient in the generator and
+is omitted here.
 
 Source: Zhu et al., CVPR 2018 (arXiv:1712.01381), eqs. 3 to 7; Elhoseiny and Elfeki, ICCV 2019
 (arXiv:1904.01109), eqs. 1 to 5; Gulrajani et al., NeurIPS 2017 (arXiv:1704.00028), eq. 3.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cizsl import divergences
 from cizsl.networks import Discriminator, Generator
 
-Terms = dict[str, Tensor]
+Terms = dict[str, Tensor]  # scalar loss terms by name
 
 
-def gradient_penalty(critic: Callable, real_BD: Tensor, fake_BD: Tensor, weight_B: Tensor):
-    """E[(|grad_x D(x^)| - 1)^2] at x^ = weight x + (1 - weight) x~; not multiplied by lambda.
+@dataclass(frozen=True)
+class Weights:
+    """Weights of the loss terms; the terms that have none weigh 1, the classifier's share 1/2."""
 
-    Args: ``critic``, a :class:`Discriminator` (closed-form gradient) or any callable whose first
-    or only output is the critic's value (autograd); real, fake (B, D); weight (B,) or (B, 1).
-    Returns a scalar tensor, differentiable in the critic's parameters.
-    """
-    mixed = torch.lerp(fake_BD, real_BD, weight_B.reshape(-1, 1))
-    if hasattr(critic, "input_gradient"):
-        return _penalty(critic.input_gradient(critic.preactivation(mixed)))
-    mixed = mixed.detach().requires_grad_()
-    values = critic(mixed)
-    values = values[0] if isinstance(values, tuple) else values
-    return _penalty(torch.autograd.grad(values.sum(), mixed, create_graph=True)[0])
+    gradient_penalty: float
+    classification: float
+    pivot: float
+    l2: float
+    l21: float
+    hallucinated_realness: float
+    creativity: float
+
+    @property
+    def critic(self) -> dict[str, float]:
+        """Weights of the terms of :func:`critic_terms`, and of ``classify_new``."""
+        classify = ("classify_real", "classify_fake", "classify_new")
+        return {
+            "real": -1.0,
+            "fake": 1.0,
+            "gradient_penalty": self.gradient_penalty,
+            **dict.fromkeys(classify, self.classification),
+        }
+
+    @property
+    def generator(self) -> dict[str, float]:
+        """Weights of the terms of :func:`generator_terms` and :func:`hallucination_terms`."""
+        return {
+            "realness": 1.0,
+            "classification": self.classification / 2,
+            "pivot": self.pivot,
+            "l2": self.l2,
+            "l21": self.l21,
+            "hallucinated_realness": self.hallucinated_realness,
+            "creativity": self.creativity,
+        }
 
 
-def _penalty(gradient_BD: Tensor) -> Tensor:
-    return (torch.linalg.vector_norm(gradient_BD, dim=1) - 1).square().mean()
+def weighted(terms: Terms, weights: Mapping[str, float]) -> Terms:
+    """Each term times the weight of its name."""
+    return {name: weights[name] * term for name, term in terms.items()}
 
 
 def critic_terms(
@@ -56,11 +80,18 @@ def critic_terms(
     labels_B: Tensor,
     weight_B: Tensor,
 ) -> Terms:
-    """The critic's terms: ``real``, ``fake``, ``gradient_penalty``, ``classify_real``,
-    ``classify_fake``; scalars, unweighted. ``weight_B`` places the penalty's points.
+    """Terms of the critic: ``real``, ``fake``, ``gradient_penalty``, ``classify_real``,
+    ``classify_fake``.
 
-    Real and generated rows share one product, and the pre-activations of the penalty's points
-    are the mixture of theirs: the critic's first layer is linear.
+    Real and generated rows share one matrix product. The first layer is linear, so the
+    pre-activations of the interpolated points x^ = weight x + (1 - weight) x~ are interpolated
+    too, and the gradient penalty needs no further forward pass.
+
+    Args:
+        discriminator: critic and classifier.
+        real_BD, fake_BD: features of images, and generated ones.
+        labels_B: classes of both.
+        weight_B: place of each interpolated point between generated (0) and real (1).
     """
     preactivation = discriminator.preactivation(torch.cat([real_BD, fake_BD]))
     critic, logits = discriminator.heads(preactivation)
@@ -75,6 +106,73 @@ def critic_terms(
         "classify_real": F.cross_entropy(logits_real, labels_B),
         "classify_fake": F.cross_entropy(logits_fake, labels_B),
     }
+
+
+def generator_terms(
+    generator: Generator,
+    fake_BD: Tensor,
+    critic_B: Tensor,
+    logits_BC: Tensor,
+    labels_B: Tensor,
+    centroids_CD: Tensor,
+    published_pivot: bool = False,
+) -> Terms:
+    """Terms of the generator on its samples of seen classes: ``realness``, ``classification``,
+    ``pivot``, ``l2``, ``l21``.
+
+    Args:
+        generator: whose weights are penalised.
+        fake_BD: generated features.
+        critic_B, logits_BC: the discriminator's outputs on them.
+        labels_B: their classes.
+        centroids_CD: mean features of the images of each class.
+        published_pivot: see :func:`pivot`.
+    """
+    return {
+        "realness": -critic_B.mean(),
+        "classification": F.cross_entropy(logits_BC, labels_B),
+        "pivot": pivot(fake_BD, labels_B, centroids_CD, published_pivot),
+        "l2": l2(generator),
+        "l21": l21(generator),
+    }
+
+
+def hallucination_terms(
+    critic_B: Tensor, logits_BC: Tensor, creativity: Callable[[Tensor], Tensor]
+) -> Terms:
+    """Terms of the generator on hallucinated samples: ``hallucinated_realness``, ``creativity``.
+
+    Args: the discriminator's outputs on the samples; ``creativity``, a loss on class logits.
+    """
+    return {"hallucinated_realness": -critic_B.mean(), "creativity": creativity(logits_BC)}
+
+
+def new_class(logits_BK: Tensor) -> Tensor:
+    """Cross-entropy with the last class, which no image has: mean -log p(K | x), a scalar."""
+    return -logits_BK.log_softmax(-1)[:, -1].mean()
+
+
+def gradient_penalty(critic: Callable, real_BD: Tensor, fake_BD: Tensor, weight_B: Tensor):
+    """E[(|grad_x D(x^)| - 1)^2] at x^ = weight x + (1 - weight) x~; not multiplied by lambda.
+
+    This form holds for any critic and differentiates twice. Training uses the closed form of
+    :meth:`Discriminator.input_gradient`, see :func:`critic_terms`.
+
+    Args:
+        critic: a callable whose first or only output is the critic's value.
+        real_BD, fake_BD: features of images, and generated ones.
+        weight_B: (B,) or (B, 1), place of each point between generated (0) and real (1).
+
+    Returns a scalar tensor, differentiable in the critic's parameters.
+    """
+    mixed = torch.lerp(fake_BD, real_BD, weight_B.reshape(-1, 1)).detach().requires_grad_()
+    values = critic(mixed)
+    values = values[0] if isinstance(values, tuple) else values
+    return _penalty(torch.autograd.grad(values.sum(), mixed, create_graph=True)[0])
+
+
+def _penalty(gradient_BD: Tensor) -> Tensor:
+    return (torch.linalg.vector_norm(gradient_BD, dim=1) - 1).square().mean()
 
 
 def pivot(fake_BD: Tensor, labels_B: Tensor, centroids_CD: Tensor, published: bool = False):
@@ -108,27 +206,3 @@ def l21(generator: Generator) -> Tensor:
     if generator.text_projection is None:
         return generator.hidden.weight.new_zeros(())
     return torch.linalg.vector_norm(generator.text_projection.weight, dim=0).sum()
-
-
-def creativity(
-    logits_BC: Tensor,
-    divergence: str,
-    exponents: tuple[divergences.Exponent, divergences.Exponent],
-    form: str = "exact",
-) -> Tensor:
-    """Mean divergence of the class posterior on hallucinated samples from uniform: a scalar.
-
-    Args: class logits (B, C); ``divergence``, a key of :data:`divergences.EXACT`, or
-    ``new_class``: the cross-entropy of class C - 1, the one that no image has; ``exponents``
-    (alpha, beta). ``form="published"`` rescales each batch to [0, 1] by its own minimum and
-    maximum, gradient and all, except for kl; equal rows then give NaN, as they did.
-    """
-    if divergence == "new_class":
-        return -logits_BC.log_softmax(-1)[:, -1].mean()
-    if form == "exact":
-        return divergences.EXACT[divergence](logits_BC.softmax(-1), *exponents).mean()
-    values = divergences.published(logits_BC, divergence, *exponents)
-    if divergence == "kl":
-        return values.mean()
-    low, high = values.min(), values.max()
-    return ((values - low) / (high - low)).mean()

@@ -79,11 +79,11 @@ def train(method: str, split: str, seed: int, iterations: int) -> Bird:
     problem = strict_test_problem(
         birds, config.data.normalisation, CPU, settings.heldout_share, settings.validation_seed
     )
-    gan, draws = build.gan(config, problem), build.draws(config, problem)
+    gan, sampler = build.gan(config, problem), build.sampler(config, problem)
     for _ in range(iterations):
         for _ in range(config.optimiser.critic_steps):
-            gan.critic_step(draws.critic(gan.teaches_new_class))
-        gan.generator_step(draws.for_generator(gan.divergence is not None))
+            gan.critic_step(sampler.critic_batch(gan.teaches_critic))
+        gan.generator_step(sampler.generator_batch(gan.hallucinates))
     return Bird(gan, problem, config, measure(config, gan.generator, problem, iterations))
 
 

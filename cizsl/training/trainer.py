@@ -62,7 +62,7 @@ class Trainer:
             self.label["weight"] = weight
             self.checkpoints /= f"weight_{weight}"
         self.gan: GAN = build.gan(config, problem)
-        self.draws = build.draws(config, problem)
+        self.sampler = build.sampler(config, problem)
         self.progress = Progress()
         self.device = problem.seen_text.device
         self._broken: dict[tuple[str, ...], torch.Tensor] = {}  # see _keep
@@ -70,9 +70,8 @@ class Trainer:
     def run(self, stop: StopRequest) -> Progress:
         """Train to the end, or raise :class:`Interrupted` with everything saved."""
         self._restore()
-        gan, draws, progress = self.gan, self.draws, self.progress
+        gan, sampler, progress = self.gan, self.sampler, self.progress
         critic_steps = self.config.optimiser.critic_steps
-        hallucinates = gan.divergence is not None
         started = saved = time.monotonic()
         before = progress.seconds
         with self._bar() as bar, precision(self.config.compute.precision, self.device):
@@ -85,11 +84,11 @@ class Trainer:
 
                 iteration, position = divmod(step, critic_steps + 1)
                 if position < critic_steps:
-                    self._keep(gan.critic_step(draws.critic(gan.teaches_new_class)), iteration)
+                    self._keep(gan.critic_step(sampler.critic_batch(gan.teaches_critic)), iteration)
                     progress.step += 1
                     continue
 
-                self._keep(gan.generator_step(draws.for_generator(hallucinates)), iteration)
+                self._keep(gan.generator_step(sampler.generator_batch(gan.hallucinates)), iteration)
                 progress.step += 1
                 bar.update()
                 if self._is_evaluated(iteration):
@@ -181,7 +180,7 @@ class Trainer:
                 )
         state = {
             "gan": self.gan.state_dict(),
-            "draws": self.draws.state_dict(),
+            "sampler": self.sampler.state_dict(),
             "progress": vars(self.progress),
             "random": global_states(),
         }
@@ -193,7 +192,7 @@ class Trainer:
         if state is not None:
             try:
                 self.gan.load_state_dict(state["gan"])
-                self.draws.load_state_dict(state["draws"])
+                self.sampler.load_state_dict(state["sampler"])
                 set_global_states(state["random"])
                 self.progress = Progress(**state["progress"])
             except (KeyError, TypeError, ValueError, RuntimeError) as error:

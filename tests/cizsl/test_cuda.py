@@ -104,10 +104,10 @@ def test_an_iteration_never_waits_for_the_device(tiny, divergence, form):
     cuda = torch.device("cuda")
     with FakeCuda() as gpu:
         problem = build.problem(config, build.data(config), "test", cuda)
-        gan, draws = build.gan(config, problem), build.draws(config, problem)
+        gan, sampler = build.gan(config, problem), build.sampler(config, problem)
         before = gpu.waits, gpu.operations
         for _ in range(5):
-            gan.critic_step(draws.critic(gan.teaches_new_class))
-        terms = gan.generator_step(draws.for_generator(divergence != "none"))
+            gan.critic_step(sampler.critic_batch(gan.teaches_critic))
+        terms = gan.generator_step(sampler.generator_batch(gan.hallucinates))
         assert gpu.waits == before[0] and gpu.operations > before[1] + 500
         assert terms["realness"].item() == terms["realness"].cpu() and gpu.waits == before[0] + 2

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cizsl import divergences
-from cizsl.losses import creativity
+from cizsl.creativity import PUBLISHED
 from repro.errors import InputError
 
 NAMES = {1: "kl", 2: "sharma_mittal", 3: "bhattacharyya", 4: "tsallis", 5: "renyi", 6: "new_class"}
@@ -92,7 +92,7 @@ def test_limits(gap):
 @pytest.mark.parametrize("classes", [2, 5, 323])
 @pytest.mark.parametrize("alpha", [0.01, 0.2, 0.5, 1 - 1e-7, 1.0, 1 + 1e-6, 2.0, 5.0])
 def test_values_and_gradients_are_finite_at_the_edges(dtype, classes, alpha):
-    """One-hot, uniform, nearly uniform and identical rows; gradients to logits and exponents."""
+    """One-hot, uniform, nearly uniform and identical rows; gradients to logits and parameters."""
     random = torch.Generator().manual_seed(0)
     noise = torch.randn(classes, generator=random)
     rows = [torch.zeros(classes), 1e-4 * noise, noise, 30 * noise, noise]
@@ -135,12 +135,12 @@ def test_gradients_by_finite_differences():
     assert torch.autograd.gradcheck(exact, (logits, a, b))
 
 
-def test_exponents_stay_in_their_range():
-    exponents = divergences.DivergenceParameters("learned", 0.7)
+def test_learned_parameters_stay_in_their_range():
+    parameters = divergences.DivergenceParameters("learned", 0.7)
     with torch.no_grad():
         for raw in (-50.0, 0.0, 50.0):
-            exponents.raw.fill_(raw)
-            alpha, beta = exponents()
+            parameters.raw.fill_(raw)
+            alpha, beta = parameters()
             assert 0.2 - 1e-6 <= alpha.item() <= 0.8 + 1e-6 and beta == 0.7
     assert divergences.DivergenceParameters(0.5, 0.5).raw.numel() == 0
 
@@ -157,7 +157,7 @@ def test_published_renyi_saturates():
     logits = 20 * torch.eye(7, dtype=torch.float64)
     values = divergences.published(logits, "renyi", 0.5, 0.9999)
     torch.testing.assert_close(values, torch.full_like(values, -1e4))
-    assert creativity(logits, "renyi", (0.5, 0.9999), "published").isnan()
+    assert PUBLISHED["renyi"](logits, 0.5, 0.9999).isnan()
 
 
 def golden(shared):
@@ -167,7 +167,7 @@ def golden(shared):
 
 
 def test_published_forms_meet_the_published_code(shared):
-    """Raw divergences, the loss after rescaling, and its gradient to logits and exponents."""
+    """Raw divergences, the loss after rescaling, and its gradient to logits and parameters."""
     arrays, cases = golden(shared)
     compared = 0
     for case in cases:
@@ -183,8 +183,8 @@ def test_published_forms_meet_the_published_code(shared):
             values = 0.2 + raw.sigmoid() / (5 / 3)
             alpha = values[0]
             beta = {2: values[-1], 5: case["opt_SM_Beta"]}.get(case["model_number"], alpha)
-        loss = creativity(logits, name, (alpha, beta), "published")
-        loss = loss if name == "new_class" else case["weight"] * loss
+        loss = PUBLISHED[name](logits, alpha, beta)
+        loss = case["weight"] * loss if PUBLISHED[name].weighted else loss
         # rows of nearly equal divergence: the rescaling divides by their tiny spread
         tolerance = 1e-6 if "nearuniform" in case["id"] else 1e-10
         assert loss.item() == pytest.approx(case["loss_creative"], rel=tolerance), case["id"]
@@ -219,8 +219,8 @@ def test_exact_forms_meet_the_textbook_values(shared):
     assert names
     for name in names:
         base, tail = name.split("/math_a")
-        exponents, form = tail.split("/ref_")
-        alpha, beta = (float(value) for value in exponents.split("_b"))
+        parameters, form = tail.split("/ref_")
+        alpha, beta = (float(value) for value in parameters.split("_b"))
         classes = int(base.split("/")[0].removeprefix("K"))
         p = torch.from_numpy(arrays[f"{base}/logits_Kplus1"])[:, :classes].softmax(-1)
         value = forms[form](p, torch.full_like(p, 1 / classes), alpha, beta).numpy()

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from cizsl import creativity
 from cizsl.batches import CriticBatch, GeneratorBatch, Hallucination
 from cizsl.divergences import DivergenceParameters
-from cizsl.gan import GAN, Weights
+from cizsl.gan import GAN
+from cizsl.losses import Weights
 from cizsl.networks import PUBLISHED_NAMES, Discriminator, Generator, load_published
 from tests.helpers.oracles import PUBLISHED_WEIGHTS
 
@@ -67,30 +69,29 @@ def our_name(published):
 def build(trace, variant, published_pivot):
     text, features = trace.tensor("text"), trace.tensor("X")
     model, dtype = variant.split("_")[1], features.dtype
-    divergence = None if model == "off" else DIVERGENCE[model]
+    divergence = "none" if model == "off" else DIVERGENCE[model]
     g, d = trace.part("init/G"), trace.part("init/D")
     hidden, width = g["main.0.weight"].shape
     embed = g["rdc_text.weight"].shape[0]
     generator = Generator(text.shape[1], features.shape[1], width - embed, embed, hidden)
     discriminator = Discriminator(features.shape[1], len(d["D_aux.bias"]), hidden)
-    exponents = DivergenceParameters(*LEARNED.get(model, (0.5, 0.5)))
-    for module in (generator, discriminator, exponents):
+    parameters = DivergenceParameters(*LEARNED.get(model, (0.5, 0.5)))
+    for module in (generator, discriminator, parameters):
         module.to(dtype)
     load_published(generator, g)
     load_published(discriminator, d)
-    if exponents.raw.numel():
+    if parameters.raw.numel():
         raw = trace.tensor("init/SM/layer_module.0.weight").ravel()
-        exponents.load_state_dict({"raw": raw})
+        parameters.load_state_dict({"raw": raw})
     return GAN(
         generator,
         discriminator,
-        exponents,
+        parameters,
         features=features,
         labels=trace.tensor("y").long(),
         text=text,
         centroids=trace.tensor("centroids"),
-        divergence=divergence,
-        form="published",
+        creativity=creativity.resolve(divergence, "published"),
         weights=Weights(**PUBLISHED_WEIGHTS | {"creativity": 0.5}),
         published_pivot=published_pivot,
     )
@@ -116,7 +117,7 @@ def replay(trace, gan, tolerance):
         pairs = creative[trace.draw("shuffle")], creative[trace.draw("shuffle")]
         mixing = trace.draw("random") * 0.6 + 0.2
         hallucination = Hallucination(*pairs, mixing.to(dtype), trace.draw("randn").to(dtype))
-        if gan.divergence is None:
+        if not gan.hallucinates:
             hallucination = None
         for k in range(5):
             where = f"it{iteration}/critic{k}"
@@ -141,9 +142,11 @@ def replay(trace, gan, tolerance):
                 recorded = sign * trace.tensor(f"{where}/loss/{theirs}")
                 assert_close(terms[ours], recorded, tolerance, f"{where} {ours}")
         assert_state(gan.generator.state_dict(), trace.part(f"{where}/state/G"), tolerance, where)
-        if gan.exponents.raw.numel():
+        if gan.parameters.raw.numel():
             recorded = trace.tensor(f"{where}/state/SM/layer_module.0.weight").ravel()
-            torch.testing.assert_close(gan.exponents.raw.detach(), recorded, rtol=tolerance, atol=0)
+            torch.testing.assert_close(
+                gan.parameters.raw.detach(), recorded, rtol=tolerance, atol=0
+            )
 
 
 @pytest.mark.parametrize("name", ["B_m1_f64", "B_m2_f64", "B_m3_f64"])

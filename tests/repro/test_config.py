@@ -183,7 +183,7 @@ def test_published_cells_hold_the_published_numbers(cell, weight):
     loaded = config.load(CONFIGS / "cizsl" / "birds" / f"{cell}.yaml", CIZSLConfig)
     optimiser, loss, creativity = loaded.optimiser, loaded.loss, loaded.creativity
     assert (optimiser.learning_rate, optimiser.betas) == (1e-4, (0.5, 0.9))
-    assert (optimiser.exponent_betas, optimiser.batch_size) == ((0.5, 0.999), 1000)
+    assert (optimiser.divergence_betas, optimiser.batch_size) == ((0.5, 0.999), 1000)
     assert (optimiser.iterations, optimiser.critic_steps) == (3001, 5)
     assert (loss.gradient_penalty, loss.pivot, loss.l2, loss.l21) == (10, 1, 1e-3, 1e-4)
     assert (creativity.weight, creativity.form) == (weight, "published")

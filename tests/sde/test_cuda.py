@@ -30,7 +30,7 @@ CASES = {
     "energy": {"model": {"energy": "square"}, "process": {"name": "subvp"}},
     "importance": {"loss": {"weighting": "importance"}, "optimiser": {"max_grad_norm": 0}},
     "levels": {
-        "loss": {"levels": 1000},
+        "loss": {"num_timesteps": 1000},
         "model": {"prediction": "noise", "conditioning": "time"},
     },
     "ncsnpp": {

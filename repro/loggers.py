@@ -1,0 +1,125 @@
+"""Loggers that follow a run from outside: TensorBoard, and Weights & Biases where installed.
+
+Their files lie in the run folder. Records are numbers by name; a logger takes no part in the run,
+which writes ``metrics.jsonl`` in any case.
+"""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from repro.errors import InputError
+
+
+class Logger(ABC):
+    """Receives the records and figures of one run."""
+
+    @abstractmethod
+    def log(self, record: Mapping[str, Any], step: int) -> None:
+        """Log the numbers of ``record`` at iteration ``step``; other values are left out."""
+
+    @abstractmethod
+    def figure(self, name: str, figure: Any, step: int) -> None:
+        """Log a Matplotlib figure at iteration ``step``."""
+
+    def close(self) -> None:
+        """Flush what is buffered, and end."""
+        return None
+
+
+class NoLogger(Logger):
+    """Logs nothing."""
+
+    def log(self, record, step):
+        return None
+
+    def figure(self, name, figure, step):
+        return None
+
+
+class TensorBoard(Logger):
+    """Writes event files into ``tensorboard/``. Raises InputError where it is not installed."""
+
+    def __init__(self, folder: Path, config: Mapping[str, Any], key: str):
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise InputError(_missing(key, "TensorBoard", "tensorboard")) from None
+        self.writer = SummaryWriter(folder / "tensorboard")
+
+    def log(self, record, step):
+        for name, value in _numbers(record).items():
+            self.writer.add_scalar(name, value, step)
+        self.writer.flush()
+
+    def figure(self, name, figure, step):
+        self.writer.add_figure(name, figure, step, close=False)
+
+    def close(self):
+        self.writer.close()
+
+
+class WandB(Logger):
+    """Logs to Weights & Biases, under the project ``WANDB_PROJECT`` or that of its settings.
+
+    ``WANDB_MODE=offline`` keeps everything in ``wandb/``. Raises InputError where it is not
+    installed.
+    """
+
+    def __init__(self, folder: Path, config: Mapping[str, Any], key: str):
+        try:
+            import wandb
+        except ImportError:
+            raise InputError(_missing(key, "Weights & Biases", "wandb")) from None
+        self.wandb = wandb
+        name = "/".join(folder.resolve().parts[-2:])
+        settings = dict(dir=os.fspath(folder), name=name, config=dict(config))
+        # one name of the run on their side, so that a resumed run goes on where it was
+        self.run = wandb.init(**settings, id=name.replace("/", "-"), resume="allow")
+
+    def log(self, record, step):
+        self.run.log(_numbers(record), step=step)
+
+    def figure(self, name, figure, step):
+        self.run.log({name: self.wandb.Image(figure)}, step=step)
+
+    def close(self):
+        self.run.finish()
+
+
+LOGGERS = {
+    "none": lambda folder, config, key: NoLogger(),
+    "tensorboard": TensorBoard,
+    "wandb": WandB,
+}
+
+
+def make_logger(
+    name: str, folder: Path, config: Mapping[str, Any], key: str = "compute.logger"
+) -> Logger:
+    """Return the logger ``name``, a key of ``LOGGERS``, for the run in ``folder``.
+
+    Args:
+        name: "none", "tensorboard" or "wandb".
+        folder: the run folder.
+        config: the resolved configuration, JSON-ready.
+        key: of the configuration that names the logger, for messages.
+
+    Raises InputError where what it needs is not installed.
+    """
+    return LOGGERS[name](folder, config, key)
+
+
+def _numbers(record: Mapping[str, Any]) -> dict[str, float]:
+    numeric = (int, float)
+    return {
+        name: value
+        for name, value in record.items()
+        if isinstance(value, numeric) and not isinstance(value, bool)
+    }
+
+
+def _missing(key: str, product: str, package: str) -> str:
+    return f"{key}: {product} is not installed; install it with pip install {package}"

@@ -62,12 +62,12 @@ def feeding(options, device: torch.device, folder: Path) -> None:
     np.save(folder / "images.npy", levels.numpy())
     mapped = torch.from_numpy(np.load(folder / "images.npy", mmap_mode="c"))
     plain = Split(DataSpec("bench", tuple(options.shape), Quantisation(-1.0, 1.0)), levels)
-    mirrored = Split(plain.declaration, levels, flip=True)
+    mirrored = Split(plain.spec, levels, flip=True)
     splits = {
         "on the device": plain.to(device),
         "on the device, mirrored": mirrored.to(device),
         "in host memory": plain.to(device, on_host=True),
-        "in a mapped file": Split(plain.declaration, mapped).to(device, on_host=True),
+        "in a mapped file": Split(plain.spec, mapped).to(device, on_host=True),
     }
     generator, jobs = torch.Generator(device).manual_seed(0), {}
     for name, split in splits.items():

@@ -42,9 +42,9 @@ SWITCHES = {
 
 def images(shape: tuple[int, ...], device: torch.device) -> Dataset:
     """512 random images of 256 levels."""
-    declaration = DataSpec("random", shape, Quantisation(-1.0, 1.0, 256))
+    spec = DataSpec("random", shape, Quantisation(-1.0, 1.0, 256))
     values = torch.randint(0, 256, (512, *shape), dtype=torch.uint8, device=device)
-    return Dataset(declaration, Split(declaration, values), Split(declaration, values))
+    return Dataset(spec, Split(spec, values), Split(spec, values))
 
 
 def iteration(config: SDEConfig, device: torch.device, folder: Path, shape):

@@ -24,7 +24,7 @@ from sde.metrics import energy_distance
 from sde.processes import VESDE, VPSDE, SubVPSDE
 from sde.sample import draw
 from sde.samplers import CORRECTORS, PREDICTORS, SOLVERS, sample
-from sde.samplers.names import choose
+from sde.samplers.spec import parse_sampler
 from sde.trained_model import TrainedModel
 
 BUDGETS = (10, 20, 50, 100, 500, 1000)
@@ -62,9 +62,9 @@ def measure(name: str, sde, truth: torch.Tensor, count: int) -> dict:
 
     model, found = exact_model(sde), {}
     for part, sampler in enumerate(tqdm(NAMES, desc=name)):
-        choice = choose(sampler)
+        spec = parse_sampler(sampler)
         found[sampler] = {
-            budget: distance(draw(model, sampler, choice.steps_within(budget, 1), count, part=i).x)
+            budget: distance(draw(model, sampler, spec.steps_within(budget, 1), count, part=i).x)
             for i, budget in enumerate(BUDGETS, 100 * part)
         }
     found["ode"] = {}

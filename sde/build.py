@@ -52,8 +52,8 @@ def dataset(config: SDEConfig, device: torch.device) -> Dataset:
 def outline(config: SDEConfig, device: torch.device) -> Dataset:
     """The data of ``config`` without its items, where these need not be read to know what they are;
     else the data."""
-    known = datasets.outline(config.data.name, centred=config.data.centred)
-    return known or dataset(config, device)
+    known = datasets.data_spec(config.data.name, centred=config.data.centred)
+    return dataset(config, device) if known is None else Dataset(known, None, None)
 
 
 def process(config: SDEConfig) -> SDE:

@@ -97,7 +97,7 @@ def import_exported(path: Path, out: Path) -> dict:
 
 
 def _network(config: SDEConfig) -> nn.Module:
-    return build.network(config, build.outline(config, CPU).declaration.shape, CPU)
+    return build.network(config, build.outline(config, CPU).spec.shape, CPU)
 
 
 def _source(path: Path) -> dict:
@@ -107,7 +107,7 @@ def _source(path: Path) -> dict:
 
 def _make_run(out: Path, config: SDEConfig, network: nn.Module, step: int, source: dict) -> dict:
     summary = {
-        "dataset": build.outline(config, CPU).declaration.name,
+        "dataset": build.outline(config, CPU).spec.name,
         "process": config.process.name,
         "network": config.model.network,
         "energy": config.model.energy,

@@ -30,7 +30,7 @@ BLOCK = 4096  # images compared at once
 
 def samples(x: Tensor, data: Dataset, title: str = "") -> Figure:
     """Samples x (N, *event), on the CPU: a grid of images, or a cloud beside the held-out one."""
-    if data.declaration.is_image:
+    if data.spec.is_image:
         figure = Figure(figsize=(4.4, 4.7), layout="constrained")
         axes = figure.add_subplot()
         _grid(axes, x, data)
@@ -48,7 +48,7 @@ def samples(x: Tensor, data: Dataset, title: str = "") -> Figure:
 def neighbours(x: Tensor, data: Dataset, count: int = 10) -> Figure:
     """Image samples (N, C, H, W) above the training images nearest to them: copies would show."""
     x, values = x[:count], data.train.values.cpu()
-    middle = functools.partial(data.declaration.levels.dequantise, u=torch.tensor(0.5))
+    middle = functools.partial(data.spec.quantisation.dequantise, u=torch.tensor(0.5))
     far = [torch.cdist(x.flatten(1), middle(part).flatten(1)) for part in values.split(BLOCK)]
     nearest = middle(values[torch.cat(far, 1).argmin(1)])
     figure = Figure(figsize=(4.4, 1.35), layout="constrained")
@@ -95,7 +95,7 @@ def comparison(rows: list[dict], floors: list[float]) -> Figure:
     """Sliced Wasserstein distance over evaluations, one line for each sampler.
 
     rows: dicts with "sampler", "nfe" and "distance"; floors: the same of parts of the training
-    data, of as many items: what no sampler can be told from.
+    data, of as many examples: what no sampler can be told from.
     """
     figure = Figure(figsize=(4.6, 4.4), layout="constrained")
     axes = figure.add_subplot()
@@ -108,7 +108,7 @@ def comparison(rows: list[dict], floors: list[float]) -> Figure:
         axes.plot(nfe, distance, label=sampler, **style)
     axes.axhspan(min(floors), max(floors), color=REAL, alpha=0.35, lw=0, label="training data")
     axes.set(xscale="log", yscale="log", xlabel="evaluations of the score")
-    axes.set_ylabel("sliced Wasserstein distance\nto held-out items")
+    axes.set_ylabel("sliced Wasserstein distance\nto held-out examples")
     for axis in (axes.xaxis, axes.yaxis):
         _plain_numbers(axis)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2,
@@ -143,15 +143,15 @@ def svg(figure: Figure, name: str) -> str:
 
 def _grid(axes: Axes, x: Tensor, data: Dataset, columns: int | None = None) -> None:
     """Images (N, C, H, W) in rows, a dark line between them."""
-    levels = data.declaration.levels
+    cells = data.spec.quantisation
     columns = columns or max(1, round(len(x) ** 0.5))
     rows = -(-len(x) // columns)
     channels, height, width = x.shape[1:]
-    board = torch.full((rows * (height + 1) + 1, columns * (width + 1) + 1, channels), levels.low)
+    board = torch.full((rows * (height + 1) + 1, columns * (width + 1) + 1, channels), cells.low)
     for i, image in enumerate(x):
         top, left = (i // columns) * (height + 1) + 1, (i % columns) * (width + 1) + 1
         board[top : top + height, left : left + width] = image.permute(1, 2, 0)
-    shown = ((board - levels.low) / (levels.high - levels.low)).clamp(0, 1).squeeze(2).numpy()
+    shown = ((board - cells.low) / (cells.high - cells.low)).clamp(0, 1).squeeze(2).numpy()
     axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="none")
     axes.set_axis_off()
 

@@ -1,4 +1,4 @@
-"""Samples of a trained model, by any sampler there is (`sde.samplers.names`)."""
+"""Samples of a trained model, by any sampler there is (`sde.samplers.spec`)."""
 
 import zipfile
 from dataclasses import replace
@@ -13,7 +13,7 @@ from repro.errors import InputError
 from sde import figures, samplers
 from sde.samplers import Samples
 from sde.samplers.loop import Constraint
-from sde.samplers.names import Choice, choose
+from sde.samplers.spec import SamplerSpec, parse_sampler
 from sde.trained_model import TrainedModel
 
 SHOWN = 100  # images in a figure
@@ -36,14 +36,14 @@ def draw(
     None. ``part`` numbers the streams. Raises InputError for an unknown sampler, steps or a count
     below 1, or samples that are not finite.
     """
-    choice, size = choose(sampler), trained.config.sampling.batch_size
+    spec, size = parse_sampler(sampler), trained.config.sampling.batch_size
     counts = [min(size, count - start) for start in range(0, max(1, count), size)]
     bar = progress and world.leader
 
     def batch(number: int) -> Samples:
         stream = (part,) if number == 0 else (part, number)
         generator = trained.sampling_stream(*stream)
-        drawn = draw_batch(trained, choice, steps, counts[number], generator, progress=bar)
+        drawn = draw_batch(trained, spec, steps, counts[number], generator, progress=bar)
         return drawn if world.size == 1 else replace(drawn, x=drawn.x.cpu(), x_mean=None)
 
     drawn = world.scatter_map(
@@ -59,7 +59,7 @@ def draw(
 
 def draw_batch(
     trained: TrainedModel,
-    choice: Choice,
+    spec: SamplerSpec,
     steps: int,
     count: int,
     generator: torch.Generator,
@@ -73,18 +73,18 @@ def draw_batch(
     settings = trained.config.sampling
     what = (trained.sde, trained.score_fn, (count, *trained.shape))
     how = dict(generator=generator, eps=settings.eps, progress=progress, batch_size=batch_size)
-    if choice.solver:
-        how |= dict(solver=choice.solver, steps=steps, constraint=constraint)
+    if spec.solver:
+        how |= dict(solver=spec.solver, steps=steps, constraint=constraint)
         return samplers.solve(*what, **how)
-    if choice.predictor is None:
+    if spec.predictor is None:
         if constraint is not None:
             raise InputError("the sampler ode has no steps to constrain: choose another")
         tolerance = dict(rtol=settings.rtol, atol=settings.atol, method=settings.method)
         return samplers.probability_flow_sample(*what, denoise=True, **tolerance, **how)
     return samplers.sample(
         *what,
-        predictor=choice.predictor,
-        corrector=choice.corrector,
+        predictor=spec.predictor,
+        corrector=spec.corrector,
         steps=steps,
         grid=settings.grid,
         snr=settings.snr,
@@ -120,7 +120,7 @@ def sample(
     x, title = drawn.x.cpu(), f"{sampler}, {drawn.nfe} evaluations"
     try:
         write_atomically(folder / f"{stem}.npz", lambda file: np.savez(file, x=x.numpy()))
-        shown = x[:SHOWN] if trained.data.declaration.is_image else x
+        shown = x[:SHOWN] if trained.data.spec.is_image else x
         figure = figures.samples(shown, trained.data, title=title)
         figures.save(figure, folder / f"{stem}.png")
     except OSError as error:

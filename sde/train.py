@@ -59,7 +59,7 @@ class Training:
         torch.set_num_threads(config.compute.threads)
         self.data = build.dataset(config, device)
         self.sde, self.progress = build.process(config), Progress()
-        network = build.network(config, self.data.declaration.shape, device)
+        network = build.network(config, self.data.spec.shape, device)
         self.network = build.laid_out(config, network)
         self.average = build.average(config, self.network).eval()
         build.fast(config, self.network)
@@ -142,7 +142,7 @@ class Training:
         count, rows = self.config.optimiser.batch_size, self.share
         x0 = self.data.train.draw(count, generator, rows)
         u = torch.rand(count, generator=generator, device=self.device)[rows]
-        shape = (count, *self.data.declaration.shape)
+        shape = (count, *self.data.spec.shape)
         z = torch.randn(shape, generator=generator, device=self.device)[rows]
         return zip(*(x.chunk(self.gradient_accumulation) for x in (x0, u, z)), strict=True)
 
@@ -252,7 +252,7 @@ def train(
         return {}
     figures.save(figures.training(progress.records), folder.path / "training.png")
     summary = {
-        "dataset": training.data.declaration.name,
+        "dataset": training.data.spec.name,
         "process": config.process.name,
         "network": config.model.network,
         "energy": config.model.energy,

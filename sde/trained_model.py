@@ -39,7 +39,7 @@ class TrainedModel:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.data.declaration.shape
+        return self.data.spec.shape
 
     def stream(self, purpose: int, *part: int) -> torch.Generator:
         return build.stream(self.config, self.device, purpose, *part)
@@ -68,7 +68,7 @@ def load(
     torch.set_num_threads(config.compute.threads)
     data = (build.dataset if with_data else build.outline)(config, device)
     sde = build.process(config)
-    network = _averaged(config, state, data.declaration.shape, device, path)
+    network = _averaged(config, state, data.spec.shape, device, path)
     return TrainedModel(
         config=config,
         sde=sde,

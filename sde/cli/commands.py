@@ -78,7 +78,7 @@ def classifier(options) -> int:
         if world.leader:
             path, right = train(trained, options.iterations)
             shares = ", ".join(f"{100 * share:.1f} % at t = {t:g}" for t, share in right.items())
-            print(f"{path}: right on held-out items: {shares}")
+            print(f"{path}: right on held-out examples: {shares}")
     return 0
 
 
@@ -93,10 +93,10 @@ def complete(options) -> int:
 
 
 def likelihood(options) -> int:
-    from sde.evaluation.nll import heldout, likelihood
+    from sde.evaluation.nll import heldout_likelihood, heldout_split
 
     with _trained(options) as (world, trained):
-        found = likelihood(trained, heldout(trained, options.data), world)
+        found = heldout_likelihood(trained, heldout_split(trained, options.data), world)
     if world.leader:
         print(found.in_words())
     return 0

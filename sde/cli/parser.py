@@ -75,7 +75,7 @@ def _draw(commands) -> None:
 
 
 def _judge(commands) -> None:
-    command = commands.add_parser("likelihood", help="exact likelihood of held-out items")
+    command = commands.add_parser("likelihood", help="exact likelihood of held-out examples")
     _model(command, writes=False)
     command.add_argument("--data", metavar="NAME", help="of other data (default: the model's own)")
     command.set_defaults(run=actions.likelihood)

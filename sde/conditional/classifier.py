@@ -1,4 +1,4 @@
-"""Which class a noisy item is of: P(label | x_t, t), whose gradient steers a score to a class.
+"""Which class a noisy example is of: P(label | x_t, t), whose gradient steers a score to a class.
 
     loss = E -log P(label | x_t, t),   x_t = scale x_0 + std z,   t so that log(std / scale) is
     uniform: every decade of noise counts alike
@@ -49,10 +49,10 @@ class NoisyClassifier(nn.Module):
 
 def train(trained: TrainedModel, iterations: int = 3000) -> tuple[Path, dict[float, float]]:
     """Train on the labels of the model's data and write ``classifier.pt``; the path, and the share
-    of held-out items it gets right at a few times. Raises InputError for data without labels."""
-    split, classes = trained.data.train, trained.data.declaration.classes
+    of held-out examples it gets right at a few times. Raises InputError for data without labels."""
+    split, classes = trained.data.train, trained.data.spec.classes
     if split.labels is None:
-        raise InputError(f"{trained.data.declaration.name}: the items have no labels")
+        raise InputError(f"{trained.data.spec.name}: the examples have no labels")
     if iterations < 1:
         raise InputError(f"iterations must be at least 1; got {iterations}")
     seed_everything(trained.config.seed)

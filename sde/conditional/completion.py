@@ -20,7 +20,7 @@ from sde.conditional import guidance
 from sde.conditional.guidance import Observation
 from sde.sample import draw_batch
 from sde.samplers.loop import Constraint
-from sde.samplers.names import choose
+from sde.samplers.spec import parse_sampler
 from sde.trained_model import TrainedModel
 
 WAYS = ("guided", "replacement")
@@ -74,14 +74,14 @@ def complete(
     ``.npz`` (arrays truth, known, and completed (draws, count, C, H, W)); returns the figure's
     path. Raises InputError for data that is no images, or an unknown name.
     """
-    if not trained.data.declaration.is_image:
-        raise InputError(f"{trained.data.declaration.name}: only images can be completed")
+    if not trained.data.spec.is_image:
+        raise InputError(f"{trained.data.spec.name}: only images can be completed")
     if way not in WAYS:
         raise InputError(f"--way {way}: choose from {', '.join(WAYS)}")
     if count < 1 or draws < 1:
         raise InputError(f"counts must be at least 1; got {count} images and {draws} draws")
     settings = trained.config.sampling
-    choice = choose(sampler or settings.sampler)
+    spec = parse_sampler(sampler or settings.sampler)
     steps = settings.steps if steps is None else steps
     random = trained.sampling_stream(0, 1)
     truth = trained.data.heldout.first(count).points(random)
@@ -89,7 +89,7 @@ def complete(
     model, constraint = _conditioned(trained, observation, way)
     # what is known is of each of them, so all are one batch
     how = dict(progress=True, constraint=constraint, batch_size=len(truth))
-    drawn = [draw_batch(model, choice, steps, len(truth), random, **how).x for _ in range(draws)]
+    drawn = [draw_batch(model, spec, steps, len(truth), random, **how).x for _ in range(draws)]
     known = observation.combine(torch.zeros_like(truth), observation.of_batch(truth))
     folder = trained.folder if out is None else Path(out)
     return _write(trained, folder / f"completed_{hide}_{way}.png", truth, known, drawn)

@@ -1,12 +1,13 @@
-"""What is learnt: items of one declared kind in two parts, and how they are drawn.
+"""Data sets in memory: examples of one declared kind in a training and a held-out part.
 
-What numbers stand for is declared once, by ``DataSpec``: everyone else asks it. The held-out
-part is never trained on.
+``DataSpec`` declares once what an example is; all other code asks it. The held-out part is never
+trained on.
 
-Images are kept as levels, one byte each: the whole of CIFAR-10 is 184 MB. So a data set lies, as
-one tensor, on the device that trains, where a batch is drawn by random index, mirrored and
-dequantised; no worker process feeds it. What does not fit stays in host memory, or in a file mapped
-into it, and each batch is gathered there and copied. Both draw the same random numbers.
+Images are stored as grey levels, one byte each: all of CIFAR-10 takes 184 MB. A data set is
+therefore one tensor on the device that trains. A batch is drawn there by random index, mirrored
+and dequantised, without worker processes. A data set too large for the device stays in host memory
+or in a memory-mapped file; each batch is gathered there and copied. Both ways draw the same random
+numbers.
 """
 
 import hashlib
@@ -20,18 +21,18 @@ from torch import Tensor
 from repro.errors import InputError
 from sde.data.quantisation import Quantisation
 
-SHARE = 0.25  # of a device's memory that data may take before they are left in host memory
-SHOWN = 20  # classes, in words
+DEVICE_SHARE = 0.25  # of a device's memory; larger data stays in host memory
+SHOWN = 20  # classes listed by ``in_words``
 
 
 @dataclass(frozen=True)
 class DataSpec:
-    """What one item is: its shape, and the range and number of its levels, if it has levels."""
+    """The kind of a data set's examples: shape, quantisation and classes."""
 
     name: str
-    shape: tuple[int, ...]  # of one item
-    levels: Quantisation | None = None  # None: real numbers of no declared range
-    classes: tuple[str, ...] = ()  # the names of the labels, where items have labels
+    shape: tuple[int, ...]  # of one example
+    quantisation: Quantisation | None = None  # None: real numbers of no declared range
+    classes: tuple[str, ...] = ()  # names of the classes, where examples are labelled
 
     @property
     def is_image(self) -> bool:
@@ -40,50 +41,55 @@ class DataSpec:
 
 @dataclass(frozen=True)
 class Split:
-    """Items of one kind. Raises InputError where they are not finite, not of the declared shape,
-    or no whole levels of the declared range."""
+    """One part of a data set.
 
-    declaration: DataSpec
-    values: Tensor  # (N, *shape): levels where the declaration has levels, else the numbers
-    labels: Tensor | None = None  # (N,) long, indices of the declared classes
-    flip: bool = False  # mirror each drawn image, left to right, with probability 1/2
-    dequantise: bool = True  # what is drawn: spread over its level's cell, or in its place
-    device: torch.device | None = None  # of what is drawn, where the values are left elsewhere
+    Raises InputError where the values are not finite, not of the declared shape, or no grey levels
+    of the declared quantisation.
+    """
+
+    spec: DataSpec
+    values: Tensor  # (N, *shape): grey levels where the spec has a quantisation, else real numbers
+    labels: Tensor | None = None  # (N,) long, indices into ``spec.classes``
+    flip: bool = False  # mirror each drawn image left to right with probability 1/2
+    dequantise: bool = True  # draw uniformly within a grey level's cell; else scale it exactly
+    device: torch.device | None = None  # where draws go, if the values are kept elsewhere
 
     def __post_init__(self):
-        name, levels = self.declaration.name, self.declaration.levels
-        if tuple(self.values.shape[1:]) != self.declaration.shape or not len(self.values):
+        name, quantisation = self.spec.name, self.spec.quantisation
+        if tuple(self.values.shape[1:]) != self.spec.shape or not len(self.values):
             raise InputError(
-                f"{name}: items of shape {self.declaration.shape} expected, got an array of shape "
+                f"{name}: examples of shape {self.spec.shape} expected, got an array of shape "
                 f"{tuple(self.values.shape)}"
             )
-        if levels is not None and levels.holds_all_of(self.values.dtype):
-            return  # any byte is one of 256 levels: no need to look at a hundred million
+        if quantisation is not None and quantisation.holds_all_of(self.values.dtype):
+            return  # every byte is one of 256 grey levels: spares a pass over all images
         if not bool(torch.isfinite(self.values).all()):
             raise InputError(f"{name}: the data holds values that are not finite")
-        if levels is not None and not bool((self.values == self.values.floor()).all()):
-            raise InputError(f"{name}: levels must be whole numbers")
-        if levels is not None and not 0 <= self.values.min() <= self.values.max() < levels.levels:
-            raise InputError(f"{name}: levels must lie in 0..{levels.levels - 1}")
+        if quantisation is None:
+            return
+        if not bool((self.values == self.values.floor()).all()):
+            raise InputError(f"{name}: grey levels must be whole numbers")
+        if not 0 <= self.values.min() <= self.values.max() < quantisation.grey_levels:
+            raise InputError(f"{name}: grey levels must lie in 0..{quantisation.grey_levels - 1}")
 
     def __len__(self) -> int:
         return len(self.values)
 
     def to(self, device: torch.device, on_host: bool = False) -> "Split":
-        """Drawn on ``device``; with ``on_host`` the values stay where they are."""
+        """Return a split that draws on ``device``; with ``on_host`` the values are not moved."""
         labels = None if self.labels is None else self.labels.to(device)
         if on_host:
             return replace(self, labels=labels, device=torch.device(device))
         return replace(self, values=self.values.to(device), labels=labels, device=None)
 
     def first(self, count: int) -> "Split":
-        """The first items, at most ``count``."""
+        """Return the first ``count`` examples, or all if there are fewer."""
         labels = None if self.labels is None else self.labels[:count]
         return replace(self, values=self.values[:count], labels=labels)
 
     def some(self, count: int) -> "Split":
-        """At most ``count`` items, chosen at random and always the same: the order in which files
-        lie may mean something. All of them stay in order."""
+        """Return at most ``count`` examples: a random subset, the same at every call, because files
+        may be sorted. If ``count`` covers all, they stay in order."""
         if count >= len(self):
             return self
         chosen = torch.randperm(len(self), generator=torch.Generator().manual_seed(0))[:count]
@@ -91,95 +97,96 @@ class Split:
         return replace(self, values=self.values[chosen.to(self.values.device)], labels=labels)
 
     def draw(self, count: int, generator: torch.Generator, rows: slice = slice(None)) -> Tensor:
-        """Items drawn with replacement and dequantised anew, (count, *shape) float32.
+        """Draw examples with replacement, mirrored and dequantised anew: (count, *shape) float32.
 
-        ``rows`` asks for a part of them: ``draw(n, g, rows)`` is ``draw(n, g)[rows]``, and takes as
-        many numbers from the generator, but gathers no other item.
+        ``draw(n, g, rows)`` equals ``draw(n, g)[rows]`` and advances the generator as far, but
+        gathers only those rows; processes that share a batch use it.
         """
         return self._draw(count, generator, rows)[0]
 
     def draw_labelled(
         self, count: int, generator: torch.Generator, rows: slice = slice(None)
     ) -> tuple[Tensor, Tensor]:
-        """What ``draw`` gives, and its labels (count,) long. Raises InputError without labels."""
+        """Return what ``draw`` returns, and the labels (count,) long. Raises InputError where the
+        examples have no labels."""
         if self.labels is None:
-            raise InputError(f"{self.declaration.name}: the items have no labels")
+            raise InputError(f"{self.spec.name}: the examples have no labels")
         points, chosen = self._draw(count, generator, rows)
         return points, self.labels[chosen]
 
     def points(self, generator: torch.Generator) -> Tensor:
-        """Every item once, in order, dequantised where it has levels: (N, *shape) float32."""
+        """Return every example once, in order, dequantised if quantised: (N, *shape) float32."""
         values = self.values.to(self.device) if self.device else self.values
         return self._dequantised(values, generator, len(self))
 
     @property
     def sha256(self) -> str:
-        """Of the values and, where there are labels, of the labels."""
+        """SHA-256 of the values followed by the labels, if any."""
         digest = hashlib.sha256(self.values.cpu().contiguous().numpy().reshape(-1))
         if self.labels is not None:
             digest.update(self.labels.cpu().numpy())
         return digest.hexdigest()
 
     def _draw(self, count: int, generator: torch.Generator, rows: slice) -> tuple[Tensor, Tensor]:
-        """Points and their places in ``values``: index, mirror and level's cell drawn in turn."""
+        """Points and their indices in ``values``; draws index, side, then cell."""
         device = self.device or self.values.device
         chosen = torch.randint(len(self), (count,), generator=generator, device=device)[rows]
         values = self._gather(chosen)
         if self.flip:
             side = torch.rand(count, generator=generator, device=device)[rows] < 0.5
             values = torch.where(side.reshape(-1, 1, 1, 1), values.flip(-1), values)
-        if self.dequantise or self.declaration.levels is None:
+        if self.dequantise or self.spec.quantisation is None:
             return self._dequantised(values, generator, count, rows), chosen
-        return self.declaration.levels.place(values), chosen
+        return self.spec.quantisation.place(values), chosen
 
     def _gather(self, chosen: Tensor) -> Tensor:
         if self.device is None:
             return self.values.index_select(0, chosen)
-        shape, pinned = (len(chosen), *self.declaration.shape), self.device.type == "cuda"
+        shape, pinned = (len(chosen), *self.spec.shape), self.device.type == "cuda"
         batch = torch.empty(shape, dtype=self.values.dtype, pin_memory=pinned)
         torch.index_select(self.values, 0, chosen.cpu(), out=batch)
         return batch.to(self.device, non_blocking=True)
 
     def _dequantised(self, values: Tensor, generator, count: int, rows=slice(None)) -> Tensor:
-        """``values``, which are the ``rows`` of ``count`` items, each spread over its cell."""
-        if self.declaration.levels is None:
+        """``values``, the ``rows`` of ``count`` examples, each moved at random within its cell."""
+        if self.spec.quantisation is None:
             return values
-        shape = (count, *self.declaration.shape)
+        shape = (count, *self.spec.shape)
         u = torch.rand(shape, generator=generator, device=values.device)[rows]
-        return self.declaration.levels.dequantise(values, u)
+        return self.spec.quantisation.dequantise(values, u)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A training and a held-out part of the same kind; both None in an outline."""
+    """A training and a held-out part of one kind; both are None where only the spec is known."""
 
-    declaration: DataSpec
+    spec: DataSpec
     train: Split | None
     heldout: Split | None
-    # (N, *shape) on the CPU -> (N,) nats, where it is known
+    # the true log density, (N, *shape) on the CPU -> (N,) nats, where it is known
     log_density: Callable[[Tensor], Tensor] | None = None
     skipped: tuple[str, ...] = ()  # files left out, each with the reason
 
     @property
     def checksums(self) -> dict[str, str]:
-        """SHA-256 of each part, by name."""
-        name = self.declaration.name
+        """SHA-256 of each part, by the part's name."""
+        name = self.spec.name
         return {f"{name} train": self.train.sha256, f"{name} held out": self.heldout.sha256}
 
     @property
     def size(self) -> int:
-        """Bytes of both parts."""
+        """Bytes of both parts together."""
         return sum(part.values.nbytes for part in (self.train, self.heldout))
 
     def in_words(self) -> str:
-        """A few lines: what an item is, the parts with their checksums, the files skipped."""
-        what, parts = self.declaration, {"train": self.train, "held out": self.heldout}
-        lines = [f"data      {what.name}", f"item      {' x '.join(map(str, what.shape))}"]
-        if what.levels:
-            low, high, levels = what.levels.low, what.levels.high, what.levels.levels
-            lines[-1] += f", levels 0 to {levels - 1} on [{low:g}, {high:g}]"
+        """Describe the data in a few lines: shape, parts, checksums, classes, skipped files."""
+        what, parts = self.spec, {"train": self.train, "held out": self.heldout}
+        lines = [f"data      {what.name}", f"example   {' x '.join(map(str, what.shape))}"]
+        if cells := what.quantisation:
+            lines[-1] += f", grey levels 0 to {cells.grey_levels - 1}"
+            lines[-1] += f" on [{cells.low:g}, {cells.high:g}]"
         for name, part in parts.items():
-            lines.append(f"{name:<9} {len(part)} items, {part.values.nbytes / 1e6:.1f} MB")
+            lines.append(f"{name:<9} {len(part)} examples, {part.values.nbytes / 1e6:.1f} MB")
             lines.append(f"          sha256 {part.sha256}")
         if what.classes:
             counts = [part.labels.bincount(minlength=len(what.classes)) for part in parts.values()]
@@ -191,24 +198,29 @@ class Dataset:
         return "\n".join(lines)
 
     def to(self, device: torch.device, memory: str = "auto") -> "Dataset":
-        """Drawn on ``device``, from its own memory ("device") or the host's ("host"); "auto": its
-        own, where the values take at most a quarter of it. Raises InputError where they do not fit.
+        """Return the data set drawn on ``device``.
+
+        Args:
+            memory: "device" keeps the values on it, "host" in host memory; "auto" on the device
+                if they take at most a quarter of its memory.
+
+        Raises InputError where the values do not fit.
         """
         device = torch.device(device)
-        too_large = self.size > SHARE * _memory_of(device)
+        too_large = self.size > DEVICE_SHARE * _memory_of(device)
         on_host = memory == "host" or (memory == "auto" and too_large)
         try:
             train, heldout = (part.to(device, on_host) for part in (self.train, self.heldout))
         except torch.cuda.OutOfMemoryError:
             raise InputError(
-                f"data.memory: {self.declaration.name} takes {self.size / 1e9:.1f} GB, more than "
+                f"data.memory: {self.spec.name} takes {self.size / 1e9:.1f} GB, more than "
                 f"{device} has free; set it to host"
             ) from None
         return replace(self, train=train, heldout=heldout)
 
 
 def _memory_of(device: torch.device) -> float:
-    """Bytes; of the CPU, which has no memory besides the host's, no limit."""
+    """Memory of a device in bytes; infinite for the CPU, whose memory is the host's."""
     if device.type != "cuda":
         return math.inf
     return torch.cuda.get_device_properties(device).total_memory

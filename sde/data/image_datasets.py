@@ -24,7 +24,7 @@ from sde.data.download import fetch
 from sde.data.formats import Images, read_cifar10, read_mnist, read_npz
 from sde.data.quantisation import Quantisation
 
-LEVELS = Quantisation(-1.0, 1.0, levels=256)
+BYTES = Quantisation(-1.0, 1.0, grey_levels=256)
 SHAPES = {"mnist": (1, 28, 28), "fashion_mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
 PARTS = {"official": ("train", "test"), "train": ("train",), "test": ("test",)}
 CIFAR10_SOURCES = (  # in this order, whichever is there; the first archive is what is fetched
@@ -146,16 +146,16 @@ def _dataset(
         mine, other = getattr(train, what), getattr(heldout, what)
         if mine != other:
             raise InputError(f"{title}: {what} {mine} in training, {other} in the held-out part")
-    declaration = DataSpec(title, train.shape, LEVELS, train.classes)
+    spec = DataSpec(title, train.shape, BYTES, train.classes)
     splits = [
         Split(
-            declaration,
+            spec,
             torch.from_numpy(part.values),
             None if part.labels is None else torch.from_numpy(part.labels),
         )
         for part in parts
     ]
-    return Dataset(declaration, *splits, skipped=skipped)
+    return Dataset(spec, *splits, skipped=skipped)
 
 
 def _count(title: str, images: Images, heldout: int | float) -> int:

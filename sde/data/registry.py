@@ -1,4 +1,5 @@
-"""Every data set by its name."""
+"""Every data set by its name: the toy sets of `sde.data.toy`, the images of
+`sde.data.image_datasets`."""
 
 from dataclasses import replace
 
@@ -19,13 +20,18 @@ def load(
     centred: bool = True,
     **files,
 ) -> Dataset:
-    """The data set ``name``; the same for the same arguments.
+    """Return the data set ``name``; equal arguments give equal data.
 
-    ``train`` and ``heldout`` are counts of draws; of the digits there are 1500 and 297 whatever
-    they say. ``flip`` mirrors training images at random, ``dequantise`` spreads levels over their
-    cells where they are drawn for training, ``centred`` puts them on [-1, 1], else on [0, 1].
-    ``files``, and what ``heldout`` means of images in files: see ``images.load``; the other data
-    have no use for them. Raises InputError for an unknown name, a count below 1, or bad files.
+    Args:
+        train, heldout: numbers of draws from a toy distribution. ``digits`` always has 1500 and
+            297 images. For images in files see ``image_datasets.load``.
+        seed: of the draws, and of the split of images.
+        flip: mirror drawn training images at random.
+        dequantise: draw training images uniformly within the cells of their grey levels.
+        centred: scale grey levels to [-1, 1]; otherwise to [0, 1].
+        files: where images lie; see ``image_datasets.load``. Toy data ignores them.
+
+    Raises InputError for an unknown name, a count below 1, or files that cannot be used.
     """
     if name in image_datasets.READERS:
         found = image_datasets.load(name, heldout=heldout, seed=seed, **files)
@@ -39,26 +45,27 @@ def load(
     return _as_drawn(found, flip, dequantise, centred)
 
 
-def outline(name: str, *, centred: bool = True) -> Dataset | None:
-    """A published set of images without its images, whose files are not looked for: what is needed
-    to draw samples of a model of it. None for other data."""
+def data_spec(name: str, *, centred: bool = True) -> DataSpec | None:
+    """Return the spec of a data set without reading its files, or None where only the files tell.
+
+    It is known for the published image sets; a model of them can be sampled without the images.
+    """
     if name not in image_datasets.SHAPES:
         return None
-    declaration = DataSpec(name, image_datasets.SHAPES[name], image_datasets.LEVELS)
-    return Dataset(_ranged(declaration, centred), None, None)
+    spec = DataSpec(name, image_datasets.SHAPES[name], image_datasets.BYTES)
+    return _in_range(spec, centred)
 
 
-def _ranged(declaration: DataSpec, centred: bool) -> DataSpec:
-    if centred or not declaration.levels:
-        return declaration
-    return replace(declaration, levels=replace(declaration.levels, low=0.0))
+def _in_range(spec: DataSpec, centred: bool) -> DataSpec:
+    if centred or not spec.quantisation:
+        return spec
+    return replace(spec, quantisation=replace(spec.quantisation, low=0.0))
 
 
 def _as_drawn(data: Dataset, flip: bool, dequantise: bool, centred: bool) -> Dataset:
-    declaration = data.declaration
-    if flip and not declaration.is_image:
-        raise InputError(f"{declaration.name}: flip is for images")
-    declaration = _ranged(declaration, centred)
-    how = dict(declaration=declaration, dequantise=dequantise)
+    if flip and not data.spec.is_image:
+        raise InputError(f"{data.spec.name}: flip is for images")
+    spec = _in_range(data.spec, centred)
+    how = dict(spec=spec, dequantise=dequantise)
     train, heldout = replace(data.train, flip=flip, **how), replace(data.heldout, **how)
-    return replace(data, declaration=declaration, train=train, heldout=heldout)
+    return replace(data, spec=spec, train=train, heldout=heldout)

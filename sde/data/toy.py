@@ -30,12 +30,12 @@ def _plane(name: str, make, log_density=None):
     """A loader of a distribution in the plane from make(count, seed) -> (count, 2)."""
 
     def load(train: int, heldout: int, seed: int) -> Dataset:
-        declaration = DataSpec(name, (2,))
+        spec = DataSpec(name, (2,))
         parts = [
-            Split(declaration, torch.as_tensor(make(count, 2 * seed + part)).float())
+            Split(spec, torch.as_tensor(make(count, 2 * seed + part)).float())
             for part, count in enumerate((train, heldout))
         ]
-        return Dataset(declaration, *parts, log_density)
+        return Dataset(spec, *parts, log_density)
 
     return load
 
@@ -75,14 +75,14 @@ def swiss_roll(count: int, seed: int) -> np.ndarray:
 
 def _digits(train: int, heldout: int, seed: int) -> Dataset:
     classes = tuple(str(digit) for digit in range(10))
-    declaration = DataSpec("digits", (1, 8, 8), Quantisation(-1.0, 1.0, levels=17), classes)
+    spec = DataSpec("digits", (1, 8, 8), Quantisation(-1.0, 1.0, grey_levels=17), classes)
     images, labels = load_digits(return_X_y=True)
     how = dict(test_size=DIGITS_HELD_OUT, stratify=labels, random_state=seed)
     images_and_labels = train_test_split(images, labels, **how)
     pixels = [torch.from_numpy(x).float().reshape(-1, 1, 8, 8) for x in images_and_labels[:2]]
     digits = [torch.from_numpy(y).long() for y in images_and_labels[2:]]
-    parts = [Split(declaration, *part) for part in zip(pixels, digits, strict=True)]
-    return Dataset(declaration, *parts)
+    parts = [Split(spec, *part) for part in zip(pixels, digits, strict=True)]
+    return Dataset(spec, *parts)
 
 
 RING = ring(modes=8, radius=0.8, std=0.08)

@@ -1,8 +1,8 @@
-"""What a trained model is worth: distances to held-out items, samplers compared, likelihood.
+"""Evaluation of a trained model: distances to held-out examples, samplers compared, likelihood.
 
-Every number stands beside its floor, the same of as many training items: what a perfect model would
-get, of which precision and recall fall short from below. The likelihood is that of held-out items
-through the probability flow, with the standard error over items and over the probes.
+Every distance is reported with its floor: the same distance of equally many training examples,
+which is what a perfect model would reach. The likelihood is that of held-out examples through the
+probability flow (`sde.evaluation.nll`).
 """
 
 import json
@@ -18,14 +18,14 @@ from repro.errors import InputError
 from sde import build, metrics
 from sde.config.run import Evaluation
 from sde.evaluation.fid import fid, require
-from sde.evaluation.nll import NO_FLOW, Likelihood, likelihood
+from sde.evaluation.nll import NO_FLOW, HeldoutLikelihood, heldout_likelihood
 from sde.sample import draw
-from sde.samplers.names import choose
+from sde.samplers.spec import parse_sampler
 from sde.trained_model import TrainedModel
 
 FLOORS = 5
 PROTOCOL = {"snr", "corrector_steps", "eps", "grid", "rtol", "atol", "method"}  # of samples
-FEWEST = 4  # items that every distance can be computed of
+FEWEST = 4  # examples that every distance can be computed of
 NONE = {"in_words": f"none: {NO_FLOW}"}
 FID_PART = 1_000_000  # its stream of noise, far from those of the comparison
 
@@ -46,7 +46,7 @@ def distances(real: Tensor, fake: Tensor, generator: torch.Generator) -> dict[st
 
 
 def measure(trained: TrainedModel, fake: Tensor) -> dict[str, dict]:
-    """The distances of samples from held-out items, each with its floor."""
+    """The distances of samples from held-out examples, each with its floor."""
     real = trained.data.heldout.points(trained.stream(build.EVALUATION, 1))
     train = trained.data.train.some(len(fake)).points(trained.stream(build.EVALUATION, 2))
     streams = [trained.stream(build.EVALUATION, 3) for _ in range(2)]  # the same directions
@@ -57,11 +57,11 @@ def measure(trained: TrainedModel, fake: Tensor) -> dict[str, dict]:
 def compare(
     trained: TrainedModel, count: int, world: DistributedContext = SINGLE_PROCESS
 ) -> dict | None:
-    """Sliced Wasserstein distance of ``count`` samples to held-out items, by sampler and budget.
+    """Sliced Wasserstein distance of ``count`` samples to held-out examples, by sampler and budget.
 
     A sampler that fails (samples that are not finite) has the reason in place of its distance.
     Rows are dealt out to the ranks, and the leader gets them: "rows", and "floors", that of up to
-    five parts of the training data, of as many items.
+    five parts of the training data, of as many examples.
     """
     settings = trained.config.evaluation
     real = trained.data.heldout.points(trained.stream(build.EVALUATION, 1))
@@ -73,8 +73,9 @@ def compare(
     some = trained.data.train.some(FLOORS * count)
     train = some.points(trained.stream(build.EVALUATION, 2))
     parts = [part for part in train.split(count)[:FLOORS] if len(part) == count]
+    per_step = trained.config.sampling.corrector_steps
     cells = [
-        (name, budget, choose(name).steps_within(budget, trained.config.sampling.corrector_steps))
+        (name, budget, parse_sampler(name).steps_within(budget, per_step))
         for name in settings.compare
         for budget in settings.budgets
     ]
@@ -111,7 +112,7 @@ def evaluate(
     count = min(settings.samples, len(trained.data.train))
     drawn = draw(trained, sampling.sampler, sampling.steps, count, progress=True, world=world)
     discrete = trained.config.loss.num_timesteps is not None
-    own = None if discrete else likelihood(trained, trained.data.heldout, world)
+    own = None if discrete else heldout_likelihood(trained, trained.data.heldout, world)
     compared = compare(trained, count, world)
     many = None
     if settings.fid:
@@ -121,7 +122,7 @@ def evaluate(
         return None
     results = {
         "iterations": trained.step,
-        "data": trained.data.declaration.name,
+        "data": trained.data.spec.name,
         "data_sha256": trained.data.checksums,
         "weights": _kind_of_weights(trained),
         "sampler": sampling.sampler,
@@ -143,7 +144,7 @@ def evaluate(
         raise InputError(f"{out}: cannot be written: {error.strerror}") from None
 
 
-def _flow(found: Likelihood, settings: Evaluation) -> dict:
+def _flow(found: HeldoutLikelihood, settings: Evaluation) -> dict:
     """A likelihood and the protocol of its ODE."""
     how = settings.model_dump(mode="json", include={"rtol", "atol", "method"})
     return {**asdict(found), **how, "in_words": found.in_words()}
@@ -157,11 +158,11 @@ def _require_ready(trained: TrainedModel, out: Path) -> None:
         raise InputError(f"{out}: holds another run; give another folder with --out")
     settings = trained.config.evaluation
     for name in settings.compare:
-        choose(name)
+        parse_sampler(name)
     data = {"train": trained.data.train, "heldout": trained.data.heldout}
     if min(settings.samples, *map(len, data.values())) < FEWEST:
         raise InputError(
-            f"evaluation.samples: distances need {FEWEST} samples, training and held-out items; "
+            f"evaluation.samples: distances need {FEWEST} samples, training and held-out examples; "
             f"there are {settings.samples}, {len(data['train'])} and {len(data['heldout'])}"
         )
     if settings.fid:
@@ -192,13 +193,13 @@ def _write(trained: TrainedModel, out: Path, x: Tensor, results: dict) -> Path:
     from sde.evaluation.page import page
 
     content = page(trained, x, results)
-    shown = figures.samples(x[:100] if trained.data.declaration.is_image else x, trained.data)
+    shown = figures.samples(x[:100] if trained.data.spec.is_image else x, trained.data)
     figures.save(shown, out / "samples.png")
     compared = figures.comparison(**results["samplers"])
     figures.save(compared, out / "samplers.png")
     of = {
         "model": str(trained.folder),
-        "dataset": trained.data.declaration.name,
+        "dataset": trained.data.spec.name,
         "process": trained.config.process.name,
         "network": trained.config.model.network,
         "seed": trained.config.seed,

@@ -1,11 +1,11 @@
-"""Frechet inception distance and inception score, by torch-fidelity (the extra ``fid``).
+"""Frechet inception distance and inception score, computed by torch-fidelity (the extra ``fid``).
 
     FID = |m_r - m_f|^2 + tr(C_r + C_f - 2 (C_r C_f)^(1/2))     (Heusel et al., arXiv:1706.08500)
     IS  = exp E KL(p(y | x) || p(y))                            (Salimans et al., arXiv:1606.03498)
 
-of Inception-v3 features and classes. The library does the work; here are the images as it wants
-them (bytes, three channels) and the protocol that makes a number comparable: how many samples,
-against which images, by which sampler, with which weights.
+m and C are mean and covariance of Inception-v3 features, p(y | x) its class probabilities. This
+module prepares the images (bytes, three channels) and records the protocol that makes a number
+comparable: how many samples, against which images, by which sampler, with which weights.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ class Bytes(Dataset):
 
     def __init__(self, images: Tensor):
         if images.ndim != 4 or images.shape[1] not in (1, 3):
-            raise InputError(f"FID is of grey or colour images; got shape {tuple(images.shape)}")
+            raise InputError(f"FID needs grey or colour images; got shape {tuple(images.shape)}")
         self.images = images
 
     def __len__(self) -> int:
@@ -37,26 +37,30 @@ class Bytes(Dataset):
         return self.images[index].expand(3, -1, -1)
 
 
-def to_levels(x: Tensor, split: Split) -> Tensor:
-    """Samples x (N, C, H, W) as levels: of a model of ``split``'s dequantised items the level whose
-    cell holds x, of one of levels in their places the nearest."""
-    levels = split.declaration.levels
+def to_grey_levels(x: Tensor, split: Split) -> Tensor:
+    """Return the grey levels of samples x (N, C, H, W), undoing the scaling of ``split``.
+
+    A model of dequantised images: the grey level whose cell holds x; otherwise the nearest one.
+    """
+    cells = split.spec.quantisation
     if split.dequantise:
-        return levels.quantise(x)
-    share = (x.clamp(levels.low, levels.high) - levels.low) / (levels.high - levels.low)
-    return ((levels.levels - 1) * share).round()
+        return cells.quantise(x)
+    share = (x.clamp(cells.low, cells.high) - cells.low) / (cells.high - cells.low)
+    return ((cells.grey_levels - 1) * share).round()
 
 
-def level_bytes(values: Tensor, levels: Quantisation) -> Tensor:
-    """Levels (N, C, H, W), whole numbers, spread over 0 to 255, uint8."""
-    return (values.float() * (255 / (levels.levels - 1))).round().to(torch.uint8)
+def to_bytes(values: Tensor, quantisation: Quantisation) -> Tensor:
+    """Return grey levels (N, C, H, W) spread over 0 to 255, as uint8."""
+    return (values.float() * (255 / (quantisation.grey_levels - 1))).round().to(torch.uint8)
 
 
 def require(real: Split, weights: Path | None = None) -> Callable:
-    """torch-fidelity's function. Raises InputError where it is not installed, ``weights`` are no
-    file, or ``real`` are not images: to be asked before samples are drawn."""
-    if real.declaration.levels is None:
-        raise InputError(f"{real.declaration.name}: FID is of images, which have levels")
+    """Return torch-fidelity's function, or raise InputError before any sample is drawn.
+
+    Raises where torch-fidelity is not installed, ``weights`` is no file, or ``real`` has no images.
+    """
+    if real.spec.quantisation is None:
+        raise InputError(f"{real.spec.name}: FID needs images with grey levels")
     if weights is not None and not Path(weights).is_file():
         raise InputError(f"evaluation.fid_weights: {weights}: no such file")
     try:
@@ -71,21 +75,25 @@ def require(real: Split, weights: Path | None = None) -> Callable:
 def fid(
     fake: Tensor, real: Split, *, device: torch.device, weights: Path | None = None
 ) -> dict[str, float | int | str]:
-    """FID and inception score of samples ``fake`` (N, C, H, W) against the images of ``real``.
+    """Return FID and inception score of samples against real images, with their protocol.
 
-    ``weights``: a file of the feature extractor's, where it cannot be downloaded. Raises InputError
-    as ``require`` does, and where torch-fidelity fails.
+    Args:
+        fake: samples (N, C, H, W), scaled as ``real`` is drawn.
+        real: the reference images.
+        weights: a file of Inception's weights, where they cannot be downloaded.
+
+    Raises InputError as ``require`` does, and where torch-fidelity fails.
     """
-    calculate_metrics, levels = require(real, weights), real.declaration.levels
+    calculate_metrics, quantisation = require(real, weights), real.spec.quantisation
     how = dict(fid=True, isc=True, cuda=device.type == "cuda", verbose=False)
     how |= dict(feature_extractor=EXTRACTOR)
     if weights is not None:
         how["feature_extractor_weights_path"] = str(weights)
-    pair = dict(input1=Bytes(level_bytes(to_levels(fake.cpu(), real), levels)))
-    pair |= dict(input2=Bytes(level_bytes(real.values.cpu(), levels)))
+    pair = dict(input1=Bytes(to_bytes(to_grey_levels(fake.cpu(), real), quantisation)))
+    pair |= dict(input2=Bytes(to_bytes(real.values.cpu(), quantisation)))
     try:
         found = calculate_metrics(**pair, **how)
-    except (OSError, RuntimeError) as error:  # most often: no way to fetch the weights
+    except (OSError, RuntimeError) as error:  # most often the weights cannot be downloaded
         raise InputError(
             f"torch-fidelity failed ({error}); where its weights cannot be downloaded, give their "
             "file as evaluation.fid_weights"

@@ -1,9 +1,9 @@
-"""The likelihood of held-out items through the probability flow.
+"""The likelihood of held-out examples through the probability flow.
 
-    bits per dimension = offset - log p(x) / (D log 2),   x dequantised
+    bits per dimension = offset - log p(x) / (D log 2),   x dequantised, offset in bits
 
-With the standard error over items and, where Hutchinson's estimator has several probes, that of its
-own. Batches are dealt out to the ranks.
+Its standard error is that of the mean over examples; where Hutchinson's estimator has several
+probes, the error of the estimator is given too. Batches are distributed over the ranks.
 """
 
 import math
@@ -15,67 +15,76 @@ from repro.distributed import SINGLE_PROCESS, DistributedContext
 from repro.errors import InputError
 from sde import build
 from sde.data.dataset import Split
+from sde.data.registry import data_spec
 from sde.likelihood import LogProb, log_prob
 from sde.trained_model import TrainedModel
 
 ROWS = 16384  # vector-Jacobian products at once
-NO_FLOW = "a model of discrete levels knows no score between them, so no flow and no likelihood"
+NO_FLOW = (
+    "a model of discrete noise levels has no score between them, so no probability flow and no "
+    "likelihood"
+)
 
 
 @dataclass(frozen=True)
-class Likelihood:
-    """The mean log density of held-out items, and what it came from."""
+class HeldoutLikelihood:
+    """The mean log density of held-out examples, and how it was computed."""
 
     data: str
-    items: int
+    examples: int
     dims: int
-    nats: float  # mean log density of an item; of a level's density where there are levels
-    bits_per_dim: float  # of levels where the data has levels, else of the density
-    standard_error: float  # bits per dimension, over items
+    nats: float  # mean log density of an example, before the offset
+    bits_per_dim: float  # of the grey levels where the data is quantised, else of the density
+    standard_error: float  # bits per dimension, of the mean over examples
     probe_error: float | None  # bits per dimension, of the estimator; None where not known
     probes: int  # of the estimator; 0: exact divergence
     nfe: int
-    truth_bits_per_dim: float | None = None  # of the same items under the true density, if known
+    truth_bits_per_dim: float | None = None  # under the true density, where it is known
 
     def in_words(self) -> str:
-        """One line."""
+        """Return one line for the terminal and the page."""
         probes = "exact divergence" if self.probes == 0 else "one probe of the divergence"
         if self.probe_error is not None:
             probes = f"of which {self.probe_error:.4f} from the estimator of the divergence"
         truth = self.truth_bits_per_dim
-        known = "" if truth is None else f"; the truth has {truth:.4f} bits per dimension"
+        known = "" if truth is None else f"; the true density gives {truth:.4f} bits per dimension"
         return (
             f"{self.data}: {self.bits_per_dim:.4f} ± {self.standard_error:.4f} bits per dimension "
-            f"({probes}), {self.items} items of log density {self.nats:.4f} nats{known}"
+            f"({probes}), {self.examples} examples of mean log density {self.nats:.4f} nats{known}"
         )
 
 
-def heldout(trained: TrainedModel, name: str | None) -> Split:
-    """The held-out items of the named data, by default of the model's own.
+def heldout_split(trained: TrainedModel, name: str | None) -> Split:
+    """Return the held-out split of the named data, by default of the model's own.
 
-    Raises InputError where they are of another shape than the model's.
+    Raises InputError where its examples have another shape than the model's.
     """
     if name is None:
         return trained.data.heldout
     config = trained.config
+    known = data_spec(name)
+    if known is not None:
+        _require_shape(name, known.shape, trained.shape)  # before anything is downloaded
     settings = config.data.model_copy(update={"name": name})
     other = build.dataset(config.model_copy(update={"data": settings}), trained.device)
-    if other.declaration.shape != trained.shape:
-        raise InputError(
-            f"--data {name}: its items have shape {other.declaration.shape}, the model is for "
-            f"{trained.shape}"
-        )
+    _require_shape(name, other.spec.shape, trained.shape)
     return other.heldout
 
 
-def likelihood(
-    trained: TrainedModel, split: Split, world: DistributedContext = SINGLE_PROCESS
-) -> Likelihood | None:
-    """The likelihood of items of ``split``, as many as the configuration says.
+def _require_shape(name: str, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    if shape != expected:
+        raise InputError(
+            f"--data {name}: its examples have shape {shape}, the model is for {expected}"
+        )
 
-    Batches are dealt out to the ranks; the leader gets the result, the others None. Raises
-    InputError where the model is one of discrete levels, the solver stalls or the score is not
-    finite.
+
+def heldout_likelihood(
+    trained: TrainedModel, split: Split, world: DistributedContext = SINGLE_PROCESS
+) -> HeldoutLikelihood | None:
+    """Return the likelihood of ``evaluation.likelihoods`` examples of ``split``, on the leader.
+
+    Raises InputError where the model is one of discrete noise levels, the solver stalls or the
+    score is not finite.
     """
     if trained.config.loss.num_timesteps is not None:
         raise InputError(NO_FLOW)
@@ -87,7 +96,6 @@ def likelihood(
     how |= dict(rtol=settings.rtol, atol=settings.atol, method=settings.method)
     how["at_once"] = trained.config.model.energy == "none"
     batches = x.split(min(settings.batch_size, max(1, ROWS // (settings.probes or dims))))
-
     score = trained.float32_score_fn or trained.score_fn
 
     def batch(number: int) -> LogProb:
@@ -108,24 +116,23 @@ def likelihood(
 
 def _summary(
     parts: list[LogProb], split: Split, dims: int, probes: int, truth: float | None
-) -> Likelihood:
-    """Batches in one record; ``truth`` is the mean log density under the true one, in nats."""
-    levels = split.declaration.levels
+) -> HeldoutLikelihood:
+    """Combine batches; ``truth`` is the mean log density under the true density, in nats."""
+    quantisation = split.spec.quantisation
     nats = torch.cat([part.log_prob for part in parts]).double()
-    bit, offset = 1 / (math.log(2) * dims), levels.offset_bits if levels else 0.0
+    bit, offset = 1 / (math.log(2) * dims), quantisation.offset_bits if quantisation else 0.0
+    spread = nats.std().item() if len(nats) > 1 else math.nan
     probe_error = None
     if parts[0].standard_error is not None:
         errors = torch.cat([part.standard_error for part in parts]).double()
         probe_error = bit * (errors**2).sum().sqrt().item() / len(nats)
-    return Likelihood(
-        data=split.declaration.name,
-        items=len(nats),
+    return HeldoutLikelihood(
+        data=split.spec.name,
+        examples=len(nats),
         dims=dims,
         nats=nats.mean().item(),
         bits_per_dim=offset - bit * nats.mean().item(),
-        standard_error=bit * nats.std().item() / math.sqrt(len(nats))
-        if len(nats) > 1
-        else math.nan,
+        standard_error=bit * spread / math.sqrt(len(nats)),
         probe_error=probe_error,
         probes=probes,
         nfe=max(part.nfe for part in parts),

@@ -45,16 +45,17 @@ PROCESSES = {"ve": "VE", "vp": "VP", "subvp": "sub-VP"}
 def page(trained: TrainedModel, x: Tensor, results: dict) -> str:
     """The whole document, from samples x (N, *event) on the CPU and what was measured."""
     config = trained.config
-    name = trained.data.declaration.name.replace("_", " ")
+    name = trained.data.spec.name.replace("_", " ")
     process = config.process.name
     title = f"Score model of {name}, {PROCESSES.get(process, process)} SDE"
     found, near = results["distances"]["energy_distance"], results["distances"]["precision"]
     lead = (
         f"{results['iterations']} iterations. {found['num_fake']} samples at {results['nfe']} "
         f"evaluations each ({results['sampler']}) lie at squared energy distance "
-        f"{found['value']:.2g} from {found['num_real']} held-out items; as many training items lie "
-        f"at {found['floor']:.2g}. Near held-out items are {100 * near['value']:.0f} % of the "
-        f"samples and {100 * near['floor']:.0f} % of the training items (precision). "
+        f"{found['value']:.2g} from {found['num_real']} held-out examples; as many training "
+        f"examples lie at {found['floor']:.2g}. Near held-out examples are "
+        f"{100 * near['value']:.0f} % of the "
+        f"samples and {100 * near['floor']:.0f} % of the training examples (precision). "
         f"Likelihood: {results['likelihood']['in_words']}."
     )
     if "fid" in results:
@@ -71,7 +72,7 @@ def page(trained: TrainedModel, x: Tensor, results: dict) -> str:
             _samples(trained, x, results),
             "<h2>Samplers compared</h2>",
             _comparison(results),
-            "<h2>Distances to held-out items</h2>",
+            "<h2>Distances to held-out examples</h2>",
             _distances(results["distances"]),
             "<h2>Where these numbers are from</h2>",
             _origins(trained, results),
@@ -86,9 +87,9 @@ def page(trained: TrainedModel, x: Tensor, results: dict) -> str:
 
 def _samples(trained: TrainedModel, x: Tensor, results: dict) -> str:
     title = f"{results['sampler']}, {results['nfe']} evaluations"
-    if not trained.data.declaration.is_image:
+    if not trained.data.spec.is_image:
         figure = figures.samples(x, trained.data, title)
-        said = "Held-out items beside samples of the model."
+        said = "Held-out examples beside samples of the model."
         shown = _figure(figure, "samples", said, "broad")
         return f'<h2>Samples</h2><div class="figures">{shown}</div>'
     grid = figures.samples(x[:GRID_OF_IMAGES], trained.data)
@@ -120,10 +121,10 @@ def _comparison(results: dict) -> str:
         cells = [_number(values.get(b), best=values.get(b) == best[b]) for b in budgets]
         lines.append([escape(sampler), *cells])
     said = (
-        "Sliced Wasserstein distance of samples to held-out items, over evaluations of the "
+        "Sliced Wasserstein distance of samples to held-out examples, over evaluations of the "
         "network, of which a column of the table allows so many."
         f" The band, {min(floors):.2g} to {max(floors):.2g}, is that of {len(floors)} parts of "
-        "the training data, of as many items: differences of its height are noise."
+        "the training data, of as many examples: differences of its height are noise."
         + (f" Without finite samples: {', '.join(failed)}." if failed else "")
     )
     figure = figures.comparison(rows, floors)
@@ -134,18 +135,18 @@ def _comparison(results: dict) -> str:
 
 
 def _distances(found: dict) -> str:
-    header = ["distance", "samples", "training items", "counts: held out, compared"]
+    header = ["distance", "samples", "training examples", "counts: held out, compared"]
     lines = [
         [
             escape(NAMES[name]),
-            _number(item["value"]),
-            _number(item["floor"]),
-            (f"{item['num_real']}, {item['num_fake']}", "number"),
+            _number(example["value"]),
+            _number(example["floor"]),
+            (f"{example['num_real']}, {example['num_fake']}", "number"),
         ]
-        for name, item in found.items()
+        for name, example in found.items()
     ]
     said = (
-        "The training items show what a perfect model would get. Distances should be small, "
+        "The training examples show what a perfect model would get. Distances should be small, "
         "precision and recall large; recall says nothing where precision is low, since samples "
         "scattered widely enclose everything. The squared energy distance and the squared MMD are "
         "unbiased, so they can fall below zero."
@@ -164,11 +165,11 @@ def _origins(trained: TrainedModel, results: dict) -> str:
         "seeds": f"one: {trained.config.seed}",
         "protocol of the distances": f"{found['num_fake']} samples, by {results['sampler']} at "
         f"{results['nfe']} evaluations in {results['precision']}, {weights} weights, denoised at "
-        f"the end; {found['num_real']} items held out, never trained on",
-        "protocol of the likelihood": f"{own['items']} items held out, probability flow by "
+        f"the end; {found['num_real']} examples held out, never trained on",
+        "protocol of the likelihood": f"{own['examples']} examples held out, probability flow by "
         f"{settings.method}, rtol {settings.rtol:g}, atol {settings.atol:g}, "
         + (f"probes: {own['probes']}" if own["probes"] else "exact divergence")
-        if "items" in own
+        if "examples" in own
         else own["in_words"],
         **{f"SHA-256 of {name}": digest for name, digest in results["data_sha256"].items()},
         "device": known.get("device", str(trained.device)),

@@ -77,7 +77,7 @@ def _numbers(found: dict):
     flow = found["likelihood"]
     if "bits_per_dim" in flow:
         probes = f"{flow['probes']} probes" if flow["probes"] else "exact divergence"
-        title = f"Likelihood of {flow['items']} held-out items of {data}, {probes}"
+        title = f"Likelihood of {flow['examples']} held-out examples of {data}, {probes}"
         if "rtol" in flow:
             title += f", {flow['method']} to rtol {flow['rtol']:g} and atol {flow['atol']:g}"
         bits = f"{flow['bits_per_dim']:.4f} ± {flow['standard_error']:.4f}"
@@ -94,7 +94,7 @@ def _numbers(found: dict):
         header = ("weights", "sampler", "evaluations", "FID", "inception score")
         yield title, header, (*shared, str(fid["nfe"]), f"{fid['value']:.3f}", score)
     counts = found["distances"]["energy_distance"]
-    sizes = f"{counts['num_fake']} samples to {counts['num_real']} held-out items"
+    sizes = f"{counts['num_fake']} samples to {counts['num_real']} held-out examples"
     title = f"Distances of {sizes} of {data}"
     values = [f"{found['distances'][name]['value']:.4g}" for name in DISTANCES]
     header = ("weights", "sampler", "evaluations", *(name.replace("_", " ") for name in DISTANCES))

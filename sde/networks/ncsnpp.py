@@ -1,10 +1,10 @@
 """NCSN++ and DDPM++: one U-Net (Song et al. 2021, arXiv:2011.13456, section 4.1, appendices G, H).
 
-    image -> enter -> down: level 0 ... L-1 -> middle -> up: level L-1 ... 0 -> leave -> image
+    image -> enter -> down: stage 0 ... L-1 -> middle -> up: stage L-1 ... 0 -> leave -> image
                          \\________ every feature map is kept, and joined on the way up ____/
 
-A level has ``blocks`` residual blocks (one more on the way up), attention at the resolutions asked
-for, and a change of resolution at its end. An input pyramid shows every level the image at its own
+A stage has ``blocks`` residual blocks (one more on the way up), attention at the resolutions asked
+for, and a change of resolution at its end. An input pyramid shows every stage the image at its own
 resolution; an output pyramid makes the image a sum over resolutions.
 
     NCSN++   fir, embedding "fourier", progressive_input "residual", scale_by_sigma
@@ -23,7 +23,7 @@ from repro.errors import InputError
 from sde.broadcast import per_sample
 from sde.networks.blocks import conv3x3
 from sde.networks.embedding import ConditionEmbedding, Fourier, Positional
-from sde.networks.levels import DownLevel, Middle, Style, UpLevel
+from sde.networks.stages import DownStage, Middle, Style, UpStage
 
 EMBEDDINGS = ("fourier", "positional")
 
@@ -31,14 +31,14 @@ EMBEDDINGS = ("fourier", "positional")
 class NCSNpp(nn.Module):
     """(x (B, C, H, W), condition (B,)) -> the shape and dtype of x. Final.
 
-    A level's width is ``channels`` times its multiplier; ``attention`` lists resolutions W (the
+    A stage's width is ``channels`` times its multiplier; ``attention`` lists resolutions W (the
     middle always attends). ``centred``: x lies about [-1, 1]; otherwise about [0, 1], and is moved.
     ``groups`` of every group norm; None: at most 32, of at least four channels.
 
     What is embedded is ``condition_scale`` times log c ("fourier": c is a noise level, std) or
     times c ("positional": it should run to about 1000), unless ``log_condition`` says otherwise;
     nothing if not ``conditional``. ``scale_by_sigma`` divides the output by the noise level: by c,
-    or by ``sigmas[c]`` where c is a label of a discrete model with these levels.
+    or by ``sigmas[c]`` where c is a timestep of a discrete model with these noise levels.
 
     Raises InputError for another event shape than ``event_shape``, a resolution that cannot be
     halved often enough, or arguments out of range.
@@ -101,31 +101,31 @@ class NCSNpp(nn.Module):
             )
         self.enter = conv3x3(self.event_shape[0], channels)
         attends = [self.event_shape[2] // 2**i in attention for i in range(len(multipliers))]
-        levels = [(i, channels * m, attends[i]) for i, m in enumerate(multipliers)]
-        kept = self._build_down(style, channels, levels, blocks)
+        stages = [(i, channels * m, attends[i]) for i, m in enumerate(multipliers)]
+        kept = self._build_down(style, channels, stages, blocks)
         self.middle = Middle(style, kept[-1])
-        self._build_up(style, kept, levels, blocks)
+        self._build_up(style, kept, stages, blocks)
 
-    def _build_down(self, style: Style, channels: int, levels: list, blocks: int) -> list[int]:
+    def _build_down(self, style: Style, channels: int, stages: list, blocks: int) -> list[int]:
         """``down`` and ``input_pyramid``; returns the channels of every feature map kept."""
         self.down, self.input_pyramid = nn.ModuleList(), nn.ModuleList()
         kept, seen = [channels], self.event_shape[0]
-        for i, width, attends in levels:
-            last = i == len(levels) - 1
-            self.down.append(DownLevel(style, kept[-1], width, blocks, attends, last))
+        for i, width, attends in stages:
+            last = i == len(stages) - 1
+            self.down.append(DownStage(style, kept[-1], width, blocks, attends, last))
             kept += [width] * (blocks if last else blocks + 1)
             if not last and style.progressive_input != "none":
                 self.input_pyramid.append(style.input_step(seen, width))
                 seen, kept[-1] = self.input_pyramid[-1].channels_out
         return kept
 
-    def _build_up(self, style: Style, kept: list[int], levels: list, blocks: int) -> None:
+    def _build_up(self, style: Style, kept: list[int], stages: list, blocks: int) -> None:
         """``up``, ``output_pyramid`` and ``leave``."""
         self.up, self.output_pyramid = nn.ModuleList(), nn.ModuleList()
         width_in, shown, image = kept[-1], 0, self.event_shape[0]
-        for i, width, attends in reversed(levels):
+        for i, width, attends in reversed(stages):
             joined = [kept.pop() for _ in range(blocks + 1)]
-            self.up.append(UpLevel(style, width_in, width, joined, attends, i == 0))
+            self.up.append(UpStage(style, width_in, width, joined, attends, i == 0))
             if style.progressive_output != "none":
                 self.output_pyramid.append(style.output_step(shown, width, image))
             width_in = shown = width
@@ -147,11 +147,11 @@ class NCSNpp(nn.Module):
     def _descend(self, pyramid: Tensor, embedded: Tensor | None) -> tuple[Tensor, list[Tensor]]:
         h = self.enter(pyramid)
         kept = [h]
-        for i, level in enumerate(self.down):
-            kept += level(h, embedded)
+        for i, stage in enumerate(self.down):
+            kept += stage(h, embedded)
             h = kept[-1]
-            if level.shrink is not None:
-                h = level.shrink(h, embedded)
+            if stage.shrink is not None:
+                h = stage.shrink(h, embedded)
                 if self.input_pyramid:
                     pyramid, h = self.input_pyramid[i](pyramid, h)
                 kept.append(h)
@@ -159,12 +159,12 @@ class NCSNpp(nn.Module):
 
     def _ascend(self, h: Tensor, kept: list[Tensor], embedded: Tensor | None) -> Tensor:
         image = None
-        for i, level in enumerate(self.up):
-            h = level(h, kept, embedded)
+        for i, stage in enumerate(self.up):
+            h = stage(h, kept, embedded)
             if self.output_pyramid:
                 image, h = self.output_pyramid[i](image, h)
-            if level.grow is not None:
-                h = level.grow(h, embedded)
+            if stage.grow is not None:
+                h = stage.grow(h, embedded)
         return image if self.leave is None else self.leave(h)
 
     def _sigma(self, condition: Tensor) -> Tensor:
@@ -193,6 +193,6 @@ def _require_sizes(event_shape, channels, multipliers, blocks, embedding) -> Non
     factor = 2 ** (len(multipliers) - 1)
     if len(event_shape) != 3 or event_shape[1] % factor or event_shape[2] % factor:
         raise InputError(
-            f"a U-Net of {len(multipliers)} levels needs events (C, H, W) with H and W multiples "
+            f"a U-Net of {len(multipliers)} stages needs events (C, H, W) with H and W multiples "
             f"of {factor}; got {event_shape}"
         )

@@ -39,17 +39,17 @@ def in_published_order(network: NCSNpp) -> Iterator[nn.Module]:
     """The parts that the published code numbers."""
     yield from _numbered(network.condition)
     yield from _numbered(network.enter)
-    for i, level in enumerate(network.down):
-        for block, attention in zip(level.blocks, level.attentions, strict=True):
+    for i, stage in enumerate(network.down):
+        for block, attention in zip(stage.blocks, stage.attentions, strict=True):
             yield from _numbered(block)
             yield from _numbered(attention)
-        yield from _numbered(level.shrink)
+        yield from _numbered(stage.shrink)
         yield from _numbered(*network.input_pyramid[i : i + 1])
     yield from _numbered(network.middle)
-    for i, level in enumerate(network.up):
-        yield from _numbered(*level.blocks, level.attention)
+    for i, stage in enumerate(network.up):
+        yield from _numbered(*stage.blocks, stage.attention)
         yield from _numbered(*network.output_pyramid[i : i + 1])
-        yield from _numbered(level.grow)
+        yield from _numbered(stage.grow)
     yield from _numbered(network.leave)
 
 

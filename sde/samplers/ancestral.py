@@ -25,7 +25,7 @@ class Ancestral(Predictor):
             )
         super().__init__(sde, score_fn)
 
-    def step(self, x, interval, z):
-        score = self.score_fn(x, interval.t)
-        x_mean = (x + per_sample(interval.std**2, x) * score) / per_sample(interval.scale, x)
-        return x_mean + per_sample(interval.ancestral_std, x) * z, x_mean
+    def step(self, x, transition, z):
+        score = self.score_fn(x, transition.t)
+        x_mean = (x + per_sample(transition.std**2, x) * score) / per_sample(transition.scale, x)
+        return x_mean + per_sample(transition.ancestral_std, x) * z, x_mean

@@ -14,7 +14,7 @@ class AnnealedLangevin(Corrector):
 
     name = "annealed_langevin"
 
-    def step(self, x, interval, z):
-        score = self.score_fn(x, interval.t)
-        size = langevin_step_size(self.snr, self.sde.std(interval.t), interval.scale)
+    def step(self, x, transition, z):
+        score = self.score_fn(x, transition.t)
+        size = langevin_step_size(self.snr, self.sde.std(transition.t), transition.scale)
         return langevin_update(x, score, size, z)

@@ -66,7 +66,7 @@ class Predictor(ABC):
         return None
 
     @abstractmethod
-    def step(self, x: Tensor, interval: Transition, z: Tensor | None) -> tuple[Tensor, Tensor]:
+    def step(self, x: Tensor, transition: Transition, z: Tensor | None) -> tuple[Tensor, Tensor]:
         """(x at s, its mean before noise) from x (B, ...) at t and noise z of its shape, or None
         where the scheme is not stochastic."""
 
@@ -81,7 +81,7 @@ class Corrector(ABC):
         self.sde, self.score_fn, self.snr = sde, score_fn, snr
 
     @abstractmethod
-    def step(self, x: Tensor, interval: Transition, z: Tensor | None) -> tuple[Tensor, Tensor]:
+    def step(self, x: Tensor, transition: Transition, z: Tensor | None) -> tuple[Tensor, Tensor]:
         """(x at t, its mean before noise) from x (B, ...) at t and noise z of its shape."""
 
 

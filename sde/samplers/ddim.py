@@ -21,9 +21,9 @@ class DDIM(Predictor):
     name = "ddim"
     stochastic = False
 
-    def step(self, x, interval, z):
-        noise = predicted_noise(self.score_fn, x, interval.t, interval.std_t)
-        x = move_along(noise, x, interval)
+    def step(self, x, transition, z):
+        noise = predicted_noise(self.score_fn, x, transition.t, transition.std_t)
+        x = move_along(noise, x, transition)
         return x, x
 
 
@@ -32,7 +32,7 @@ def predicted_noise(score_fn, x: Tensor, t: Tensor, std: Tensor) -> Tensor:
     return -per_sample(std, x) * score_fn(x, t)
 
 
-def move_along(noise: Tensor, x: Tensor, interval: Transition) -> Tensor:
-    """x at s from x at t, along a noise held constant over the interval."""
-    change = interval.std_s - interval.std_t / interval.scale
-    return x / per_sample(interval.scale, x) + per_sample(change, x) * noise
+def move_along(noise: Tensor, x: Tensor, transition: Transition) -> Tensor:
+    """x at s from x at t, along a noise held constant over the transition."""
+    change = transition.std_s - transition.std_t / transition.scale
+    return x / per_sample(transition.scale, x) + per_sample(change, x) * noise

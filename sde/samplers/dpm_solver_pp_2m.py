@@ -22,16 +22,16 @@ class DPMSolverPP2M(Predictor):
     def reset(self):
         self.last = None
 
-    def step(self, x, interval, z):
-        t, scale = interval.t, per_sample(interval.scale, x)
-        prediction = x + per_sample(interval.std_t**2, x) * self.score_fn(x, t)
-        ratio = interval.scale * interval.std_s / interval.std_t  # exp(-h)
+    def step(self, x, transition, z):
+        t, scale = transition.t, per_sample(transition.scale, x)
+        prediction = x + per_sample(transition.std_t**2, x) * self.score_fn(x, t)
+        ratio = transition.scale * transition.std_s / transition.std_t  # exp(-h)
         h = -ratio.log()
         extrapolated = prediction
         if self.last is not None:
             before, h_before = self.last
             extrapolated = prediction + per_sample(h / (2 * h_before), x) * (prediction - before)
         self.last = prediction / scale, h
-        x = per_sample(interval.std_s / interval.std_t, x) * x
+        x = per_sample(transition.std_s / transition.std_t, x) * x
         x = x + per_sample(1 - ratio, x) / scale * extrapolated
         return x, x

@@ -14,8 +14,8 @@ class EulerMaruyama(Predictor):
 
     name = "euler_maruyama"
 
-    def step(self, x, interval, z):
-        t, dt = interval.t, per_sample(interval.dt, x)
+    def step(self, x, transition, z):
+        t, dt = transition.t, per_sample(transition.dt, x)
         reverse = ReverseSDE(self.sde, self.score_fn, self.score_weight)
         x_mean = x - reverse.drift(x, t) * dt
         if not self.stochastic:

@@ -17,9 +17,9 @@ class Heun(Predictor):
     stochastic = False
     evaluations = 2
 
-    def step(self, x, interval, z):
-        noise = predicted_noise(self.score_fn, x, interval.t, interval.std_t)
-        guess = move_along(noise, x, interval)
-        noise_there = predicted_noise(self.score_fn, guess, interval.s, interval.std_s)
-        x = move_along(0.5 * (noise + noise_there), x, interval)
+    def step(self, x, transition, z):
+        noise = predicted_noise(self.score_fn, x, transition.t, transition.std_t)
+        guess = move_along(noise, x, transition)
+        noise_there = predicted_noise(self.score_fn, guess, transition.s, transition.std_s)
+        x = move_along(0.5 * (noise + noise_there), x, transition)
         return x, x

@@ -9,7 +9,7 @@ class NoPredictor(Predictor):
     name = "none"
     stochastic = False
 
-    def step(self, x, interval, z):
+    def step(self, x, transition, z):
         return x, x
 
 
@@ -19,5 +19,5 @@ class NoCorrector(Corrector):
     name = "none"
     stochastic = False
 
-    def step(self, x, interval, z):
+    def step(self, x, transition, z):
         return x, x

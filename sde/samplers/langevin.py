@@ -23,10 +23,10 @@ class Langevin(Corrector):
 
     name = "langevin"
 
-    def step(self, x, interval, z):
-        score = self.score_fn(x, interval.t)
+    def step(self, x, transition, z):
+        score = self.score_fn(x, transition.t)
         ratio = event_norms(z).mean() / event_norms(score).mean()
-        return langevin_update(x, score, langevin_step_size(self.snr, ratio, interval.scale), z)
+        return langevin_update(x, score, langevin_step_size(self.snr, ratio, transition.scale), z)
 
 
 class LangevinPerSample(Corrector):
@@ -34,11 +34,11 @@ class LangevinPerSample(Corrector):
 
     name = "langevin_per_sample"
 
-    def step(self, x, interval, z):
-        score = self.score_fn(x, interval.t)
+    def step(self, x, transition, z):
+        score = self.score_fn(x, transition.t)
         ratio = math.sqrt(x[0].numel()) / event_norms(score)
-        ratio = torch.minimum(ratio, 2 * interval.std_t.to(ratio.dtype))
-        return langevin_update(x, score, langevin_step_size(self.snr, ratio, interval.scale), z)
+        ratio = torch.minimum(ratio, 2 * transition.std_t.to(ratio.dtype))
+        return langevin_update(x, score, langevin_step_size(self.snr, ratio, transition.scale), z)
 
 
 def langevin_step_size(snr: float, ratio: Tensor, scale: Tensor) -> Tensor:

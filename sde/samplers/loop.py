@@ -1,4 +1,4 @@
-"""The sampling loop, written once: at every interval correct at t, then predict from t to s.
+"""The sampling loop, written once: at every transition correct at t, then predict from t to s.
 
 Euler-Maruyama alone, Langevin alone, predictor-corrector and the deterministic solvers are this
 loop with other parts (Song et al. 2021, algorithm 1). All coefficients are computed before it
@@ -30,7 +30,7 @@ class SamplingPlan:
     predictor: Predictor
     corrector: Corrector
     corrector_steps: int
-    intervals: Transition  # fields (N,)
+    transitions: Transition  # fields (N,)
     final: str  # "tweedie", "mean" (the last x_mean, as published) or "none"
     constraint: Constraint | None = None
 
@@ -93,20 +93,20 @@ def _run_batch(plan: SamplingPlan, score, x: Tensor, generator, trajectory, prog
     predictor, corrector = plan.predictor, plan.corrector
     predictor.reset()
     x_mean, path = x, [x]
-    steps = range(len(plan.intervals.t))
+    steps = range(len(plan.transitions.t))
     for i in tqdm(steps, desc="sampling", disable=not progress, leave=False):
-        interval = plan.intervals[i]
+        transition = plan.transitions[i]
         for _ in range(plan.corrector_steps):
-            x, x_mean = _advance(corrector, x, interval, generator)
-        x, x_mean = _constrain(plan, x, x_mean, interval.t, generator)
+            x, x_mean = _advance(corrector, x, transition, generator)
+        x, x_mean = _constrain(plan, x, x_mean, transition.t, generator)
 
-        x, x_mean = _advance(predictor, x, interval, generator)
-        x, x_mean = _constrain(plan, x, x_mean, interval.s, generator)
+        x, x_mean = _advance(predictor, x, transition, generator)
+        x, x_mean = _constrain(plan, x, x_mean, transition.s, generator)
 
         if trajectory:
             path.append(x)
     if plan.final == "tweedie":
-        x = x_mean = denoise(plan.sde, score, x, plan.intervals.s[-1:])
+        x = x_mean = denoise(plan.sde, score, x, plan.transitions.s[-1:])
         x, x_mean = _constrain(plan, x, x_mean, None, generator)
     elif plan.final == "mean":
         x = x_mean
@@ -114,8 +114,8 @@ def _run_batch(plan: SamplingPlan, score, x: Tensor, generator, trajectory, prog
     return Samples(x, x_mean, score.calls, torch.stack(path) if trajectory else None)
 
 
-def _advance(part, x, interval, generator):
-    return part.step(x, interval, draw_noise(x, generator) if part.stochastic else None)
+def _advance(part, x, transition, generator):
+    return part.step(x, transition, draw_noise(x, generator) if part.stochastic else None)
 
 
 def _constrain(plan, x, x_mean, time, generator):

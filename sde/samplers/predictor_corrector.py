@@ -1,6 +1,6 @@
 """Predictor-corrector sampling, and the few-evaluation solvers: names and numbers to one loop.
 
-``grid="exact"`` walks N intervals from 1 to eps by the exact transitions. ``grid="published"``
+``grid="exact"`` walks N transitions from 1 to eps by the exact transitions. ``grid="published"``
 walks the published N-level chain (tables of SMLD and DDPM, Euler for sub-VP) at N times from 1 to
 eps, and its last x_mean is the denoised sample: for models trained on a table, and to meet the
 published numbers.
@@ -54,13 +54,13 @@ def sample(
     if not isinstance(corrector_steps, int) or corrector_steps < 1 or not snr > 0:
         raise InputError(f"need corrector_steps >= 1, snr > 0; got {corrector_steps}, {snr}")
     score = CountedScore(score_fn)
-    intervals, final = _ladder(sde, grid, schedule, steps, eps, _device(generator, run))
+    transitions, final = _ladder(sde, grid, schedule, steps, eps, _device(generator, run))
     plan = SamplingPlan(
         sde,
         choose(PREDICTORS, predictor, "predictor")(sde, score, probability_flow=probability_flow),
         choose(CORRECTORS, corrector, "corrector")(sde, score, snr=snr),
         corrector_steps,
-        intervals,
+        transitions,
         final if denoise else "none",
         constraint,
     )
@@ -104,7 +104,7 @@ def solve(
 
 
 def _ladder(sde, grid, schedule, steps, eps, device) -> tuple[Transition, str]:
-    """The intervals of a grid, and how a run on it ends where it is denoised."""
+    """The transitions of a grid, and how a run on it ends where it is denoised."""
     if grid == "published":
         return published_transition(sde, published_times(steps, eps, device), steps), "mean"
     if grid != "exact":

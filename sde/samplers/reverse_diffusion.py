@@ -16,10 +16,10 @@ class ReverseDiffusion(Predictor):
 
     name = "reverse_diffusion"
 
-    def step(self, x, interval, z):
-        variance = per_sample(self.score_weight * interval.std**2, x)
-        x_mean = per_sample(2 - interval.scale, x) * x
-        x_mean = x_mean + variance * self.score_fn(x, interval.t)
+    def step(self, x, transition, z):
+        variance = per_sample(self.score_weight * transition.std**2, x)
+        x_mean = per_sample(2 - transition.scale, x) * x
+        x_mean = x_mean + variance * self.score_fn(x, transition.t)
         if not self.stochastic:
             return x_mean, x_mean
-        return x_mean + per_sample(interval.std, x) * z, x_mean
+        return x_mean + per_sample(transition.std, x) * z, x_mean

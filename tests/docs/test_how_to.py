@@ -48,7 +48,7 @@ USES = {
         import torch
         from sde.analytic import gaussian, gaussian_flow
         from sde.processes import VPSDE
-        from sde.samplers.names import choose
+        from sde.samplers.spec import parse_sampler
         from sde.samplers import solve
         sde, data = VPSDE(), gaussian(torch.tensor([3.0]).double(), torch.tensor(0.25).double())
         start = sde.prior_sample((5, 1), torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -57,7 +57,7 @@ USES = {
         def error(steps):
             how = dict(solver="midpoint", steps=steps, generator=None, init=start, denoise=False)
             found = solve(sde, data.score_fn(sde), start.shape, **how)
-            assert found.nfe == steps * choose("midpoint").evaluations_per_step(0)
+            assert found.nfe == steps * parse_sampler("midpoint").evaluations_per_step(0)
             return (found.x - exact).abs().max()
         ratio = error(40) / error(80)
         assert 3.5 < ratio < 4.7, ratio  # second order

@@ -10,7 +10,7 @@ from sde import build
 from sde.data.toy import RING
 from sde.discrete import DDPMTable, SMLDTable
 from sde.evaluation.evaluate import evaluate
-from sde.evaluation.nll import likelihood
+from sde.evaluation.nll import heldout_likelihood
 from sde.processes import VESDE, VPSDE
 from sde.sample import draw
 from sde.trained_model import load
@@ -101,7 +101,7 @@ def test_a_run_from_training_to_page(tmp_path):
     trained = load(tmp_path / "run", CPU)
     assert draw(trained, "ancestral", TIMESTEPS, 10).nfe == TIMESTEPS
     with pytest.raises(InputError, match="discrete levels"):
-        likelihood(trained, trained.data.heldout)
+        heldout_likelihood(trained, trained.data.heldout)
     page, results = evaluate(trained, tmp_path / "out")
     assert results["likelihood"]["in_words"].startswith("none: a model of discrete levels")
     assert "no likelihood" in page.read_text()

@@ -52,8 +52,8 @@ def test_the_configuration_decides_how_images_are_drawn(config):
     settings = config.data.model_copy(update=changes)
     data = build.dataset(config.model_copy(update={"data": settings}), CPU)
     assert data.train.device == CPU and not data.train.flip and not data.train.dequantise
-    assert (data.declaration.levels.low, data.declaration.levels.high) == (0, 1)
-    assert data.train.declaration == data.heldout.declaration == data.declaration
+    assert (data.spec.quantisation.low, data.spec.quantisation.high) == (0, 1)
+    assert data.train.spec == data.heldout.spec == data.spec
 
 
 def test_inspect(config, tmp_path, capsys):
@@ -61,8 +61,8 @@ def test_inspect(config, tmp_path, capsys):
     file.write_text(dump(config))
     assert main(["data", "inspect", str(file)]) == 0
     said = capsys.readouterr().out
-    assert "noise.npz, images cut into 30 + 10" in said and "30 items" in said
-    assert "1 x 8 x 8, levels 0 to 255 on [-1, 1]" in said and said.count("sha256 ") == 2
+    assert "noise.npz, images cut into 30 + 10" in said and "30 examples" in said
+    assert "1 x 8 x 8, grey levels 0 to 255 on [-1, 1]" in said and said.count("sha256 ") == 2
     photos = tmp_path / "photos"
     photos.mkdir()
     (photos / "notes.txt").write_text("hello")
@@ -76,7 +76,7 @@ def test_inspect(config, tmp_path, capsys):
     assert "1 of 5 files cannot be used: notes.txt (no image)" in capsys.readouterr().err
     assert main(["data", "inspect", str(file), *folder, "--skip-bad"]) == 0
     said = capsys.readouterr().out
-    assert "skipped   notes.txt: no image" in said and "3 items" in said
+    assert "skipped   notes.txt: no image" in said and "3 examples" in said
 
 
 def test_images_may_move_but_stay_the_same_data(config, tmp_path, capsys):

@@ -18,7 +18,7 @@ from repro.run import RunFolder
 from repro.signals import Interrupted
 from sde import build, losses
 from sde.data.toy import RING
-from sde.evaluation.nll import likelihood
+from sde.evaluation.nll import heldout_likelihood
 from sde.metrics import energy_distance
 from sde.sample import draw
 from sde.train import DIVERGED, Training
@@ -243,7 +243,7 @@ def test_learning_reaches_the_truth(tmp_path, name, energy):
     trained = load(tmp_path / "run", CPU)
     samples = draw(trained, "dpm_solver_pp_2m", 25, 4000).x
     assert energy_distance(RING.sample(4000, generator(5)), samples).value < 2.5 * sampling_floor()
-    found = likelihood(trained, trained.data.heldout)
+    found = heldout_likelihood(trained, trained.data.heldout)
     assert abs(found.bits_per_dim - found.truth_bits_per_dim) < 0.3
 
 

@@ -20,7 +20,7 @@ from sde.cli.parser import main
 from sde.networks import MLP, SmallConv
 from sde.processes import VPSDE
 from sde.samplers import CORRECTORS, PREDICTORS, SOLVERS, sample
-from sde.samplers.names import choose
+from sde.samplers.spec import parse_sampler
 from tests.helpers.oracles_sde import GOLDEN_SDES, generator
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -234,7 +234,7 @@ def test_samplers_lists_names_that_sample_takes_and_files_that_are_there(capsys)
     assert {*kinds["corrector"], "none"} == {*CORRECTORS}
     assert {*kinds["solver"]} == {*SOLVERS, "ode"}
     for name in {**kinds["predictor"], **kinds["solver"]}:
-        assert choose(name)
+        assert parse_sampler(name)
     assert all((ROOT / file).is_file() for files in kinds.values() for file in files.values())
 
 

@@ -14,7 +14,7 @@ from sde.conditional.completion import HIDDEN, complete, known_pixels, observe
 from sde.data.toy import RING
 from sde.processes import VPSDE
 from sde.sample import draw_batch
-from sde.samplers.names import choose
+from sde.samplers.spec import parse_sampler
 from sde.trained_model import load
 from tests.helpers.oracles_sde import generator
 from tests.sde.conftest import CPU
@@ -91,7 +91,7 @@ def test_a_classifier_learns_digits_and_steers_samples(digits_run, tmp_path):
     with pytest.raises(InputError, match="--class x: choose from 0, 1"):
         classifier.of_class(wide, "x", 2.0)
     steered = replace(wide, score_fn=classifier.of_class(wide, "3", 2.0))
-    x = draw_batch(steered, choose("dpm_solver_pp_2m"), 20, 64, generator(1)).x
+    x = draw_batch(steered, parse_sampler("dpm_solver_pp_2m"), 20, 64, generator(1)).x
     judge, _ = classifier.load(trained)
     found = judge(x, torch.full((64,), 0.01)).argmax(1)
     assert (found == 3).float().mean() > 0.8

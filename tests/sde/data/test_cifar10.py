@@ -71,15 +71,15 @@ def test_cifar10_in_every_distributed_form(cifar, source):
     mine = {name: files[name] for name in files if name.endswith(".bin") == binary}
     SOURCES[source](folder / source, {"readme.html": b"hello", **mine})
     loaded = load_cifar10(folder)
-    assert loaded.declaration.shape == (3, 32, 32) and loaded.declaration.name == "cifar10"
-    assert loaded.declaration.classes[3] == "cat"
+    assert loaded.spec.shape == (3, 32, 32) and loaded.spec.name == "cifar10"
+    assert loaded.spec.classes[3] == "cat"
     for split, names in ((loaded.train, NAMES[:5]), (loaded.heldout, NAMES[5:])):
         expected = np.concatenate([values[name] for name in names])
         red = split.values[:, 0].flatten(1)  # the first 1024 bytes of a record
         assert np.array_equal(red, expected[:, :1024])
         assert np.array_equal(split.values.flatten(1), expected)
         assert np.array_equal(split.labels, np.concatenate([labels[name] for name in names]))
-    assert load_cifar10(folder, split="test", heldout=0.25).declaration.name == (
+    assert load_cifar10(folder, split="test", heldout=0.25).spec.name == (
         "cifar10, test images cut into 9 + 3"
     )
 

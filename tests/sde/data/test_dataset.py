@@ -62,7 +62,7 @@ def test_ranks_that_draw_parts_draw_the_whole(on_host, rows):
 def test_half_of_the_images_are_mirrored_each_on_its_own():
     images = Split(IMAGES, VALUES[:1], flip=True, dequantise=False)
     points = images.draw(4000, generator(3))
-    straight = IMAGES.levels.place(VALUES[0])
+    straight = IMAGES.quantisation.place(VALUES[0])
     same = (points == straight).flatten(1).all(1)
     mirrored = (points == straight.flip(-1)).flatten(1).all(1)
     assert bool((same ^ mirrored).all())
@@ -73,16 +73,14 @@ def test_half_of_the_images_are_mirrored_each_on_its_own():
 
 def test_every_level_stays_in_its_cell_and_without_dequantisation_in_its_place():
     levels = Quantisation(-1.0, 1.0)
-    declaration = DataSpec("ramp", (1, 16, 16), levels)
-    ramp = Split(declaration, torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16))
+    spec = DataSpec("ramp", (1, 16, 16), levels)
+    ramp = Split(spec, torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16))
     for dequantise in (True, False):
-        points = Split(declaration, ramp.values, dequantise=dequantise).draw(3, generator(1))
+        points = Split(spec, ramp.values, dequantise=dequantise).draw(3, generator(1))
         assert torch.equal(levels.quantise(points), ramp.values.long().expand(3, 1, 16, 16))
     assert points.min() == -1 and points.max() == 1  # both ends, without dequantisation
     spread = ramp.points(generator(1))  # what likelihoods need, whatever is trained on
-    assert torch.equal(
-        Split(declaration, ramp.values, dequantise=False).points(generator(1)), spread
-    )
+    assert torch.equal(Split(spec, ramp.values, dequantise=False).points(generator(1)), spread)
     assert spread.unique().numel() == 256 and spread.max() < 1
 
 
@@ -90,10 +88,10 @@ def test_bytes_are_looked_at_where_not_every_one_is_a_level():
     few = DataSpec("few", (1, 2, 2), Quantisation(-1.0, 1.0, 17))
     values = torch.tensor([[[[0, 16], [3, 4]]]], dtype=torch.uint8)
     assert Split(few, values).draw(2, generator()).max() < 1
-    with pytest.raises(InputError, match=r"few: levels must lie in 0\.\.16"):
+    with pytest.raises(InputError, match=r"few: grey levels must lie in 0\.\.16"):
         Split(few, values + 1)
-    with pytest.raises(InputError, match=r"levels must lie in 0\.\.16"):
-        few.levels.dequantise(values + 1, torch.zeros(()))
+    with pytest.raises(InputError, match=r"grey levels must lie in 0\.\.16"):
+        few.quantisation.dequantise(values + 1, torch.zeros(()))
 
 
 def test_points_and_the_first_are_in_order():
@@ -101,7 +99,7 @@ def test_points_and_the_first_are_in_order():
     some = images.first(7)
     assert torch.equal(some.values, VALUES[:7]) and torch.equal(some.labels, LABELS[:7])
     points = some.to(CPU, on_host=True).points(generator(1))
-    assert torch.equal(IMAGES.levels.quantise(points), VALUES[:7].long())
+    assert torch.equal(IMAGES.quantisation.quantise(points), VALUES[:7].long())
 
 
 def test_some_items_are_a_fixed_draw_from_all_and_all_stay_in_order():
@@ -156,13 +154,13 @@ def test_more_than_the_device_has_is_one_line(monkeypatch):
 
 
 def test_labels_are_asked_for_only_where_there_are_some():
-    with pytest.raises(InputError, match="images: the items have no labels"):
+    with pytest.raises(InputError, match="images: the examples have no labels"):
         Split(IMAGES, VALUES).draw_labelled(3, generator())
 
 
 def test_in_words():
     said = a_dataset().in_words()
-    assert "3 x 4 x 5, levels 0 to 255 on [-1, 1]" in said and split().sha256 in said
+    assert "3 x 4 x 5, grey levels 0 to 255 on [-1, 1]" in said and split().sha256 in said
     counts = LABELS.bincount().tolist(), LABELS[:8].bincount(minlength=3).tolist()
     assert f"3 (a: {counts[0][0]} + {counts[1][0]}, b: {counts[0][1]} + {counts[1][1]}" in said
 

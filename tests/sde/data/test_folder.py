@@ -64,8 +64,8 @@ def test_images_labels_and_the_cut(classes, form):
     if form != "folder":
         path = zipped(path, "x/train/" if "below" in form else "")
     loaded = load(path)
-    assert loaded.declaration.shape == (3, 8, 8) and loaded.declaration.classes == ("a", "b")
-    assert loaded.declaration.name == f"{path.name}, images cut into 9 + 3"
+    assert loaded.spec.shape == (3, 8, 8) and loaded.spec.classes == ("a", "b")
+    assert loaded.spec.name == f"{path.name}, images cut into 9 + 3"
     halves = (loaded.train, loaded.heldout)
     found = {
         (image.tobytes(), "ab"[label])
@@ -88,7 +88,7 @@ def test_a_second_folder_is_held_out(classes, tmp_path):
         (other / name).mkdir(parents=True)
         photo(99).save(other / name / "1.png")
     loaded = load(path, heldout_path=str(other))
-    assert loaded.declaration.name == "photos, held out: others"
+    assert loaded.spec.name == "photos, held out: others"
     assert (len(loaded.train), len(loaded.heldout)) == (12, 2)
     (other / "b" / "1.png").unlink()
     with pytest.raises(InputError, match=r"classes \('a', 'b'\) in training, \(\) in the held-out"):
@@ -359,7 +359,7 @@ def test_real_photographs(shared, tmp_path):
     """The CIFAR-10 test images as JPEG: all of them, and three as Pillow decodes them."""
     path = shared / "data/cifar10_jpeg_test.zip"
     loaded = load(path, root=str(tmp_path), heldout=0.1)
-    assert loaded.declaration.shape == (3, 32, 32) and loaded.declaration.classes[3] == "cat"
+    assert loaded.spec.shape == (3, 32, 32) and loaded.spec.classes[3] == "cat"
     halves = (loaded.train, loaded.heldout)
     assert sum(half.labels.bincount() for half in halves).tolist() == [1000] * 10
     stored = {image.tobytes() for half in halves for image in half.values.numpy()}

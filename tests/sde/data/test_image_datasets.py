@@ -47,8 +47,8 @@ def load_mnist(root, **how):
 def test_mnist_is_trained_on_its_training_images_and_held_out_on_its_test_images(mnist):
     root, arrays = mnist
     loaded = load_mnist(root)
-    assert loaded.declaration.name == "mnist" and loaded.declaration.shape == (1, 28, 28)
-    assert loaded.declaration.classes == tuple("0123456789")
+    assert loaded.spec.name == "mnist" and loaded.spec.shape == (1, 28, 28)
+    assert loaded.spec.classes == tuple("0123456789")
     for split, part in ((loaded.train, "train"), (loaded.heldout, "t10k")):
         assert np.array_equal(split.values[:, 0], arrays[f"{part}-images-idx3-ubyte"])
         assert np.array_equal(split.labels, arrays[f"{part}-labels-idx1-ubyte"])
@@ -71,7 +71,7 @@ def test_one_part_alone_is_cut_in_two_and_says_so(mnist, split, part, heldout, c
     loaded, again, shuffled = (
         load_mnist(root, split=split, heldout=heldout, seed=seed) for seed in (1, 1, 2)
     )
-    assert loaded.declaration.name == loaded.heldout.declaration.name == name
+    assert loaded.spec.name == loaded.heldout.spec.name == name
     assert len(loaded.heldout) == count
     assert loaded.checksums == again.checksums != shuffled.checksums
     pairs = {

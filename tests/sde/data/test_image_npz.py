@@ -21,8 +21,8 @@ def save_npz(path, **arrays):
 def test_npz_grey_and_colour_with_and_without_labels_and_test_images(tmp_path):
     grey, colour = pixels(30, 6, 5), pixels(30, 6, 5, 3)
     loaded = registry.load("npz", path=save_npz(tmp_path / "grey.npz", images=grey), heldout=10)
-    assert loaded.declaration.shape == (1, 6, 5)
-    assert loaded.declaration.name == "grey.npz, images cut into 20 + 10"
+    assert loaded.spec.shape == (1, 6, 5)
+    assert loaded.spec.name == "grey.npz, images cut into 20 + 10"
     both = torch.cat([loaded.train.values, loaded.heldout.values])
     assert sorted(both.numpy().tobytes()) == sorted(grey.tobytes()) and loaded.train.labels is None
 
@@ -30,11 +30,11 @@ def test_npz_grey_and_colour_with_and_without_labels_and_test_images(tmp_path):
     arrays = dict(images=colour, labels=labels, test_images=colour[:7], test_labels=labels[:7])
     path = save_npz(tmp_path / "colour.npz", **arrays)
     loaded = registry.load("npz", path=path)
-    assert loaded.declaration.name == "colour.npz" and loaded.declaration.classes == tuple("0123")
+    assert loaded.spec.name == "colour.npz" and loaded.spec.classes == tuple("0123")
     assert np.array_equal(loaded.train.values[:, 2], colour[..., 2])
     assert np.array_equal(loaded.train.labels, labels) and len(loaded.heldout) == 7
     cut = registry.load("npz", path=path, split="test", heldout=3)
-    assert (len(cut.train), len(cut.heldout)) == (4, 3) and "test images" in cut.declaration.name
+    assert (len(cut.train), len(cut.heldout)) == (4, 3) and "test images" in cut.spec.name
     cut = registry.load("npz", path=path, split="train", heldout=3)
     assert (len(cut.train), len(cut.heldout)) == (27, 3)
 

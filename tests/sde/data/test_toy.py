@@ -19,15 +19,15 @@ PLANE = [name for name in DATASETS if name != "digits"]
 @pytest.mark.parametrize("name", DATASETS)
 def test_data_is_what_it_declares(name):
     loaded = registry.load(name, train=500, heldout=300)
-    assert loaded.declaration.name == name
+    assert loaded.spec.name == name
     sizes = (1500, 297) if name == "digits" else (500, 300)
     assert (len(loaded.train), len(loaded.heldout)) == sizes
     for split in (loaded.train, loaded.heldout):
         points = split.points(generator())
-        assert points.shape == (len(split), *loaded.declaration.shape)
+        assert points.shape == (len(split), *loaded.spec.shape)
         assert points.dtype == torch.float32 and points.abs().max() < 1.6
         assert 0.2 < points.std() < 1
-        assert split.draw(7, generator()).shape == (7, *loaded.declaration.shape)
+        assert split.draw(7, generator()).shape == (7, *loaded.spec.shape)
     assert all(len(digest) == 64 for digest in loaded.checksums.values())
 
 
@@ -51,8 +51,8 @@ def test_digits_are_those_of_scikit_learn_split_once():
 
 def test_digits_are_dequantised_into_their_declared_range():
     split = registry.load("digits").heldout
-    levels = split.declaration.levels
-    assert (levels.low, levels.high, levels.levels) == (-1.0, 1.0, 17)
+    levels = split.spec.quantisation
+    assert (levels.low, levels.high, levels.grey_levels) == (-1.0, 1.0, 17)
     points = split.points(generator(3))
     assert points.min() >= -1 and points.max() < 1
     assert torch.equal(levels.quantise(points), split.values.long())
@@ -94,19 +94,19 @@ LEVELS = DataSpec("levels", (2,), Quantisation(0, 1, 4))
 
 
 @pytest.mark.parametrize(
-    ("declaration", "values", "expected"),
+    ("spec", "values", "expected"),
     [
         (DataSpec("plane", (2,)), [[0.0, math.nan]], "plane: .*not finite"),
         (DataSpec("plane", (2,)), [[0.0, math.inf]], "plane: .*not finite"),
-        (DataSpec("plane", (2,)), [[0.0, 1.0, 2.0]], r"items of shape \(2,\) expected"),
+        (DataSpec("plane", (2,)), [[0.0, 1.0, 2.0]], r"examples of shape \(2,\) expected"),
         (LEVELS, [[0.0, 1.5]], "whole numbers"),
         (LEVELS, [[0.0, 4.0]], r"lie in 0\.\.3"),
         (LEVELS, [[-1.0, 0.0]], r"lie in 0\.\.3"),
     ],
 )
-def test_bad_data_is_refused(declaration, values, expected):
+def test_bad_data_is_refused(spec, values, expected):
     with pytest.raises(InputError, match=expected):
-        Split(declaration, torch.tensor(values))
+        Split(spec, torch.tensor(values))
 
 
 def test_bad_requests_are_refused():

@@ -14,11 +14,11 @@ from repro.errors import InputError
 from sde import build, figures
 from sde.data.toy import RING
 from sde.evaluation.evaluate import distances, evaluate
-from sde.evaluation.nll import heldout, likelihood
+from sde.evaluation.nll import heldout_likelihood, heldout_split
 from sde.processes import VPSDE
 from sde.sample import draw
 from sde.samplers import SOLVERS
-from sde.samplers.names import Choice, choose
+from sde.samplers.spec import SamplerSpec, parse_sampler
 from sde.trained_model import TrainedModel, load
 from tests.helpers.oracles_sde import generator
 from tests.sde.conftest import CPU, tiny_config
@@ -37,12 +37,12 @@ def exact() -> TrainedModel:
 
 
 def test_likelihood_of_the_exact_score_is_the_truth(exact):
-    found = likelihood(exact, exact.data.heldout)
+    found = heldout_likelihood(exact, exact.data.heldout)
     assert found.bits_per_dim == pytest.approx(found.truth_bits_per_dim, abs=5e-3)
     entropy = math.log(8) + 1 + math.log(2 * math.pi * 0.08**2)  # modes hardly overlap
     assert -found.nats == pytest.approx(entropy, abs=4 * found.standard_error * 2 * math.log(2))
-    assert found.items == 300 and found.dims == 2 and found.probe_error is None
-    estimated = likelihood(exact_with(exact, probes=20), exact.data.heldout)
+    assert found.examples == 300 and found.dims == 2 and found.probe_error is None
+    estimated = heldout_likelihood(exact_with(exact, probes=20), exact.data.heldout)
     assert abs(estimated.bits_per_dim - found.bits_per_dim) < 5 * estimated.probe_error
     assert 0 < estimated.probe_error < 0.1
 
@@ -57,8 +57,8 @@ def exact_with(trained: TrainedModel, **evaluation) -> TrainedModel:
 def test_bits_of_levels_are_those_of_their_density(digits_run):
     """bits = (levels' width in bits) - log2 density / D, for the digits' 17 levels on [-1, 1]."""
     trained = load(digits_run, CPU)
-    found = likelihood(trained, trained.data.heldout)
-    assert found.data == "digits" and found.dims == 64 and found.items == 20
+    found = heldout_likelihood(trained, trained.data.heldout)
+    assert found.data == "digits" and found.dims == 64 and found.examples == 20
     expected = math.log2(17 / 2) - found.nats / (64 * math.log(2))
     assert found.bits_per_dim == pytest.approx(expected)
     assert found.probe_error > 0 and "from the estimator" in found.in_words()
@@ -119,7 +119,7 @@ def test_the_page_says_where_its_numbers_are_from(digits_run, tmp_path):
     counts = results["distances"]["energy_distance"]
     for part in (f"{counts['num_fake']} samples", results["sampler"], f"{results['nfe']} eval"):
         assert part in distances
-    assert f"{results['likelihood']['items']} items held out" in likelihood
+    assert f"{results['likelihood']['examples']} examples held out" in likelihood
 
 
 class Balanced(HTMLParser):
@@ -145,8 +145,8 @@ class Balanced(HTMLParser):
 def test_neighbours_are_the_nearest_training_images(digits_run):
     """The figure's board: the bottom row repeats training images given as samples."""
     data = load(digits_run, CPU).data
-    levels = data.declaration.levels
-    x = levels.low + (levels.high - levels.low) * (data.train.values[:3] + 0.5) / levels.levels
+    levels = data.spec.quantisation
+    x = levels.low + (levels.high - levels.low) * (data.train.values[:3] + 0.5) / levels.grey_levels
     image = figures.neighbours(x + 0.01, data).axes[0].images[0].get_array()
     assert image.shape == (19, 28)
     assert abs(image[1:9] - image[10:18]).max() < 0.011
@@ -161,27 +161,27 @@ def test_budgets_are_kept(exact, name, corrector_steps):
     sampling = exact.config.sampling.model_copy(update={"corrector_steps": corrector_steps})
     config = exact.config.model_copy(update={"sampling": sampling})
     trained = TrainedModel(**{**vars(exact), "config": config})
-    steps = choose(name).steps_within(20, corrector_steps)
+    steps = parse_sampler(name).steps_within(20, corrector_steps)
     assert draw(trained, name, steps, 2).nfe <= 20 < draw(trained, name, steps + 1, 2).nfe
 
 
 def test_names_of_samplers():
-    assert choose("ode") == Choice("ode")
-    assert choose("heun").solver == "heun"
-    assert choose("ancestral+langevin") == Choice(
+    assert parse_sampler("ode") == SamplerSpec("ode")
+    assert parse_sampler("heun").solver == "heun"
+    assert parse_sampler("ancestral+langevin") == SamplerSpec(
         "ancestral+langevin", predictor="ancestral", corrector="langevin"
     )
     for wrong in ("", "euler", "heun+langevin", "langevin", "ancestral+", "none", "a+b+c"):
         with pytest.raises(InputError, match="sampler"):
-            choose(wrong)
+            parse_sampler(wrong)
 
 
 def test_other_data_must_fit(plane_run):
     trained = load(plane_run, CPU)
-    assert heldout(trained, None) is trained.data.heldout
-    assert heldout(trained, "moons").declaration.name == "moons"
-    with pytest.raises(InputError, match=r"--data digits: its items have shape \(1, 8, 8\)"):
-        heldout(trained, "digits")
+    assert heldout_split(trained, None) is trained.data.heldout
+    assert heldout_split(trained, "moons").spec.name == "moons"
+    with pytest.raises(InputError, match=r"--data digits: its examples have shape \(1, 8, 8\)"):
+        heldout_split(trained, "digits")
 
 
 @pytest.mark.parametrize(
@@ -208,12 +208,12 @@ def test_too_few_samples_are_refused_before_any_is_drawn(digits_run, tmp_path, m
 
 
 def test_likelihood_is_not_that_of_the_first_items(exact):
-    """Of sorted items the first say nothing about the rest."""
+    """Of sorted examples the first say nothing about the rest."""
     values = exact.data.heldout.values
     ordered = replace(exact.data.heldout, values=values[values[:, 0].argsort()])
     truth = -exact.data.log_density(values).mean().item() / math.log(2) / 2
-    found = likelihood(exact, ordered)
-    assert found.items < len(values) / 2
+    found = heldout_likelihood(exact, ordered)
+    assert found.examples < len(values) / 2
     assert found.bits_per_dim == pytest.approx(truth, abs=4 * found.standard_error)
 
 
@@ -239,7 +239,7 @@ def test_precision_is_of_samples_alone(digits_run, monkeypatch):
         x = draw(trained, "ddim", 10, 6).x
         hook.remove()
         assert tf32 == {"sampling.precision=tf32" in overrides} or compiled
-        return x, likelihood(trained, trained.data.heldout)
+        return x, heldout_likelihood(trained, trained.data.heldout)
 
     x, measured = drawn()
     for overrides, low, high in (

@@ -9,7 +9,7 @@ import torch
 from repro.errors import InputError
 from sde import build
 from sde.evaluation.evaluate import evaluate
-from sde.evaluation.nll import likelihood
+from sde.evaluation.nll import heldout_likelihood
 from sde.evaluation.table import find, tables
 from sde.sample import draw
 from sde.trained_model import load
@@ -27,8 +27,8 @@ def test_likelihood_of_an_energy_of_images(tmp_path, probes):
     )
     run(config, tmp_path / "run")
     trained = load(tmp_path / "run", CPU)
-    found = likelihood(trained, trained.data.heldout)
-    assert math.isfinite(found.bits_per_dim) and found.items == 3
+    found = heldout_likelihood(trained, trained.data.heldout)
+    assert math.isfinite(found.bits_per_dim) and found.examples == 3
 
 
 def test_evaluations_elsewhere_can_be_tabulated_and_never_mix(plane_run, digits_run, tmp_path):
@@ -56,7 +56,7 @@ def test_likelihood_of_a_network_in_another_layout(tmp_path):
     found, drawn = [], []
     for overrides in ([], ["compute.channels_last=false"]):
         trained = load(tmp_path, CPU, overrides)
-        found.append(likelihood(trained, trained.data.heldout).bits_per_dim)
+        found.append(heldout_likelihood(trained, trained.data.heldout).bits_per_dim)
         drawn.append(draw(trained, "heun", 3, 4).x)
     assert found[0] == pytest.approx(found[1], rel=1e-6)
     assert torch.allclose(*drawn, atol=1e-4)

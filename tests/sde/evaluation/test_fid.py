@@ -13,7 +13,7 @@ from sde.cli.parser import main
 from sde.data.dataset import DataSpec, Split
 from sde.data.quantisation import Quantisation
 from sde.evaluation.evaluate import evaluate
-from sde.evaluation.fid import fid, level_bytes, to_levels
+from sde.evaluation.fid import fid, to_bytes, to_grey_levels
 from sde.evaluation.table import find, tables
 from sde.trained_model import load
 from tests.helpers.oracles_sde import generator
@@ -45,29 +45,29 @@ def fidelity(monkeypatch):
 
 
 def grey(count, levels, seed=0):
-    values = torch.randint(0, levels.levels, (count, 1, 4, 4), generator=generator(seed))
+    values = torch.randint(0, levels.grey_levels, (count, 1, 4, 4), generator=generator(seed))
     return Split(DataSpec("grey", (1, 4, 4), levels), values.to(torch.uint8))
 
 
 def test_images_become_bytes():
     levels = Quantisation(-1, 1, 17)
     values = torch.arange(17, dtype=torch.uint8).reshape(1, 1, 1, 17)
-    found = level_bytes(values, levels).flatten()
+    found = to_bytes(values, levels).flatten()
     assert found[0] == 0 and found[8] == 128 and found[16] == 255 and found.dtype == torch.uint8
     wide = torch.arange(256).reshape(1, 1, 16, 16)
-    assert torch.equal(level_bytes(wide, Quantisation(0, 1, 256)).long(), wide)
+    assert torch.equal(to_bytes(wide, Quantisation(0, 1, 256)).long(), wide)
 
 
 @pytest.mark.parametrize("dequantise", [True, False])
 @pytest.mark.parametrize("count", [17, 256])
 def test_levels_as_they_are_drawn_for_training_come_back(count, dequantise):
     """So data compared with themselves have FID 0; beyond the range are the end levels."""
-    declaration = DataSpec("grey", (1, 1, count), Quantisation(-1, 1, count))
+    spec = DataSpec("grey", (1, 1, count), Quantisation(-1, 1, count))
     values = torch.arange(count).reshape(1, 1, 1, count)
-    split = Split(declaration, values, dequantise=dequantise)
+    split = Split(spec, values, dequantise=dequantise)
     for seed in range(20):
-        assert torch.equal(to_levels(split.draw(1, generator(seed)), split).long(), values)
-    ends = to_levels(torch.tensor([-3.0, 3.0]), split)
+        assert torch.equal(to_grey_levels(split.draw(1, generator(seed)), split).long(), values)
+    ends = to_grey_levels(torch.tensor([-3.0, 3.0]), split)
     assert ends.tolist() == [0, count - 1]
 
 
@@ -78,10 +78,10 @@ def test_the_library_gets_three_channels_of_bytes_and_the_right_pair(fidelity):
     first, second, how = CALLS[0]
     assert len(first) == 30 and len(second) == 40 and how["fid"] and how["isc"] and not how["cuda"]
     assert first[0].shape == (3, 4, 4) and first[0].dtype == torch.uint8
-    assert torch.equal(second[5][2], level_bytes(real.values, levels)[5, 0])
+    assert torch.equal(second[5][2], to_bytes(real.values, levels)[5, 0])
     mean = [
-        level_bytes(images, levels).double().mean((1, 2, 3))
-        for images in (to_levels(fake, real), real.values)
+        to_bytes(images, levels).double().mean((1, 2, 3))
+        for images in (to_grey_levels(fake, real), real.values)
     ]
     expected = (mean[0].mean() - mean[1].mean()) ** 2 + (mean[0].std() - mean[1].std()) ** 2
     assert found["value"] == pytest.approx(expected.item(), rel=1e-9)
@@ -108,7 +108,7 @@ def test_the_protocol_is_recorded_and_unlike_numbers_stand_apart(fidelity, digit
     parts = {part.split("\n")[0].split(" of digits")[0]: part for part in text.split("\n\nFID")}
     assert text.count("FID of 40 samples against 1500 images") == 1, "a and b share a table"
     assert text.count("FID of 30 samples") == 1 and len(parts) == 3
-    assert text.count("Likelihood of 20 held-out items") == 2, "2 probes and 1 probe are unlike"
+    assert text.count("Likelihood of 20 held-out examples") == 2, "2 probes and 1 probe are unlike"
     other = json.loads((tmp_path / "b" / "results.json").read_text())["evaluation"]["fid"]
     assert f"/b | vp | mlp | ema | dpm_solver_pp_2m | 8 | {other['value']:.3f} | 2.00" in text
 
@@ -130,14 +130,14 @@ def test_bad_requests(monkeypatch, tmp_path, plane_run, capsys):
         fid(fake, grey(4, levels), device=CPU)
     with pytest.raises(InputError, match="no such file"):
         fid(fake, grey(4, levels), device=CPU, weights=tmp_path / "none.pth")
-    with pytest.raises(InputError, match="which have levels"):
+    with pytest.raises(InputError, match="FID needs images"):
         fid(fake, load(plane_run, CPU).data.train, device=CPU)
     asked = ["evaluate", str(plane_run), "--out", str(tmp_path / "out"), "evaluation.fid=10"]
     monkeypatch.setattr(
         "sde.evaluation.evaluate.draw", None
     )  # not called: refused before any sample is drawn
     assert main(asked) == 2
-    assert "which have levels" in capsys.readouterr().err and not (tmp_path / "out").exists()
+    assert "FID needs images" in capsys.readouterr().err and not (tmp_path / "out").exists()
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "results.json").write_text("[1, 2]")
     assert main(asked[:-1]) == 2

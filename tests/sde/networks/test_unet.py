@@ -146,7 +146,7 @@ def test_an_energy_with_attention_can_be_trained():
 @pytest.mark.parametrize(
     "how, message",
     [
-        (dict(shape=(1, 30, 30)), "3 levels needs events .* multiples of 4"),
+        (dict(shape=(1, 30, 30)), "3 stages needs events .* multiples of 4"),
         (dict(shape=(2,)), "needs events"),
         (dict(block="resnet"), "block: expected one of biggan, ddpm; got 'resnet'"),
         (dict(embedding="learnt"), "embedding: expected one of"),

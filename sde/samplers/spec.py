@@ -13,7 +13,7 @@ from sde.samplers.registry import CORRECTORS, PREDICTORS, SOLVERS
 
 
 @dataclass(frozen=True)
-class Choice:
+class SamplerSpec:
     """A sampler by its parts: a solver, or a pair, or neither for the adaptive flow."""
 
     name: str
@@ -34,18 +34,18 @@ class Choice:
         return (budget - 1) // max(1, self.evaluations_per_step(corrector_steps))
 
 
-def choose(name: str) -> Choice:
+def parse_sampler(name: str) -> SamplerSpec:
     """The sampler of this name. Raises InputError for a name that is none, saying what is."""
     if name == "ode":
-        return Choice(name)
+        return SamplerSpec(name)
     if name in SOLVERS:
-        return Choice(name, solver=name)
+        return SamplerSpec(name, solver=name)
     predictor, plus, corrector = name.partition("+")
     corrector = corrector if plus else "none"
     if predictor in PREDICTORS and corrector in CORRECTORS:
         if predictor == corrector == "none":
             raise InputError(f"sampler {name!r}: none with none would return the prior: name one")
-        return Choice(name, predictor=predictor, corrector=corrector)
+        return SamplerSpec(name, predictor=predictor, corrector=corrector)
     raise InputError(
         f"unknown sampler {name!r}: choose from ode, {', '.join(SOLVERS)}, or a predictor "
         f"({', '.join(PREDICTORS)}), alone or with + and a corrector ({', '.join(CORRECTORS)})"

@@ -1,4 +1,4 @@
-"""The levels of a U-Net, and the style that all its parts share."""
+"""The stages of a U-Net, and the style that all its parts share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -117,9 +117,9 @@ class Style:
         return OutputResidual(channels_in, channels, fir=self.fir, rescale=self.rescale_skips)
 
 
-class DownLevel(nn.Module):
+class DownStage(nn.Module):
     """Residual blocks at one resolution, each with attention if ``attends``, then ``shrink``, if
-    there is a level below. Final."""
+    there is a stage below. Final."""
 
     def __init__(
         self, style: Style, channels_in: int, channels: int, blocks: int, attends: bool, last: bool
@@ -133,7 +133,7 @@ class DownLevel(nn.Module):
         self.shrink = None if last else style.shrink(channels)
 
     def forward(self, h: Tensor, embedded: Tensor | None) -> list[Tensor]:
-        """The features after each block; the last is the level's."""
+        """The features after each block; the last is the stage's."""
         features = []
         for block, attention in zip(self.blocks, self.attentions, strict=True):
             h = attention(block(h, embedded))
@@ -154,9 +154,9 @@ class Middle(nn.Module):
         return self.second(self.attention(self.first(h, embedded)), embedded)
 
 
-class UpLevel(nn.Module):
+class UpStage(nn.Module):
     """Residual blocks, each joined by features of the way down with as many channels as ``joined``
-    says, then attention if ``attends``; ``grow`` if there is a level above. Final."""
+    says, then attention if ``attends``; ``grow`` if there is a stage above. Final."""
 
     def __init__(
         self,

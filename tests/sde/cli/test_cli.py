@@ -118,7 +118,7 @@ def mistakes(plane, digits, folder):
     run, images = str(plane), str(digits)
     return {
         "no file": (["train", "none.yaml"], "none.yaml: cannot be read"),
-        "folder": (["train", str(nothing)], "expected a YAML file or the name of one, got a folder"),
+        "folder": (["train", str(nothing)], "or the name of one, got a folder"),
         "key": (["train", CONFIG, "optimser.max_grad_norm=1", *out], "did you mean 'optimiser"),
         "data": (["train", CONFIG, "data.name=cifar", *out], "'eight_gaussians', 'moons'"),
         "device": (["train", CONFIG, "--device", "tpu", *out], "expected cpu or cuda"),

@@ -30,7 +30,7 @@ def good(x, t):
     (dict(corrector_steps=0), "corrector_steps"),
     (dict(grid="coarse"), "grid"),
     (dict(schedule="cosine"), "schedule"),
-    (dict(grid="published", steps=20), "more levels than beta_max"),
+    (dict(grid="published", steps=20), "more timesteps than beta_max"),
     (dict(batch_size=0), "batch_size"),
     (dict(shape=(4,)), "shape"),
     (dict(shape=(0, 2)), "shape"),

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from repro import plugins
 from repro.config_errors import explain, nearest_file
 from repro.errors import InputError, InputErrors
+from repro.wording import shown
 
 
 class Settings(BaseModel):
@@ -63,22 +64,30 @@ def load(path: str | Path, model: type[Model], overrides: list[str] | None = Non
     Raises :class:`InputError` for a missing or malformed file, a nested base, an unknown key, a
     wrong type or a value out of range.
     """
-    path = Path(path)
-    values, source = read(path), {}
-    base = values.pop("base", None)
-    if base is not None:
-        if not isinstance(base, str):
-            raise InputError(f"{path}: base: expected the path of one file, got {base!r}")
-        base_values = read(path.parent / base, named_by=path)
-        if "base" in base_values:
-            raise InputError(
-                f"{path}: base {base} has a base of its own, {base_values['base']}; one level is "
-                f"allowed: name that one here, and repeat the lines of {base}"
-            )
-        source = dict.fromkeys(leaves(base_values), str(path.parent / base))
-        source |= dict.fromkeys(leaves(values), str(path))
-        values = _merge(base_values, values)
+    values, source = gather(Path(path))
     return override(values, model, str(path), overrides, source)
+
+
+def gather(path: Path) -> tuple[dict, dict[str, str]]:
+    """Return the values of a file over those of its base, and the file that each key is from.
+
+    Raises :class:`InputError` for a missing or malformed file, and a base that has a base.
+    """
+    values = read(path)
+    base = values.pop("base", None)
+    if base is None:
+        return values, {}
+    if not isinstance(base, str):
+        raise InputError(f"{path}: base: expected the path of one file, got {shown(base)}")
+    below = read(path.parent / base, named_by=path)
+    if "base" in below:
+        raise InputError(
+            f"{path}: base {base} has a base of its own, {shown(below['base'])}; one level is "
+            f"allowed: name that one here, and repeat the lines of {base}"
+        )
+    source = dict.fromkeys(leaves(below), str(path.parent / base))
+    source |= dict.fromkeys(leaves(values), str(path))
+    return _merge(below, values), source
 
 
 def override(
@@ -92,10 +101,19 @@ def override(
     from, or what ``source`` says of the key."""
     source = dict(source or {})
     for text in overrides or []:
+        keys, _ = _parse_override(text)
+        source[".".join(keys)] = f"override {shown(text)}"
+    return validate(overridden(values, overrides), model, where, source, plugins.IMPORT)
+
+
+def overridden(values: dict, overrides: list[str] | None) -> dict:
+    """Return ``values`` with ``key=value`` overrides applied. Raises :class:`InputError`."""
+    for text in overrides or []:
         keys, value = _parse_override(text)
-        source[".".join(keys)] = f"override '{text}'"
-        values = _merge(values, _nest(keys, value))
-    return validate(values, model, where, source, plugins.IMPORT)
+        for key in reversed(keys):
+            value = {key: value}
+        values = _merge(values, value)
+    return values
 
 
 def validate(
@@ -162,17 +180,11 @@ def leaves(values: dict, prefix: str = "") -> dict[str, Any]:
 def _parse_override(text: str) -> tuple[list[str], Any]:
     key, separator, value = text.partition("=")
     if not separator or not all(key.split(".")):
-        raise InputError(f"override '{text}': expected key=value, for instance seed=1")
+        raise InputError(f"override {shown(text)}: expected key=value, for instance seed=1")
     try:
         return key.split("."), yaml.load(value, Loader=_Loader)
     except (yaml.YAMLError, RecursionError):
-        raise InputError(f"override '{text}': the value is not valid YAML") from None
-
-
-def _nest(keys: list[str], value: Any) -> dict:
-    for key in reversed(keys):
-        value = {key: value}
-    return value
+        raise InputError(f"override {shown(text)}: the value is not valid YAML") from None
 
 
 def _merge(below: dict, above: dict) -> dict:

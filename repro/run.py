@@ -46,9 +46,11 @@ class RunFolder:
         settings: configuration.Settings,
         resume: bool = False,
         free: Collection[str] = ("data.root",),  # data may move: their checksums are compared
+        accept_data: bool = False,
     ):
         self.path = Path(path)
         self.settings, self.resume, self.free = settings, resume, free
+        self.accept_data = accept_data
 
     @property
     def checkpoints(self) -> Path:

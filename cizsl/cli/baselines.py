@@ -5,7 +5,6 @@ import json
 from cizsl.config import CIZSLConfig
 from cizsl.training.fit_baselines import fit_all
 from repro import cli, locate
-from repro import config as configuration
 from repro.device import resolve
 from repro.errors import InputError
 from repro.run import RunFolder
@@ -18,10 +17,7 @@ def command(options) -> int:
     overrides = [text for text in given if text not in files]
     if not files:
         raise InputError("baselines: expected at least one configuration file")
-    configs = {
-        file: configuration.load(locate.find(file, "cizsl"), CIZSLConfig, overrides)
-        for file in files
-    }
+    configs = {file: locate.load(file, "cizsl", CIZSLConfig, overrides) for file in files}
     device = resolve(options.device)
     for file, config in configs.items():
         for folder in fit_all(config, file, overrides, options.out or cli.RUNS, device):

@@ -1,158 +1,167 @@
-"""The command line: ``cizsl`` or ``python -m cizsl``."""
+"""The options of every command of ``cizsl``; what a command does is in ``cizsl.cli.commands``."""
 
-from pathlib import Path
+from typing import Any
 
+from cizsl.cli import commands as actions
 from cizsl.cli.data_parser import add_parsers
-from repro import cli, locate
-from repro import config as configuration
-from repro.cli import default_folder
+from repro import cli
+from repro import parser as parsing
+from repro.config_commands import add_config_commands
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run the command line ``cizsl`` and return its exit code."""
     return cli.run(parser(), arguments)
 
 
-def parser() -> cli.Parser:
-    """Every command and option; what a command does is the function below with its name."""
-    top = cli.Parser(prog="cizsl", description="Zero-shot recognition from text or attributes.")
-    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
-
-    command = commands.add_parser("train", help="train and evaluate one configuration")
-    command.add_argument("config", help="a YAML file, see configs/cizsl")
-    command.add_argument(
-        "overrides", nargs="*", default=[], metavar="key=value", help="such as seed=1"
+def parser() -> parsing.Parser:
+    """Return the parser of ``cizsl``, with all of its commands."""
+    top, commands = parsing.program(
+        "cizsl",
+        "Zero-shot recognition from text or attributes.",
+        example="cizsl train toy_cub_easy seed=1",
     )
-    command.add_argument("--out", type=Path, help="run folder (default: runs/NAME/seedN)")
-    command.add_argument("--resume", action="store_true", help="go on with the run in the folder")
-    command.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
-    command.set_defaults(run=train)
-
-    _sweep_parser(commands)
-
-    command = commands.add_parser("baselines", help="closed-form baselines on the same data")
-    command.add_argument(
-        "configs", nargs="+", metavar="CONFIG", help="YAML files, for their data; then key=value"
+    _train(commands)
+    _evaluate(commands)
+    _sweep(commands)
+    _baselines(commands)
+    _table(commands)
+    data = parsing.add_group(
+        commands, "data", "check, show, make and convert data", example="cizsl data verify data"
     )
-    command.add_argument("--out", type=Path, metavar="DIR", help="of the run folders (runs)")
-    command.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
-    command.set_defaults(run=baselines, overrides=[])
+    add_parsers(data)
+    add_config_commands(commands, "cizsl", actions.model, "toy_cub_easy")
+    return top
 
-    command = commands.add_parser("evaluate", help="evaluate a finished run again")
-    command.add_argument("folder", type=Path, metavar="RUN", help="its folder")
-    command.add_argument("--split", choices=("val", "test"), default="test")
-    command.add_argument("--data-root", type=Path, metavar="DIR", help="where the data are now")
-    command.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
-    command.set_defaults(run=evaluate)
 
-    command = commands.add_parser("table", help="finished runs beside the published numbers")
-    command.add_argument("paths", nargs="*", type=Path, metavar="RUN_OR_DIR")
-    command.add_argument("--html", type=Path, metavar="FILE", help="also write a page")
+def _train(commands: Any) -> None:
+    command = parsing.add_command(
+        commands,
+        "train",
+        "train and evaluate one configuration",
+        example="cizsl train toy_cub_easy optimiser.iterations=50 --out runs/mine",
+        run=actions.train,
+    )
+    parsing.add_training(command, "cizsl")
+
+
+def _evaluate(commands: Any) -> None:
+    command = parsing.add_command(
+        commands,
+        "evaluate",
+        "evaluate a finished run again, from its checkpoint",
+        example="cizsl evaluate runs/mine --split val",
+        run=actions.evaluate,
+    )
+    command.add_argument(
+        "folder", type=parsing.path, metavar="RUN", help="run folder of a finished run"
+    )
+    command.add_argument(
+        "--split",
+        choices=("val", "test"),
+        default="test",
+        help="evaluate on the validation classes or the test classes",
+    )
+    command.add_argument(
+        "--data-root",
+        type=parsing.path,
+        metavar="DIR",
+        help="folder that holds the data now (default: the folder that the run used)",
+    )
+    parsing.add_device(command)
+
+
+def _sweep(commands: Any) -> None:
+    command = parsing.add_command(
+        commands,
+        "sweep",
+        "train several configurations, each with several seeds and settings",
+        example="cizsl sweep toy_cub_easy --seeds 0-4 creativity.weight=0.01,0.1 --jobs 2",
+        run=actions.sweep,
+    )
+    _several_configs(command, "key=value or key=a,b,c")
+    command.add_argument("--seeds", default="0", metavar="LIST", help="seeds, as 0-4 or 0,1,7")
+    command.add_argument(
+        "--variants",
+        type=parsing.path,
+        metavar="FILE",
+        help="YAML file of named sets of settings, as configs/variants/ablations.yaml",
+    )
+    command.add_argument(
+        "--jobs",
+        type=parsing.whole(1, 10_000),
+        metavar="N",
+        help="runs at a time (default: one for each GPU, else one)",
+    )
+    parsing.add_device(command)
+    command.add_argument(
+        "--cluster",
+        choices=("slurm", "local"),
+        help="submit the runs as jobs to SLURM, or to local processes that stand in for it",
+    )
+    command.add_argument(
+        "--resources",
+        type=parsing.path,
+        metavar="FILE",
+        help="YAML file of what each job asks for, as configs/cluster/slurm.yaml",
+    )
+    command.add_argument(
+        "--html", type=parsing.path, metavar="FILE", help="write the table of the runs as a page"
+    )
+    command.add_argument(
+        "--dry-run", action="store_true", help="print the runs and their states, and train none"
+    )
+
+
+def _baselines(commands: Any) -> None:
+    command = parsing.add_command(
+        commands,
+        "baselines",
+        "fit the closed-form baselines, ridge regression and ESZSL, on the same data",
+        example="cizsl baselines toy_cub_easy",
+        run=actions.baselines,
+    )
+    _several_configs(command, "key=value")
+    parsing.add_device(command)
+
+
+def _table(commands: Any) -> None:
+    command = parsing.add_command(
+        commands,
+        "table",
+        "print finished runs beside the published numbers",
+        example="cizsl table runs --html table.html",
+        run=actions.table,
+    )
+    command.add_argument(
+        "paths",
+        nargs="*",
+        type=parsing.path,
+        metavar="RUN_OR_DIR",
+        help="run folders, or folders that contain them",
+    )
+    command.add_argument(
+        "--html", type=parsing.path, metavar="FILE", help="write the tables as a page"
+    )
     command.add_argument(
         "--compare",
         nargs=2,
         metavar=("A", "B"),
-        help="two methods, seed by seed: folders, or rows as A1",
+        help="compare two methods seed by seed; each is a folder of runs, or a row such as A1",
     )
-    command.set_defaults(run=table)
-
-    data = commands.add_parser("data", help="check, look at, or make data")
-    add_parsers(data.add_subparsers(title="commands", required=True, metavar="COMMAND"))
-
-    config = commands.add_parser("config", help="what may stand in a configuration file")
-    config = config.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    command = config.add_parser("schema", help="print the JSON schema, for editors")
-    command.set_defaults(run=lambda options: print(_schema(), end=""))
-    command = config.add_parser("show", help="print the resolved configuration")
-    command.add_argument("config", help="a YAML file")
-    command.add_argument("overrides", nargs="*", default=[], metavar="key=value")
-    command.set_defaults(run=lambda options: print(configuration.dump(_load(options)), end=""))
-    return top
 
 
-def _sweep_parser(commands) -> None:
-    command = commands.add_parser("sweep", help="train configurations x seeds x values")
+def _several_configs(command: parsing.Parser, settings: str) -> None:
     command.add_argument(
-        "configs", nargs="+", metavar="CONFIG", help="YAML files; then key=value or key=a,b,c"
+        "configs",
+        nargs="+",
+        metavar="CONFIG",
+        help=f"names of configurations or YAML files, followed by settings, {settings}",
     )
-    command.add_argument("--seeds", default="0", help="such as 0-4 or 0,1,7 (default: 0)")
-    command.add_argument("--variants", type=Path, metavar="FILE", help="named sets of overrides")
-    command.add_argument("--out", type=Path, metavar="DIR", help="of the run folders (runs)")
-    command.add_argument("--jobs", type=int, metavar="N", help="at a time (default: one a GPU)")
-    command.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
-    command.add_argument("--cluster", choices=("slurm", "local"), help="submit instead")
-    command.add_argument("--resources", type=Path, metavar="FILE", help="see configs/cluster")
-    command.add_argument("--html", type=Path, metavar="FILE", help="then their table, and a page")
-    command.add_argument("--dry-run", action="store_true", help="print the runs and their states")
-    command.set_defaults(run=sweep, overrides=[])
-
-
-def train(options) -> int:
-    from cizsl.report.tables import HEADINGS
-    from cizsl.training.run import tidy, train
-    from repro.device import resolve
-    from repro.run import RunFolder
-    from repro.signals import StopRequest
-
-    config = _load(options)
-    out = options.out or default_folder(options.config, options.overrides, config.seed)
-    with RunFolder(out, config, options.resume) as folder, StopRequest() as stop:
-        if folder.complete:
-            tidy(folder)
-            print(f"{folder.path}: complete already")
-            return 0
-        summary = train(config, folder, resolve(options.device), stop)
-    scores = summary["metrics"].get("selected") or summary["metrics"]["best_on_test"]
-    names = dict.fromkeys((*config.evaluation.reported, "harmonic"))
-    shown = ", ".join(f"{HEADINGS[name]} {100 * scores[name]:.2f} %" for name in names)
-    if "search" in summary:
-        weight, choices = summary["creativity"]["weight"], len(summary["search"]["candidates"])
-        print(f"{folder.path}: creativity weight {weight}, of {choices}, by validation classes")
-    print(
-        f"{folder.path}: {summary['method']} on {summary['dataset']} {summary['split']}"
-        f"{' (toy)' if summary['toy'] else ''}, {summary['protocol']} protocol: "
-        f"{shown} in {summary['seconds']:.0f} s"
+    command.add_argument(
+        "--out",
+        type=parsing.path,
+        metavar="DIR",
+        help=f"folder of all run folders (default: {cli.RUNS})",
     )
-    return 0
-
-
-def sweep(options) -> int:
-    from cizsl.cli.sweep import command
-
-    return command(options)
-
-
-def baselines(options) -> int:
-    from cizsl.cli.baselines import command
-
-    return command(options)
-
-
-def evaluate(options) -> int:
-    from cizsl.training.evaluate_run import evaluate_again
-    from repro.device import resolve
-
-    device = resolve(options.device)
-    phase, scores = evaluate_again(options.folder, options.split, device, options.data_root)
-    print(f"{options.folder}: {phase}")
-    for name, value in scores.items():
-        print(f"  {name:<15} {100 * value:7.3f} %")
-    return 0
-
-
-def table(options) -> int:
-    from cizsl.cli.table import run_table
-
-    return run_table(options.paths, options.html, options.compare)
-
-
-def _load(options):
-    from cizsl.config import CIZSLConfig
-
-    file = locate.find(options.config, "cizsl")
-    return configuration.load(file, CIZSLConfig, options.overrides)
-
-
-def _schema() -> str:
-    from cizsl.config import CIZSLConfig
-
-    return configuration.schema(CIZSLConfig)
+    command.set_defaults(overrides=[])

@@ -52,7 +52,7 @@ def plan(
             changes = [*(variants or {}).get(variant, []), *values, f"seed={seed}"]
             named = [variant, *values] if variant else values
             path = default_folder(file, list(named), seed, root)
-            settings = configuration.load(locate.find(file, "cizsl"), CIZSLConfig, changes)
+            settings = locate.load(file, "cizsl", CIZSLConfig, changes)
             run = Planned(file, tuple(changes), RunFolder(path, settings, resume=True), device)
             if path in runs:
                 raise InputError(f"{path}: two runs of this sweep would share this folder")

@@ -177,8 +177,7 @@ def _trained(options, with_data: bool = True):
 def load_config(options):
     from sde.config.run import SDEConfig
 
-    file = locate.find(options.config, "sde")
-    return configuration.load(file, SDEConfig, options.overrides)
+    return locate.load(options.config, "sde", SDEConfig, options.overrides)
 
 
 def show(options) -> str:

@@ -64,10 +64,10 @@ def mistakes(toy, tmp_path):
         ),
         (["data", "verify", str(tmp_path / "nowhere")], "nowhere"),
         (["data", "inspect", str(tmp_path / "nowhere")], "nowhere"),
-        (["sweeep"], "invalid choice: 'sweeep'"),
+        (["sweeep"], "unknown command 'sweeep'; did you mean 'sweep'?"),
         ([], "the following arguments are required: COMMAND"),
-        (["train"], "the following arguments are required: config (see"),
-        (["evaluate", str(tmp_path), "--split", "train"], "invalid choice: 'train'"),
+        (["train"], "the following arguments are required: CONFIG (see"),
+        (["evaluate", str(tmp_path), "--split", "train"], "expected val or test, got 'train'"),
     ]
 
 
@@ -102,9 +102,7 @@ def test_overrides_may_stand_after_options(toy, tmp_path, capsys):
     assert "seed: 4" in (run / "config.yaml").read_text()
     with pytest.raises(SystemExit) as stop:
         main(["train", config, "--out", str(run), "stray", "--sede=3"])
-    assert (
-        stop.value.code == 2 and "unrecognized arguments: stray --sede=3" in capsys.readouterr().err
-    )
+    assert stop.value.code == 2 and "write seed=3" not in capsys.readouterr().err
 
 
 def test_default_folders_tell_settings_apart():

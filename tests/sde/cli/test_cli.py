@@ -159,7 +159,7 @@ def mistakes(plane, digits, folder):
         "no run": (["sample", str(nothing)], "holds no checkpoint"),
         "nowhere": (["evaluate", str(folder / "nowhere")], "no such checkpoint"),
         "no checkpoint": (["sample", str(folder / "text.pt")], "not a whole checkpoint"),
-        "command": (["sammple"], "invalid choice: 'sammple'"),
+        "command": (["sammple"], "unknown command 'sammple'; did you mean 'sample'?"),
         "nothing": ([], "the following arguments are required: COMMAND"),
         "no number": (["sample", run, "--steps", "many"], "1 or more, got 'many'"),
     }

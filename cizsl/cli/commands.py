@@ -1,0 +1,94 @@
+"""What each command of ``cizsl`` does and prints; ``options`` are the parsed arguments.
+
+Imports stand inside the functions, so that ``--help`` does not wait for PyTorch.
+"""
+
+from typing import TYPE_CHECKING
+
+from repro import locate
+from repro.cli import default_folder
+
+if TYPE_CHECKING:
+    from cizsl.config import CIZSLConfig
+
+
+def model() -> type["CIZSLConfig"]:
+    """Return the configuration model."""
+    from cizsl.config import CIZSLConfig
+
+    return CIZSLConfig
+
+
+def train(options) -> int:
+    """Train and evaluate one configuration, and print its scores."""
+    from cizsl.training.run import tidy, train
+    from repro.device import resolve
+    from repro.run import RunFolder
+    from repro.signals import StopRequest
+
+    config = locate.load(options.config, "cizsl", model(), options.overrides)
+    device = resolve(options.device)
+    out = options.out or default_folder(options.config, options.overrides, config.seed)
+    run = RunFolder(out, config, options.resume, accept_data=options.accept_data)
+    with run as folder, StopRequest() as stop:
+        if folder.complete:
+            tidy(folder)
+            print(f"{folder.path}: complete already")
+            return 0
+        summary = train(config, folder, device, stop)
+    for line in _scores(summary, config):
+        print(f"{folder.path}: {line}")
+    return 0
+
+
+def _scores(summary: dict, config: "CIZSLConfig") -> list[str]:
+    """The lines on a finished training."""
+    from cizsl.report.tables import HEADINGS
+
+    scores = summary["metrics"].get("selected") or summary["metrics"]["best_on_test"]
+    names = dict.fromkeys((*config.evaluation.reported, "harmonic"))
+    shown = ", ".join(f"{HEADINGS[name]} {100 * scores[name]:.2f} %" for name in names)
+    lines = []
+    if "search" in summary:
+        weight, choices = summary["creativity"]["weight"], len(summary["search"]["candidates"])
+        lines.append(f"creativity weight {weight}, of {choices}, by validation classes")
+    return [
+        *lines,
+        f"{summary['method']} on {summary['dataset']} {summary['split']}"
+        f"{' (toy)' if summary['toy'] else ''}, {summary['protocol']} protocol: "
+        f"{shown} in {summary['seconds']:.0f} s",
+    ]
+
+
+def evaluate(options) -> int:
+    """Evaluate a finished run again and print its scores."""
+    from cizsl.training.evaluate_run import evaluate_again
+    from repro.device import resolve
+
+    device = resolve(options.device)
+    phase, scores = evaluate_again(options.folder, options.split, device, options.data_root)
+    print(f"{options.folder}: {phase}")
+    for name, value in scores.items():
+        print(f"  {name:<15} {100 * value:7.3f} %")
+    return 0
+
+
+def sweep(options) -> int:
+    """Train configurations x seeds x settings."""
+    from cizsl.cli.sweep import command
+
+    return command(options)
+
+
+def baselines(options) -> int:
+    """Fit the closed-form baselines."""
+    from cizsl.cli.baselines import command
+
+    return command(options)
+
+
+def table(options) -> int:
+    """Print the tables of finished runs."""
+    from cizsl.cli.table import run_table
+
+    return run_table(options.paths, options.html, options.compare)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from repro import locate
 from repro.errors import InputError
-from repro.parser import Parser, positive  # noqa: F401 (positive: until sde.cli imports it)
+from repro.parser import Parser, positive  # noqa: F401
 from repro.signals import Interrupted
 from repro.wording import did_you_mean, shown
 

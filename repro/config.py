@@ -82,8 +82,8 @@ def gather(path: Path) -> tuple[dict, dict[str, str]]:
     below = read(path.parent / base, named_by=path)
     if "base" in below:
         raise InputError(
-            f"{path}: base {base} has a base of its own, {shown(below['base'])}; one level is "
-            f"allowed: name that one here, and repeat the lines of {base}"
+            f"{path}: base {base} has a base of its own, {shown(below['base'])}; one level "
+            f"is allowed: name that one here, and repeat the lines of {base}"
         )
     source = dict.fromkeys(leaves(below), str(path.parent / base))
     source |= dict.fromkeys(leaves(values), str(path))

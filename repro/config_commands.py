@@ -84,7 +84,7 @@ def new(
         purpose = _purpose(path) or purpose
     values = configuration.overridden(values, overrides)
     configuration.validate(values, model, str(file))
-    body = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=None)
+    body = "".join(_lines(key, value) for key, value in values.items())
     text = f"# yaml-language-server: $schema={_schema_from(file, half)}\n{purpose}\n{body}"
     write_atomically(file, lambda out: out.write(text), mode="w")
 
@@ -96,6 +96,12 @@ def _load(options, half: str, model: type[configuration.Settings]) -> configurat
 def _new(options, half: str, model: type[configuration.Settings]) -> None:
     new(options.file, half, model, options.config, options.overrides)
     print(f"wrote {options.file}; train it: {half} train {options.file}")
+
+
+def _lines(key: str, value: Any) -> str:
+    """One setting, or one section, as short YAML: ``data: {dataset: CUB, split: easy}``."""
+    flow = None if isinstance(value, dict | list) else False
+    return yaml.safe_dump({key: value}, allow_unicode=True, default_flow_style=flow, width=100)
 
 
 def _purpose(path: Path) -> str | None:

@@ -183,7 +183,9 @@ def path(text: str) -> Path:
     Raises :class:`argparse.ArgumentTypeError` for an empty one and for a NUL character.
     """
     if not text or "\0" in text:
-        raise argparse.ArgumentTypeError(f"expected the path of a file or folder, got {shown(text)}")
+        raise argparse.ArgumentTypeError(
+            f"expected the path of a file or folder, got {shown(text)}"
+        )
     return Path(text)
 
 

@@ -1,129 +1,252 @@
-"""The options of the commands `cizsl data ...`, which are in `cizsl.cli.data`."""
-
-from __future__ import annotations
+"""The options of the commands ``cizsl data ...``, which are in ``cizsl.cli.data``."""
 
 import argparse
 import re
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from cizsl.cli import data
+from repro import parser as parsing
+
+CLASSES = "class names in their order, one a line (default: classes.txt, else the names sorted)"
 
 
-def add_parsers(commands) -> None:
-    """Every command and option; what one does is the function of its name in `data`."""
-    checks = {
-        "verify": "list everything wrong with data files",
-        "inspect": "print shapes, dtypes and class counts",
-        "cells": "name the dataset and split pairs that are there",
-    }
-    for name, purpose in checks.items():
-        command = commands.add_parser(name, help=purpose)
-        command.add_argument("folder", type=Path, metavar="DIR", nargs="?", default=Path("data"))
-        command.set_defaults(run=getattr(data, name))
-    command = commands.add_parser("toy", help="write a small invented bird world")
-    command.add_argument("folder", type=Path, metavar="DIR", nargs="?", default=Path("data/toy"))
-    command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--gbu", nargs="?", const="", metavar="SPLITS", help=GBU)
-    command.set_defaults(run=data.toy)
-    _text_parser(commands.add_parser("text", help="text features from a folder of articles"))
-    _images_parser(commands.add_parser("images", help="visual features from folders of images"))
-    _splits_parser(commands.add_parser("splits", help="which classes are seen, and which unseen"))
-    command = commands.add_parser("convert", help="a dataset's folder to one .npz file, or back")
-    command.add_argument("source", type=Path, metavar="FROM", help="its folder, or NAME.npz")
-    command.add_argument("target", type=_dataset, metavar="TO", help="NAME.npz, or a folder NAME")
-    command.add_argument("--overwrite", action="store_true", help="replace what is there")
-    command.set_defaults(run=data.convert)
+def add_parsers(commands: Any) -> None:
+    """Add every command and its options."""
+    _look(commands)
+    _toy(commands)
+    _text(commands)
+    _images(commands)
+    _splits(commands)
+    _convert(commands)
 
 
-def _text_parser(command: argparse.ArgumentParser) -> None:
-    command.description = "One UTF-8 file NAME.txt for each class becomes a row of TF-IDF."
-    command.add_argument("source", type=Path, metavar="DIR", help="the folder of articles")
-    _add_out(command)
-    command.add_argument("--min-documents", type=_positive, default=1, metavar="N", help=NEED)
-    command.add_argument("--vocabulary", type=Path, metavar="FILE", help=VOCABULARY)
-    command.add_argument("--stop-words", metavar="FILE", help=STOP_WORDS)
-    command.add_argument("--encoding", default="utf-8", help="of the files (default: utf-8)")
-    command.set_defaults(run=data.text)
+def _command(commands: Any, name: str, purpose: str, example: str, run: Callable) -> parsing.Parser:
+    return parsing.add_command(commands, name, purpose, example=f"cizsl data {example}", run=run)
 
 
-def _images_parser(command: argparse.ArgumentParser) -> None:
-    command.description = "One folder of images for each class becomes rows of features."
-    command.add_argument("source", type=Path, metavar="DIR", help="a folder NAME for each class")
-    _add_out(command)
-    command.add_argument("--backbone", required=True, metavar="NAME", help=BACKBONE)
-    command.add_argument("--weights", type=Path, metavar="FILE", help="a state dict")
-    command.add_argument("--resize", type=_positive, metavar="N", help="shorter side (256)")
-    command.add_argument("--crop", type=_positive, metavar="N", help="square in the middle (224)")
-    command.add_argument("--interpolation", help="nearest, bilinear (default), bicubic or lanczos")
-    command.add_argument("--mean", type=_three, metavar="R,G,B", help="(0.485,0.456,0.406)")
-    command.add_argument("--std", type=_three, metavar="R,G,B", help="(0.229,0.224,0.225)")
-    command.add_argument("--batch", type=_positive, default=64, metavar="N", help="images (64)")
-    _add_layout(command)
-    command.add_argument("--dtype", choices=("float32", "float16"), default="float32")
-    command.add_argument("--workers", type=_positive, default=4, metavar="N", help="threads (4)")
-    command.add_argument("--skip-bad", action="store_true", help="leave out what cannot be read")
-    command.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
-    command.set_defaults(run=data.images)
+def _look(commands: Any) -> None:
+    for name, purpose, run in (
+        ("verify", "list everything that is wrong with the data files of a folder", data.verify),
+        ("inspect", "print the shapes, dtypes and class counts of data files", data.inspect),
+        ("cells", "name the published datasets and splits that are in a folder", data.cells),
+    ):
+        command = _command(commands, name, purpose, f"{name} data", run)
+        _add_folder(command, Path("data"), "folder of the data files")
 
 
-def _splits_parser(command: argparse.ArgumentParser) -> None:
-    command.description = (
-        "Easy: every unseen class has a seen one in its family. Hard: whole families are unseen."
+def _toy(commands: Any) -> None:
+    purpose = "write a small invented dataset"
+    command = _command(commands, "toy", purpose, "toy data/toy --seed 1", data.toy)
+    _add_folder(command, Path("data/toy"), "folder to write")
+    _add_seed(command, "seed of the invented numbers")
+    command.add_argument(
+        "--gbu",
+        nargs="?",
+        const="",
+        metavar="SPLITS",
+        help="write an attribute benchmark in place of birds; with a folder SPLITS, invented "
+        "features for each of its files att_splits.mat",
     )
-    command.add_argument("folder", type=Path, metavar="DIR", help="the dataset's folder")
-    command.add_argument("--families", metavar="FILE", help=FAMILIES)
-    command.add_argument("--from", type=Path, dest="file", metavar="FILE", help=FROM)
-    command.add_argument("--unseen", type=float, default=0.25, help="share (default: 0.25)")
-    command.add_argument("--seed", type=_natural, default=0)
+
+
+def _text(commands: Any) -> None:
+    purpose = "make TF-IDF vectors of one article, a UTF-8 file NAME.txt, for each class"
+    command = _command(commands, "text", purpose, "text articles --out data/mine", data.text)
+    command.add_argument("source", type=parsing.path, metavar="DIR", help="folder of the articles")
+    _add_out(command)
+    command.add_argument(
+        "--min-documents",
+        type=parsing.positive,
+        default=1,
+        metavar="N",
+        help="leave out terms that stand in fewer articles than this",
+    )
+    command.add_argument(
+        "--vocabulary",
+        type=parsing.path,
+        metavar="FILE",
+        help="terms of the columns: a .mat file with TFIDF_Term, or a text file with one term a "
+        "line (default: every term of the articles)",
+    )
+    command.add_argument(
+        "--stop-words",
+        metavar="FILE",
+        help="words to leave out, one a line, or 'none' (default: scikit-learn's English ones)",
+    )
+    command.add_argument(
+        "--encoding", default="utf-8", metavar="NAME", help="encoding of the articles"
+    )
+
+
+def _images(commands: Any) -> None:
+    purpose = "compute visual features of a folder of images for each class"
+    example = "images pictures --out data/mine --backbone timm:resnet50"
+    command = _command(commands, "images", purpose, example, data.images)
+    command.add_argument(
+        "source", type=parsing.path, metavar="DIR", help="folder with one folder for each class"
+    )
+    _add_out(command)
+    command.add_argument(
+        "--backbone",
+        required=True,
+        metavar="NAME",
+        help="network: a TorchScript or .pt2 file, package.module:callable, or timm:NAME",
+    )
+    command.add_argument(
+        "--weights", type=parsing.path, metavar="FILE", help="state dict to load into the network"
+    )
+    _add_preprocessing(command)
+    command.add_argument(
+        "--batch", type=parsing.positive, default=64, metavar="N", help="images of a batch"
+    )
     _add_layout(command)
-    command.add_argument("--check", action="store_true", help="only look at the splits there")
-    command.add_argument("--classes", type=Path, metavar="FILE", help=CLASSES)
-    command.add_argument("--overwrite", action="store_true", help="replace what is there")
-    command.set_defaults(run=data.splits)
+    command.add_argument(
+        "--dtype", choices=("float32", "float16"), default="float32", help="precision of the files"
+    )
+    command.add_argument(
+        "--workers",
+        type=parsing.whole(1, 1024),
+        default=4,
+        metavar="N",
+        help="threads that decode images",
+    )
+    command.add_argument(
+        "--skip-bad", action="store_true", help="leave out files that cannot be read"
+    )
+    parsing.add_device(command)
 
 
-GBU = "attributes instead; SPLITS: features for every att_splits.mat in that folder"
-VOCABULARY = "the columns: a .mat file with TFIDF_Term, or one term a line"
-NEED = "leave out terms in fewer articles than this (default: 1)"
-STOP_WORDS = "words to leave out, one a line, or 'none' (default: scikit-learn's English ones)"
-BACKBONE = "a TorchScript or .pt2 file, package.module:callable, or timm:NAME"
-FAMILIES = "CSV with the columns class, family; or 'last-word' of each class's name"
-FROM = "CSV with the column class and one for each split, of seen, unseen or nothing"
-LAYOUT = "of the splits' features: MAT-files, or one file NAME.npz beside the folder"
-CLASSES = "class names in their order, one a line (default: classes.txt, or sorted names)"
+def _add_preprocessing(command: parsing.Parser) -> None:
+    """What replaces the network's own preprocessing; an option not given has no value."""
+    for name, what in (
+        (
+            "--resize",
+            "pixels of the shorter side (default: the network's own, else 256)",
+        ),
+        ("--crop", "pixels of the square cut out (default: the network's own, else 224)"),
+    ):
+        command.add_argument(name, type=parsing.whole(1, 16384), metavar="N", help=what)
+    command.add_argument(
+        "--interpolation",
+        metavar="NAME",
+        help="nearest, bilinear, bicubic or lanczos (default: the network's own, else bilinear)",
+    )
+    for name, what, value in (
+        ("--mean", "means subtracted", "0.485,0.456,0.406"),
+        ("--std", "deviations divided by", "0.229,0.224,0.225"),
+    ):
+        text = f"{what}, by channel (default: the network's own, else {value})"
+        command.add_argument(name, type=_three, metavar="R,G,B", help=text)
 
 
-def _add_out(command: argparse.ArgumentParser) -> None:
-    out = "the dataset's folder, and its last part the dataset's name"
-    command.add_argument("--out", type=_dataset, required=True, metavar="DIR", help=out)
-    command.add_argument("--classes", type=Path, metavar="FILE", help=CLASSES)
-    command.add_argument("--overwrite", action="store_true", help="replace what is there")
+def _splits(commands: Any) -> None:
+    purpose = "choose which classes are seen and which are unseen"
+    example = "splits data/mine --families last-word"
+    command = _command(commands, "splits", purpose, example, data.splits)
+    command.description += (
+        " In the easy split every unseen class has a seen class in its family; in the hard split "
+        "whole families are unseen."
+    )
+    command.add_argument("folder", type=parsing.path, metavar="DIR", help="folder of the dataset")
+    command.add_argument(
+        "--families",
+        metavar="FILE",
+        help="CSV file with the columns class and family, or 'last-word' of each class's name",
+    )
+    command.add_argument(
+        "--from",
+        type=parsing.path,
+        dest="file",
+        metavar="FILE",
+        help="CSV file with the column class, and for each split a column of 'seen', 'unseen' or "
+        "nothing, in place of --families",
+    )
+    command.add_argument(
+        "--unseen",
+        type=parsing.number(0, 1),
+        default=0.25,
+        metavar="SHARE",
+        help="share of the classes that are unseen",
+    )
+    _add_seed(command, "seed of the choice")
+    _add_layout(command)
+    command.add_argument(
+        "--check",
+        action="store_true",
+        help="only describe the splits that are there, and write nothing",
+    )
+    _add_classes(command)
 
 
-def _add_layout(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--layout", choices=("published", "npz"), default="published", help=LAYOUT)
+def _convert(commands: Any) -> None:
+    purpose = "convert a dataset's folder to one .npz file, or back"
+    example = "convert data/CUB2011 data/cub.npz"
+    command = _command(commands, "convert", purpose, example, data.convert)
+    command.add_argument(
+        "source", type=parsing.path, metavar="FROM", help="folder of the dataset, or file NAME.npz"
+    )
+    command.add_argument(
+        "target", type=_dataset, metavar="TO", help="file NAME.npz, or folder NAME, to write"
+    )
+    _add_overwrite(command)
 
 
-def _natural(value: str, least: int = 0) -> int:
-    if not value.isdecimal() or int(value) < least:
-        raise argparse.ArgumentTypeError(f"{value!r}: expected a whole number from {least}")
-    return int(value)
+def _add_folder(command: parsing.Parser, default: Path, what: str) -> None:
+    text = f"{what} (default: {default})"
+    command.add_argument(
+        "folder", type=parsing.path, metavar="DIR", nargs="?", default=default, help=text
+    )
 
 
-_positive = partial(_natural, least=1)
+def _add_out(command: parsing.Parser) -> None:
+    command.add_argument(
+        "--out",
+        type=_dataset,
+        required=True,
+        metavar="DIR",
+        help="folder of the dataset to write; its last part is the name of the dataset",
+    )
+    _add_classes(command)
 
 
-def _three(value: str) -> tuple[float, ...]:
+def _add_classes(command: parsing.Parser) -> None:
+    command.add_argument("--classes", type=parsing.path, metavar="FILE", help=CLASSES)
+    _add_overwrite(command)
+
+
+def _add_overwrite(command: parsing.Parser) -> None:
+    command.add_argument("--overwrite", action="store_true", help="replace files that are there")
+
+
+def _add_layout(command: parsing.Parser) -> None:
+    command.add_argument(
+        "--layout",
+        choices=("published", "npz"),
+        default="published",
+        help="how to store the features of the splits: MAT-files as published, or one .npz file "
+        "beside the folder",
+    )
+
+
+def _add_seed(command: parsing.Parser, what: str) -> None:
+    command.add_argument(
+        "--seed", type=parsing.whole(0, 2**63 - 1), default=0, metavar="N", help=what
+    )
+
+
+def _three(text: str) -> tuple[float, ...]:
     try:
-        first, second, third = map(float, value.split(","))
-        return first, second, third
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{value!r}: expected three numbers R,G,B") from None
+        first, second, third = map(parsing.number(-1e6, 1e6), text.split(","))
+    except (ValueError, argparse.ArgumentTypeError):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected three numbers R,G,B") from None
+    return first, second, third
 
 
-def _dataset(value: str) -> Path:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", Path(value).resolve().name):
+def _dataset(text: str) -> Path:
+    place = parsing.path(text)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", place.resolve().name):
         expected = "expected letters, digits and _.- in its last part"
-        raise argparse.ArgumentTypeError(f"{value!r}: {expected}")
-    return Path(value)
+        raise argparse.ArgumentTypeError(f"{text!r}: {expected}")
+    return place

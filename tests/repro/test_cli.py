@@ -16,7 +16,9 @@ def commands(top):
     groups = [action for action in top._actions if isinstance(action.choices, dict)]
     if not groups:
         return [top]
-    return [command for group in groups for sub in group.choices.values() for command in commands(sub)]
+    return [
+        command for group in groups for sub in group.choices.values() for command in commands(sub)
+    ]
 
 
 COMMANDS = {command.prog: command for command in commands(cizsl_parser())}
@@ -52,7 +54,10 @@ def test_the_help_is_whole(name):
         ("trian", "unknown command 'trian'; did you mean 'train'?"),
         ("data verfy", "unknown command 'verfy'; did you mean 'verify'?"),
         ("evaluate x --split tset", "--split: expected val or test, got 'tset'; did you mean 'tes"),
-        ("train toy_cub_easy --seed 1", "unknown option '--seed'; settings have no dashes: write s"),
+        (
+            "train toy_cub_easy --seed 1",
+            "unknown option '--seed'; settings have no dashes: write s",
+        ),
         ("train toy_cub_easy --seed=1", "write seed=1 (see cizsl train --help)"),
         ("train --seed 1 toy_cub_easy", "write seed=1 (see cizsl train --help)"),
         ("train toy_cub_easy --batch-size 5", "write optimiser.batch_size=5 (see"),

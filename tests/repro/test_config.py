@@ -147,7 +147,7 @@ def test_an_old_key_is_refused_with_its_new_name(tmp_path, text, expected):
 def test_only_one_level_of_base(tmp_path):
     write(tmp_path, "a.yaml", "base: b.yaml")
     write(tmp_path, "b.yaml", "seed: 1")
-    with pytest.raises(InputError, match=r"base of its own, b\.yaml; one level"):
+    with pytest.raises(InputError, match=r"base of its own, 'b\.yaml'; one level"):
         config.load(write(tmp_path, text="base: a.yaml"), CIZSLConfig)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from cizsl.cli.parser import default_folder, main
+from cizsl.cli.parser import main
+from repro.cli import default_folder
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs" / "cizsl"
 TINY = [
@@ -49,7 +50,7 @@ def mistakes(toy, tmp_path):
     out = ["--out", str(tmp_path / "run")]
     return [
         (["train", "none.yaml"], "none.yaml: cannot be read"),
-        (["train", str(tmp_path)], "expected a YAML file, got a folder"),
+        (["train", str(tmp_path)], "expected a YAML file or the name of one, got a folder"),
         (["train", config, "optimser.iterations=5"], "did you mean 'optimiser"),
         (["train", config, "creativity.divergence=cosine", *out], "'sharma_mittal', 'renyi'"),
         (["train", config, f"data.root={tmp_path / 'empty'}", *out], "CUB2011"),

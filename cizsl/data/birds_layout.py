@@ -2,19 +2,21 @@
 
 A split of a dataset is six files, by role: "text" (C, V), "ids" of the seen and unseen classes,
 "train_features" (N, D), "test_features" (M, D), "train_labels" (N,) and "test_labels" (M,). Labels
-are pickles, a format that can run any program: `NumberUnpickler` admits what numbers need.
+are pickles, a format that can run any program: `repro.safe_pickle` admits what numbers need.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
 
 from cizsl.data.matfile import damage, mat_variables
 from repro.errors import InputError
-from repro.safe_pickle import NumberUnpickler, PickledArray
+from repro.regular_file import open_regular
+from repro.safe_pickle import PickledArray, load_numbers
 
 LAYOUTS = {
     "CUB": {
@@ -62,6 +64,7 @@ SOURCES = "data/README.md says where to get it, `cizsl data toy` makes a stand-i
 BUILT = "docs/data.md says how to build it (`cizsl data text`, `images`, `splits`)"
 
 
+LARGEST_LABELS = 2**26  # bytes of a file
 OWN_TEXT = "{}_Porter_TFIDF.mat"  # the same layout under a name of one's own, see `dataset_layout`
 OWN_SPLIT = {
     "ids": "train_test_split_{}.mat",
@@ -139,16 +142,16 @@ def split_files(folder: Path, dataset: str, split: str) -> dict[str, Path]:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a UTF-8 file, such as `CLASSES`."""
-    with damage("UTF-8 text"):
-        return path.read_text(encoding="utf-8").splitlines()
+    """Return the lines of a UTF-8 file, such as `CLASSES`."""
+    with damage("UTF-8 text"), open_regular(path) as file:
+        return file.read().decode("utf-8").splitlines()
 
 
 def sha256(path: Path) -> str:
-    """Hex digest of a file, read in small pieces."""
-    if not path.is_file():
+    """Return the hex digest of a file, read in small pieces."""
+    if not os.path.isfile(path):
         raise InputError(f"missing; {SOURCES}")
-    with damage("readable"), path.open("rb") as file:
+    with damage("readable"), open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -178,9 +181,21 @@ def _matrix(path: Path, variable: str) -> np.ndarray:
 
 
 def read_labels(path: Path) -> np.ndarray:
-    """The labels (N,) in the file's own integer type; `repro.safe_pickle` says what is admitted."""
-    with damage("a pickle of labels"), path.open("rb") as file:
-        found = NumberUnpickler(file, encoding="latin1").load()
+    """Read labels (N,) in the file's own integer type: an array, or a list of numbers.
+
+    Raises `InputError` for what is not labels, and for files of more than 64 MiB.
+    """
+    with damage("readable"), open_regular(path) as file:
+        content = file.read(LARGEST_LABELS + 1)
+    if len(content) > LARGEST_LABELS:
+        raise InputError(f"more than {LARGEST_LABELS} bytes; expected labels")
+    try:
+        found = load_numbers(content)
+    except InputError as error:
+        raise InputError(f"not a pickle of labels: {error}") from None
+    if isinstance(found, list) and not all(isinstance(x, int | np.integer) for x in found):
+        raise InputError("labels must be integers, found a list of something else")
+    with damage("a pickle of labels"):
         labels = found.values if isinstance(found, PickledArray) else np.asarray(found).ravel()
     if labels.dtype.kind not in "iu" or not labels.size:
         raise InputError(f"labels must be integers, found {labels.size} of type {labels.dtype}")

@@ -2,15 +2,19 @@
 
 A file is a list of elements, each a type, a length and that many bytes. A variable is an element
 of elements: flags, shape, name, numbers; it may be compressed as a whole. Numbers lie column by
-column, in any type that holds them. `scipy.io.loadmat` dies of a segmentation fault on many a
-damaged file, and holds the whole matrix, transposed and in the type of the file, beside the one
+column, in any type that holds them. `scipy.io.loadmat` stops with a segmentation fault on many
+damaged files, and holds the whole matrix, transposed and in the type of the file, beside the one
 wanted: float64 of NABirds at full size took 2.4 times the memory of the result, here 1.03.
+
+Sizes are checked before memory is taken: those of an uncompressed variable against the file, those
+of a compressed one against 100 times its compressed size (or 64 MiB, where that is more).
 """
 
 from __future__ import annotations
 
 import io
 import math
+import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -22,6 +26,9 @@ from typing import BinaryIO
 import numpy as np
 
 from repro.errors import InputError
+from repro.regular_file import open_regular
+from repro.safe_npz import check_ratio
+from repro.wording import one_line
 
 MATRIX, COMPRESSED = 14, 15  # types of the elements of a MAT-file, and those of numbers:
 NUMBERS = {
@@ -40,12 +47,13 @@ CHARACTERS = {1: "ascii", 2: "latin1", 4: "utf-16-{}", 16: "utf-8", 17: "utf-16-
 
 
 def mat_variables(path: Path) -> Iterator[MatVariable]:
-    """The variables of a MAT-file of version 5 to 7.2, each to be read before the next is taken.
+    """Yield the variables of a MAT-file of version 5 to 7.2, each to be read before the next.
 
-    Raises `InputError` for a file that is of another format, cut short or damaged.
+    Raises `InputError` for a file of another format, one that is cut short or damaged, and one that
+    would take far more memory than its size.
     """
-    with damage("a MAT-file"), path.open("rb") as file:
-        length = path.stat().st_size
+    with damage("a MAT-file"), open_regular(path) as file:
+        length = os.fstat(file.fileno()).st_size
         order = {b"\x00\x01IM": "<", b"\x01\x00MI": ">"}.get(_take(file, 128)[124:])
         if order is None:
             raise InputError("not a MAT-file of version 5 to 7.2 (MATLAB: save with -v7)")
@@ -54,23 +62,26 @@ def mat_variables(path: Path) -> Iterator[MatVariable]:
             stop = file.tell() + size
             if stop > length:
                 raise InputError(f"cut short: {length} bytes, expected {stop} or more")
-            stream = Inflated(file, size) if kind == COMPRESSED else file
+            stream, packed = file, size
             if kind == COMPRESSED:
+                stream = Inflated(file, packed)
                 kind, size = struct.unpack(order + "II", _take(stream, 8))
+                check_ratio(packed, size)
             if kind == MATRIX and size:
-                yield _variable(stream, order)
+                yield _variable(stream, order, size)
             file.seek(stop)
 
 
 def mat_strings(path: Path, variable: str) -> list[str]:
-    """The rows of the matrix of characters `variable`, as in the term lists."""
+    """Return the rows of the matrix of characters `variable`, as in the term lists."""
     for found in mat_variables(path):
         if found.name == variable:
             return found.strings()
     raise InputError(f"{path}: no variable {variable}")
 
 
-def _variable(stream: BinaryIO, order: str) -> MatVariable:
+def _variable(stream: BinaryIO, order: str, whole: int) -> MatVariable:
+    """Read what describes a variable of `whole` bytes; its numbers come next in the stream."""
     flags, dims, name = (_short_element(stream, order) for _ in range(3))
     shape = struct.unpack(f"{order}{len(dims) // 4}i", dims)
     (kind,) = struct.unpack(order + "I", flags[:4])
@@ -78,13 +89,13 @@ def _variable(stream: BinaryIO, order: str) -> MatVariable:
     if 6 <= kind & 0xFF <= 15 and not kind & 0x800:  # numeric and not complex
         kind, size, stream = _element(stream, order)
         dtype = np.dtype(order + NUMBERS[kind])
-        if min(shape) < 0 or math.prod(shape) * dtype.itemsize != size:
+        if min(shape) < 0 or math.prod(shape) * dtype.itemsize != size or size > whole:
             raise InputError(f"damaged: {size} bytes of {dtype} for the shape {shape}")
-    return MatVariable(name.decode("latin1"), shape, dtype, stream, order)
+    return MatVariable(name.decode("latin1"), shape, dtype, stream, order, whole)
 
 
 def _element(stream: BinaryIO, order: str) -> tuple[int, int, BinaryIO]:
-    """Type, length and source of the next element: up to four bytes lie in its tag."""
+    """Return type, length and source of the next element; up to four bytes lie in its tag."""
     tag = _take(stream, 8)
     kind, size = struct.unpack(order + "II", tag)
     small = struct.unpack(order + "HH", tag[:4])[:: 1 if order == ">" else -1]
@@ -132,10 +143,11 @@ class MatVariable:
     shape: tuple[int, ...]
     dtype: np.dtype | None
     stream: BinaryIO
-    order: str = "<"
+    order: str
+    whole: int  # bytes in the file, once decompressed
 
     def read(self) -> np.ndarray:
-        """The matrix (rows, columns) as float32, C-contiguous, a few columns at a time."""
+        """Return the matrix (rows, columns) as float32, C-contiguous."""
         with damage("a MAT-file"):  # which may claim any size
             matrix = np.empty(self._checked_shape(), np.float32)
         for start, block in self._columns():
@@ -143,10 +155,10 @@ class MatVariable:
         return matrix
 
     def read_transposed(self, order: np.ndarray | None = None) -> np.ndarray:
-        """The transpose (columns, rows) as float32, C-contiguous; row i is the column order[i].
+        """Return the transpose (columns, rows) as float32, C-contiguous; no second copy is made.
 
-        ``order``: (columns,) a permutation, as the file has them if left out. No second copy of
-        the matrix is ever made.
+        Args:
+            order: (columns,) a permutation: row i is the column order[i]. Default: as in the file.
         """
         rows, columns = self._checked_shape()
         with damage("a MAT-file"):
@@ -159,14 +171,16 @@ class MatVariable:
         return matrix
 
     def strings(self) -> list[str]:
-        """The rows of a matrix of characters, without the blanks at their ends."""
+        """Return the rows of a matrix of characters, without the blanks at their ends."""
         kind, size, stream = _element(self.stream, self.order)
         if self.dtype is not None or kind not in CHARACTERS or len(self.shape) != 2:
             raise InputError(f"{self.name} must be a matrix of characters")
         encoding = CHARACTERS[kind].format("le" if self.order == "<" else "be")
+        if size > self.whole:
+            raise InputError(f"damaged: {size} bytes of characters in {self.whole}")
         with damage("a MAT-file"):
-            letters = list(_take(stream, size).decode(encoding))
-            columns = np.array(letters, "U1").reshape(self.shape[::-1])
+            letters = _take(stream, size).decode(encoding).encode("utf-32")[4:]
+            columns = np.frombuffer(letters, "U1").reshape(self.shape[::-1])
         return ["".join(row).rstrip() for row in columns.T]
 
     def _checked_shape(self) -> tuple[int, int]:
@@ -175,7 +189,7 @@ class MatVariable:
         return self.shape
 
     def _columns(self) -> Iterator[tuple[int, np.ndarray]]:
-        """A few columns at a time: the number of the first one, and they (count, rows)."""
+        """Yield a few columns at a time: the number of the first one, and they (count, rows)."""
         (rows, columns), size = self.shape, self.dtype.itemsize
         block = max(1, 2**22 // (rows * size))
         with damage("a MAT-file"), np.errstate(over="ignore"):  # an infinity is reported later
@@ -188,11 +202,12 @@ class MatVariable:
 
 @contextmanager
 def damage(what: str) -> Iterator[None]:
-    """Whatever goes wrong inside is the fault of the file, and becomes one line."""
+    """Turn every exception inside into an `InputError`: the file is not `what`, or is damaged."""
     try:
         yield
     except InputError:
         raise
     except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:100]
-        raise InputError(f"not {what}, or cut short or damaged ({reason})") from error
+        raise InputError(
+            f"not {what}, or cut short or damaged ({one_line(error)[:100]})"
+        ) from error

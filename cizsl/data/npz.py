@@ -17,8 +17,8 @@ be missing. The name of a split stands before the slash; it has S seen and U uns
     [easy/seen_test]  (m',)   integers: rows, of seen classes, that measure seen accuracy
     [easy/validation] (K,)    integers: seen classes that the strict protocol chooses on
 
-Any program that reads numpy's format can read and write it, and nothing in it can run code: object
-arrays, which are pickles, are refused. `cizsl.data.npz_validate` says what else is.
+Any program that reads numpy's format can read and write it. Nothing in it can run code: arrays of
+Python objects, which are pickles, are refused; `cizsl.data.npz_validate` lists what else is.
 """
 
 from __future__ import annotations
@@ -31,19 +31,20 @@ import numpy as np
 from cizsl.data.birds_layout import EXTRACTED, sha256
 from cizsl.data.dataset import ZSLData
 from cizsl.data.findings import Finding
-from cizsl.data.matfile import damage
 from cizsl.data.npz_validate import (
     CLASSES,
     ROWS,
     SCHEMA,
     STRINGS,
     Arrays,
+    is_known,
     problems,
     rows_of,
     split_names,
 )
 from repro.checkpoint import write_atomically
 from repro.errors import InputError
+from repro.safe_npz import read_arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,14 +171,14 @@ def write_npz(path: Path, dataset: Dataset) -> None:
 
 
 def check_npz(path: Path) -> tuple[Arrays, list[Finding]]:
-    """Every array of the file, and everything that is wrong with it."""
+    """Return the arrays of the layout in the file, and everything that is wrong with the file.
+
+    Arrays of other names are not read.
+    """
     try:
-        with damage("an .npz file of arrays"):
-            file = np.load(path, allow_pickle=False)
-            if isinstance(file, np.ndarray):
-                raise InputError("a single array, expected an .npz file")
-            with file:
-                arrays = {name: file[name] for name in file.files}
+        arrays, headers = read_arrays(path, is_known)
     except InputError as error:
         return {}, [Finding("error", str(path), str(error))]
-    return arrays, [Finding(level, str(path), message) for level, message in problems(arrays)]
+    others = [name for name in headers if name not in arrays]
+    found = problems(arrays, others)
+    return arrays, [Finding(level, str(path), message) for level, message in found]

@@ -1,19 +1,21 @@
-"""Everything that can be wrong with the arrays of an .npz file, see `cizsl.data.npz`."""
+"""Checks of the arrays of an .npz file, see `cizsl.data.npz`."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from cizsl.data.findings import few
+from repro.wording import shown
 
 SCHEMA = "cizsl 1"
 NEEDED = ("schema", "text", "features", "labels")
 STRINGS = {"class_names": ("text", 0), "image_names": ("features", 0), "terms": ("text", 1)}
 CLASSES = ("seen", "unseen", "validation")  # of a split: class numbers; and rows, of which classes:
 ROWS = {"train": "seen", "test": "unseen", "seen_test": "seen"}
+KNOWN = {*NEEDED, *STRINGS, "toy"}
 OPTIONAL = ("validation", *ROWS)
 SPLIT_KEY = re.compile(rf"([A-Za-z0-9][\w.-]*)/({'|'.join((*CLASSES, *ROWS))})", re.ASCII)
 
@@ -22,29 +24,36 @@ Problems = Iterator[tuple[str, str]]  # level, message
 
 
 def split_names(arrays: Arrays) -> list[str]:
-    """The splits that the names of the arrays tell of, in the order of the file."""
+    """Return the names of the splits, which stand before the slash, in the order of the file."""
     found = (SPLIT_KEY.fullmatch(name) for name in arrays)
     return list(dict.fromkeys(match[1] for match in found if match))
 
 
 def rows_of(classes: np.ndarray, labels: np.ndarray, split: Arrays) -> np.ndarray:
-    """All images of `classes` but those that measure seen accuracy: what a split means that does
-    not say which."""
+    """Return all images of `classes` but those of seen_test: the default of train and test."""
     return np.setdiff1d(np.flatnonzero(np.isin(labels, classes)), split.get("seen_test", []))
 
 
-def problems(arrays: Arrays) -> Problems:
-    """Level ("error" or "note") and message, each a line."""
+def is_known(name: str) -> bool:
+    """Return whether the layout has an array of this name."""
+    return name in KNOWN or SPLIT_KEY.fullmatch(name) is not None
+
+
+def problems(arrays: Arrays, others: Sequence[str] = ()) -> Problems:
+    """Yield a level, "error" or "note", and a line for everything that is wrong.
+
+    Args:
+        arrays: the known arrays of the file, by name.
+        others: the names of the other arrays.
+    """
     if missing := [name for name in NEEDED if name not in arrays]:
         yield "error", f"not of the neutral layout: no array {', '.join(missing)}"
         return
-    if str(arrays["schema"]) != SCHEMA:
-        yield "error", f"schema is {str(arrays['schema'])!r}; expected {SCHEMA!r}"
+    schema = arrays["schema"]
+    if schema.shape or str(schema) != SCHEMA:
+        yield "error", f"schema is {shown(str(schema))}; expected {SCHEMA!r}"
         return
-    if np.any(arrays.get("toy", False)):
-        yield "note", "toy data: no number on them is a paper's"
-    known = {*NEEDED, *STRINGS, "toy"}
-    others = [name for name in arrays if name not in known and not SPLIT_KEY.fullmatch(name)]
+    yield from _toy_problems(arrays.get("toy", np.array(False)))
     if others:
         yield "note", f"arrays of no known meaning: {few(np.array(others))}"
     wrong = [*_matrix_problems(arrays), *_label_problems(arrays), *_string_problems(arrays)]
@@ -54,6 +63,13 @@ def problems(arrays: Arrays) -> Problems:
     for name in () if wrong else split_names(arrays):
         keys = [*_key_problems(name, arrays)]
         yield from keys or _split_problems(name, arrays)
+
+
+def _toy_problems(toy: np.ndarray) -> Problems:
+    if toy.shape or toy.dtype.kind not in "biu":
+        yield "error", f"toy is {_is(toy)}; expected true or false"
+    elif toy:
+        yield "note", "toy data: no number on them is a paper's"
 
 
 def _matrix_problems(arrays: Arrays) -> Problems:
@@ -84,13 +100,16 @@ def _string_problems(arrays: Arrays) -> Problems:
         if array.shape != count or array.dtype.kind != "U":
             each = f"each of the {('rows', 'columns')[axis]} of {owner}"
             yield "error", f"{name} is {_is(array)}; expected a string for {each}"
-    values, times = np.unique(arrays.get("class_names", np.array([])), return_counts=True)
+    names = arrays.get("class_names")
+    if names is None or names.dtype.kind != "U":
+        return
+    values, times = np.unique(names, return_counts=True)
     if (times > 1).any():
         yield "error", f"class_names repeats {few(values[times > 1])}"
 
 
 def _key_problems(name: str, arrays: Arrays) -> Problems:
-    """What is wrong with one array of a split alone."""
+    """Yield what is wrong with single arrays of a split."""
     for key in (*CLASSES, *ROWS):
         full, limit = f"{name}/{key}", len(arrays["text" if key in CLASSES else "features"])
         values = arrays.get(full)
@@ -106,7 +125,7 @@ def _key_problems(name: str, arrays: Arrays) -> Problems:
 
 
 def _split_problems(name: str, arrays: Arrays) -> Problems:
-    """What is wrong among the arrays of a split."""
+    """Yield what is wrong between the arrays of a split."""
     part = {key: arrays[f"{name}/{key}"] for key in (*CLASSES, *ROWS) if f"{name}/{key}" in arrays}
     if (both := np.intersect1d(part["seen"], part["unseen"])).size:
         yield "error", f"{name}: classes both seen and unseen: {few(both)}"

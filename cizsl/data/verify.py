@@ -31,7 +31,9 @@ from cizsl.data.gbu import folders as gbu_folders
 from cizsl.data.gbu import verify_gbu
 from cizsl.data.matfile import mat_variables
 from cizsl.data.npz import check_npz, npz_files
+from cizsl.data.npz_validate import is_known
 from repro.errors import InputError
+from repro.safe_npz import read_arrays
 
 SHA256 = {  # published files that we hold; no copy of the features and the text was to be had
     "CUB terms": "924d6273e4c1e6efd151401fadd316041ba5c802a3aafbb7a8e437d28a643acf",
@@ -158,16 +160,20 @@ def _describe(path: Path) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _describe_npz(path: Path) -> Iterator[tuple[str, str, str, str]]:
-    arrays, findings = check_npz(path)
-    for name, array in arrays.items():
-        values = ""
-        if array.size and array.dtype.kind in "biuf":
+    try:
+        arrays, headers = read_arrays(path, is_known)
+    except InputError as error:
+        yield "unreadable", "", "", str(error)
+        return
+    for name, header in headers.items():
+        array, values = arrays.get(name), ""
+        if array is None:
+            values = "not read: no array of the layout"
+        elif array.size and array.dtype.kind in "biuf":
             values = f"{float(array.min()):.6g} to {float(array.max()):.6g}"
         elif array.size:
             values = f"{array.flat[0]} to {array.flat[-1]}"
-        yield name, str(array.shape), str(array.dtype), values
-    if not arrays:
-        yield "unreadable", "", "", findings[0].message
+        yield name, str(header.shape), str(header.dtype), values
 
 
 def run_verify(root: str | Path) -> int:

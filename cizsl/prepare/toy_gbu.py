@@ -155,7 +155,7 @@ def _begin(folder: Path, seed: int, source: str) -> None:
     """Make the folder and mark it as invented, before anything else is in there."""
     mark = folder / "TOY.md"
     for file in (folder / FEATURES, folder / SPLITS):
-        if file.exists() and not (mark.exists() and "cizsl.prepare.toy_gbu" in mark.read_text()):
+        if file.exists() and not (mark.exists() and "`cizsl data toy`" in mark.read_text()):
             raise InputError(f"{file}: not written by the toy, which will not overwrite it")
     try:
         folder.mkdir(parents=True, exist_ok=True)

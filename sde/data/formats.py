@@ -14,7 +14,6 @@ be mistaken for others.
 
 import gzip
 import hashlib
-import io
 import math
 import os
 import struct
@@ -28,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from repro.errors import InputError
-from repro.safe_pickle import NumberUnpickler, PickledArray
+from repro.safe_pickle import PickledArray, load_numbers
 from sde.data.catalogue import CIFAR10_BATCHES, CLASSES, CONTENTS, COUNTS
 
 IDX_IMAGES, IDX_LABELS = 2051, 2049  # the first four bytes
@@ -122,7 +121,7 @@ def cifar_records(content: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
 def cifar_pickle(content: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
     """The same of a batch of the Python version; nothing that it names is called."""
     with _damage(path):
-        batch = NumberUnpickler(io.BytesIO(content), encoding="bytes").load()
+        batch = load_numbers(content, encoding="bytes")
         batch = {key.decode() if isinstance(key, bytes) else key: batch[key] for key in batch}
         pixels, labels = batch["data"], np.asarray(batch["labels"])
         if not isinstance(pixels, PickledArray) or labels.dtype.kind not in "iu":

@@ -1,14 +1,17 @@
 """Numbers out of pickles: as Python 2 and 3 wrote them, and nothing that they ask for is run."""
 
-import io
 import os
 import pickle
+import pickletools
+import tracemalloc
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from repro.errors import InputError
-from repro.safe_pickle import NumberUnpickler
+from repro.safe_pickle import load_numbers
 
 PYTHON_2 = (  # {"labels": [1, 2], "data": array of 2 x 3 bytes}, as cPickle wrote CIFAR-10
     b"\x80\x02}q\x01(U\x06labelsq\x02]q\x03(K\x01K\x02eU\x04dataq\x04"
@@ -20,7 +23,7 @@ PYTHON_2 = (  # {"labels": [1, 2], "data": array of 2 x 3 bytes}, as cPickle wro
 
 
 def read(content, encoding="latin1"):
-    return NumberUnpickler(io.BytesIO(content), encoding=encoding).load()
+    return load_numbers(content, encoding)
 
 
 @pytest.mark.parametrize(("encoding", "key"), [("bytes", b"data"), ("latin1", "data")])
@@ -60,6 +63,53 @@ def test_nothing_is_run(tmp_path, monkeypatch, protocol):
 def test_an_array_that_lies_about_its_shape():
     with pytest.raises(InputError, match=r"damaged: 6 numbers for the shape \(2, 4\)"):
         read(PYTHON_2.replace(b"K\x02K\x03\x86", b"K\x02K\x04\x86"))
+
+
+def chain(link):
+    """80 objects, each of which holds the one before twice."""
+    return b"".join(link % (n, n, n + 1) for n in range(80))
+
+
+BOMBS = {
+    "2^80 entries": b"]q\x00" + chain(b"](h%ch%ceq%c") + b".",
+    "keys that take 2^80 steps": b"}N\x85q\x00" + chain(b"h%ch%c\x86q%c") + b"Ns.",
+    "a list in itself": b"]q\x00h\x00a.",
+    "a text 4000 times": b"](X\x00\x10\x00\x00" + b"x" * 4096 + b"q\x00" + b"h\x00" * 4000 + b"e.",
+    "a length beyond the file": b"\x8e" + b"\xff" * 7 + b"\x3f.",
+    "deep tuples as a key": b"}N" + b"\x85" * 10**5 + b"Ns.",
+    "many lists": b"](" + b"]" * 10**5 + b"e.",
+    "a number of 5000 digits": b"I" + b"9" * 5000 + b"\n.",
+}
+
+
+def test_a_large_place_in_the_memo_takes_no_memory():
+    tracemalloc.start()
+    try:
+        assert read(b"]r" + (2**29).to_bytes(4, "little") + b"K\x01a.") == [1]
+        assert tracemalloc.get_traced_memory()[1] < 1e6
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_small_files_that_ask_for_much_are_refused_at_once(name):
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError) as caught:
+            read(BOMBS[name])
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+    finally:
+        tracemalloc.stop()
+    assert len(str(caught.value)) < 200
+
+
+@given(
+    st.recursive(st.integers() | st.text() | st.floats(allow_nan=False), st.lists, max_leaves=20),
+    st.integers(0, 4),
+)
+def test_lists_are_what_pickle_makes_of_them(value, protocol):
+    value = {"a": value, "b": [None, True]}
+    assert read(pickletools.optimize(pickle.dumps(value, protocol))) == value
 
 
 def test_objects_are_no_numbers():

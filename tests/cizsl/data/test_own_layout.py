@@ -92,7 +92,7 @@ def test_verify_tells_of_ones_own_data_what_it_tells_of_the_published(tmp_path):
 
 def test_inspect_shows_ones_own_data_and_npz_files(tmp_path):
     write(tmp_path)
-    arrays = {"text": np.ones((2, 3)), "names": np.array(["a", "b"]), "toy": np.array(True)}
+    arrays = {"text": np.ones((2, 3)), "class_names": np.array(["a", "b"]), "toy": np.array(True)}
     np.savez(tmp_path / "wrens.npz", **arrays, nothing=np.zeros(0))
     (tmp_path / "junk.npz").write_bytes(b"junk")
     lines = [line.split() for line in verify.inspect(tmp_path).splitlines()]
@@ -100,9 +100,9 @@ def test_inspect_shows_ones_own_data_and_npz_files(tmp_path):
         x[:4] for x in lines
     ]
     assert ["wrens.npz", "text", "(2,", "3)", "float64", "1", "to", "1"] in lines
-    assert ["wrens.npz", "names", "(2,)", "<U1", "a", "to", "b"] in lines
+    assert ["wrens.npz", "class_names", "(2,)", "<U1", "a", "to", "b"] in lines
     assert ["wrens.npz", "toy", "()", "bool", "1", "to", "1"] in lines
-    assert ["wrens.npz", "nothing", "(0,)", "float64"] in lines
+    assert ["wrens.npz", "nothing", "(0,)", "float64", "not", "read:"] in [x[:6] for x in lines]
     assert any(line[:2] == ["junk.npz", "unreadable"] for line in lines)
     found = [str(finding) for finding in verify.verify(tmp_path)]
     assert len(found) == 2 and all("junk.npz: not" in f or "wrens.npz: not" in f for f in found)

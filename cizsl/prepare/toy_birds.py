@@ -90,7 +90,7 @@ about real birds, or may stand beside a paper's.
 
 
 @dataclass(frozen=True, eq=False)
-class DistributedContext:
+class ToyWorld:
     """C invented species in F families. Each field follows from those above it.
 
     families: F names. family: (C,) the family of each species, in [0, F).
@@ -107,7 +107,7 @@ class DistributedContext:
     labels: np.ndarray
 
 
-def make_world(families: int, species: int, rng: np.random.Generator) -> DistributedContext:
+def make_world(families: int, species: int, rng: np.random.Generator) -> ToyWorld:
     """A world of `families` families with `species` species each."""
     family = np.repeat(np.arange(families), species)
     typical = rng.integers(0, VALUES, (families, len(TRAITS)))[family]
@@ -118,7 +118,7 @@ def make_world(families: int, species: int, rng: np.random.Generator) -> Distrib
     for c, (own, f) in enumerate(zip(names[families:], family, strict=True)):
         article = write_article(own, names[f], traits[c], rng)
         articles[f"{c + 1:03d}.{own}_{names[f]}"] = article
-    return DistributedContext(names[:families], family, traits, articles, *draw_images(traits, rng))
+    return ToyWorld(names[:families], family, traits, articles, *draw_images(traits, rng))
 
 
 def invent_words(count: int, rng: np.random.Generator) -> list[str]:
@@ -178,7 +178,7 @@ def unseen_classes(family: np.ndarray, rng: np.random.Generator) -> dict[str, np
     return {"easy": easy, "hard": hard}
 
 
-def split_world(world: DistributedContext, unseen: np.ndarray, order: np.ndarray) -> BirdSplit:
+def split_world(world: ToyWorld, unseen: np.ndarray, order: np.ndarray) -> BirdSplit:
     """The images of `world`, taken in `order` (N,), on the two sides of `unseen` (C,) bool."""
     sides = []
     for side in (~unseen, unseen):

@@ -1,0 +1,129 @@
+"""The directions in which modules import each other."""
+
+import ast
+import subprocess
+import sys
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("repro", "cizsl", "sde")
+# lowest first: a module may import what stands on its own floor or on a lower one
+CIZSL = [
+    {"repro"},
+    {"cizsl.data"},
+    {"cizsl.prepare"},
+    {"cizsl"},  # equations, networks, losses, configuration, build: the files of the package itself
+    {"cizsl.training"},
+    {"cizsl.report", "cizsl.sweep"},
+    {"cizsl.cli"},
+    {"cizsl.__main__"},
+]
+ALLOWED = {  # the packages that a room may import, where its floor would allow it more
+    "repro": set(),
+    "cizsl.data": {"repro"},
+    "cizsl.prepare": {"repro", "cizsl.data"},
+    "cizsl": {"repro", "cizsl.data"},  # the method knows no raw material
+}
+
+
+@cache
+def modules() -> dict[str, Path]:
+    """Every module of the three packages by its dotted name."""
+    paths = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+    names = (".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths)
+    return {name.removesuffix(".__init__"): p for name, p in zip(names, paths, strict=True)}
+
+
+@cache
+def imported(module: str) -> frozenset[str]:
+    """The modules of the three packages that a module imports, also within functions."""
+    found = set()
+    for node in ast.walk(ast.parse(modules()[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: a relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    homes = {home(name) for name in found if name.split(".")[0] in PACKAGES}
+    return frozenset(homes - {module})
+
+
+def home(name: str) -> str:
+    """The module that a name is imported from."""
+    while name not in modules():
+        name = name.rpartition(".")[0]
+    return name
+
+
+def room(module: str) -> str:
+    """The folder of a module; a file of ``cizsl`` itself belongs to the method."""
+    if module in ("cizsl.__main__", "sde.__main__"):
+        return module
+    return ".".join(modules()[module].parent.relative_to(ROOT).parts)
+
+
+def test_the_modules_are_found():
+    assert {"cizsl.gan", "cizsl.data", "sde.reverse", "repro.run"} <= modules().keys()
+    assert "cizsl.losses" in imported("cizsl.gan")
+    assert len(modules()) > 100
+
+
+def test_no_circle():
+    """Imports within functions count: a circle that is closed late is one all the same."""
+    try:
+        list(TopologicalSorter({name: imported(name) for name in modules()}).static_order())
+    except CycleError as error:
+        pytest.fail(f"modules that import each other: {' -> '.join(error.args[1])}")
+
+
+def test_nothing_imports_from_a_higher_floor():
+    floor = {name: number for number, names in enumerate(CIZSL) for name in names}
+    for module in modules():
+        if module.startswith("sde"):
+            continue
+        for other in imported(module):
+            assert floor[room(other)] <= floor[room(module)], f"{module} imports {other}"
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_the_lower_rooms_import_only_what_they_may(name):
+    own = [module for module in modules() if room(module) == name]
+    assert own
+    for module in own:
+        for other in imported(module):
+            assert room(other) in {name, *ALLOWED[name]}, f"{module} imports {other}"
+
+
+def test_the_halves_never_meet():
+    for module in modules():
+        half = module.split(".")[0]
+        tops = {other.split(".")[0] for other in imported(module)}
+        assert tops <= {half, "repro"}, f"{module} imports {tops}"
+
+
+def test_a_report_reads_files_and_no_internals_of_training():
+    """It shares the names of the scores with whatever wrote them, and nothing else."""
+    for module in modules():
+        if room(module) == "cizsl.report":
+            inner = {other for other in imported(module) if room(other) == "cizsl.training"}
+            assert inner <= {"cizsl.training.results"}, f"{module} imports {inner}"
+
+
+PROBE = """
+import sys
+import cizsl.data
+assert "numpy" not in sys.modules and "torch" not in sys.modules
+load_birds = cizsl.data.load_birds
+from cizsl.data import load_birds as again
+assert again is load_birds and load_birds.__module__ == "cizsl.data.birds"
+assert "torch" not in sys.modules and "cizsl.data.gbu" not in sys.modules
+assert {"load", "ZSLData", "normalise"} <= set(dir(cizsl.data))
+"""
+
+
+def test_a_reader_is_imported_alone():
+    subprocess.run([sys.executable, "-c", PROBE], cwd=ROOT, check=True, timeout=300)

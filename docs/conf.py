@@ -4,6 +4,9 @@ import re
 import sys
 from pathlib import Path
 
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 project = "cizsl and sde"
@@ -19,7 +22,9 @@ html_css_files = ["site.css"]
 html_show_sphinx = False
 pygments_style, pygments_dark_style = "friendly", "github-dark"
 
+myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
+html_math_renderer = "mathml"
 smartquotes = False  # --seeds is an option, not a dash
 highlight_language = "text"  # equations and commands; what is Python says so
 
@@ -68,6 +73,22 @@ def as_links_within(app, docname: str, source: list[str]) -> None:
     )
 
 
+def inline_formula(writer, node) -> None:
+    writer.body.append(_mathml(node))
+    raise nodes.SkipNode
+
+
+def formula(writer, node) -> None:
+    writer.body.append(f'<div class="formula">{_mathml(node, display=True)}</div>\n')
+    raise nodes.SkipNode
+
+
+def _mathml(node, display: bool = False) -> str:
+    """Formulas as MathML, which every browser shows without a script or a network."""
+    return tex2mathml(node.astext(), as_block=display)
+
+
 def setup(app) -> None:
+    app.add_html_math_renderer("mathml", (inline_formula, None), (formula, None))
     app.connect("autodoc-process-docstring", as_restructured_text)
     app.connect("source-read", as_links_within)

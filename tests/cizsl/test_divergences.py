@@ -160,16 +160,15 @@ def test_published_renyi_saturates():
     assert PUBLISHED["renyi"](logits, 0.5, 0.9999).isnan()
 
 
-@pytest.fixture
-def recorded(golden):
-    """The arrays of the published creative losses, and the list of cases."""
-    arrays = dict(np.load(golden("cizsl/creative_losses.npz")))
-    return arrays, json.loads(golden("cizsl/creative_losses.json").read_text())["cases"]
+def golden(shared):
+    folder = shared / "golden" / "cizsl"
+    arrays = dict(np.load(folder / "creative_losses.npz"))
+    return arrays, json.loads((folder / "creative_losses.json").read_text())["cases"]
 
 
-def test_published_forms_meet_the_published_code(recorded):
+def test_published_forms_meet_the_published_code(shared):
     """Raw divergences, the loss after rescaling, and its gradient to logits and parameters."""
-    arrays, cases = recorded
+    arrays, cases = golden(shared)
     compared = 0
     for case in cases:
         if case["loss_creative"] is None:  # Renyi saturates to NaN, there and here
@@ -206,8 +205,8 @@ def test_published_forms_meet_the_published_code(recorded):
     assert compared > 50
 
 
-def test_exact_forms_meet_the_textbook_values(recorded):
-    arrays, _ = recorded
+def test_exact_forms_meet_the_textbook_values(shared):
+    arrays, _ = golden(shared)
     forms = {
         "KL_u_p": lambda p, u, a, b: divergences.kl(u, p),
         "KL_p_u": lambda p, u, a, b: divergences.kl(p),

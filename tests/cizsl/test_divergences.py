@@ -160,15 +160,16 @@ def test_published_renyi_saturates():
     assert PUBLISHED["renyi"](logits, 0.5, 0.9999).isnan()
 
 
-def golden(shared):
-    folder = shared / "golden" / "cizsl"
-    arrays = dict(np.load(folder / "creative_losses.npz"))
-    return arrays, json.loads((folder / "creative_losses.json").read_text())["cases"]
+@pytest.fixture
+def recorded(golden):
+    """The arrays of the published creative losses, and the list of cases."""
+    arrays = dict(np.load(golden("cizsl/creative_losses.npz")))
+    return arrays, json.loads(golden("cizsl/creative_losses.json").read_text())["cases"]
 
 
-def test_published_forms_meet_the_published_code(shared):
+def test_published_forms_meet_the_published_code(recorded):
     """Raw divergences, the loss after rescaling, and its gradient to logits and parameters."""
-    arrays, cases = golden(shared)
+    arrays, cases = recorded
     compared = 0
     for case in cases:
         if case["loss_creative"] is None:  # Renyi saturates to NaN, there and here
@@ -205,8 +206,8 @@ def test_published_forms_meet_the_published_code(shared):
     assert compared > 50
 
 
-def test_exact_forms_meet_the_textbook_values(shared):
-    arrays, _ = golden(shared)
+def test_exact_forms_meet_the_textbook_values(recorded):
+    arrays, _ = recorded
     forms = {
         "KL_u_p": lambda p, u, a, b: divergences.kl(u, p),
         "KL_p_u": lambda p, u, a, b: divergences.kl(p),

@@ -21,14 +21,13 @@ PUBLISHED = {"ancestral_sampling": "ancestral", "ald": "annealed_langevin"}
 
 
 @pytest.fixture
-def golden(shared):
-    folder = shared / "golden" / "sde"
-    if not folder.is_dir():
-        pytest.skip(f"needs the recorded values in {folder}")
+def recorded(golden):
+    """``recorded(name)``: the arrays of a file of recorded values, and its list of cases."""
 
     def load(name):
-        arrays = np.load(folder / f"{name}.npz")
-        cases = json.loads((folder / f"{name}.json").read_text()) if name[0] in "plo" else None
+        arrays, cases = np.load(golden(f"sde/{name}.npz")), None
+        if name != "sde_functions":
+            cases = json.loads(golden(f"sde/{name}.json").read_text())
         return arrays, cases
 
     return load
@@ -45,8 +44,8 @@ def assert_near(ours, theirs, relative):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_process_functions_and_their_reverse(golden, name):
-    arrays, _ = golden("sde_functions")
+def test_process_functions_and_their_reverse(recorded, name):
+    arrays, _ = recorded("sde_functions")
     sde, x, t = GOLDEN_SDES[name], tensor(arrays["x"]), tensor(arrays["t"])
 
     def theirs(what):
@@ -75,8 +74,8 @@ def test_process_functions_and_their_reverse(golden, name):
         assert (flow.diffusion(t) == 0).all()
 
 
-def test_tables_of_the_discrete_models(golden):
-    arrays, _ = golden("sde_functions")
+def test_tables_of_the_discrete_models(recorded):
+    arrays, _ = recorded("sde_functions")
     like = torch.zeros((), dtype=torch.float64)
     k = torch.arange(1000)
     assert_near(SMLDTable().sigmas(like), arrays["f64tab/ve/table_discrete_sigmas"], 1e-12)
@@ -88,11 +87,11 @@ def test_tables_of_the_discrete_models(golden):
 
 
 @pytest.mark.parametrize("variant, tolerance", [("f64", 1e-10), ("f32", float32_bound(48))])
-def test_single_predictor_and_corrector_steps(golden, variant, tolerance):
+def test_single_predictor_and_corrector_steps(recorded, variant, tolerance):
     """One step is a dozen operations, and the norms of a corrector are sums over 3 x 4 x 4 = 48
     numbers. In float32 ours are as near to the published values in float64: measured 2e-7; the
     published float32 is off by 5.4e-7 (VE predictors)."""
-    arrays, cases = golden("predictor_corrector_single")
+    arrays, cases = recorded("predictor_corrector_single")
     dtype = torch.float64 if variant == "f64" else torch.float32
     noise, t = tensor(arrays["noise"]).to(dtype), tensor(arrays["t"]).double()
     met = 0
@@ -131,9 +130,9 @@ def network(arrays, dtype):
 
 
 @pytest.mark.parametrize("variant, tolerance", [("f64", 1e-10), ("f32", float32_bound(384))])
-def test_losses_and_their_gradients(golden, variant, tolerance):
+def test_losses_and_their_gradients(recorded, variant, tolerance):
     """A loss and each gradient is a sum over the 8 x 3 x 4 x 4 = 384 numbers of the batch."""
-    arrays, cases = golden("losses")
+    arrays, cases = recorded("losses")
     dtype = torch.float64 if variant == "f64" else torch.float32
     x0, z = tensor(arrays["batch"]).to(dtype), tensor(arrays["z"]).to(dtype)
     label = tensor(arrays["labels"])
@@ -173,8 +172,8 @@ ODE = [(sde, data) for sde in NAMES for data in ("diag", "chan", "mog")]
 
 
 @pytest.mark.parametrize("name, data", ODE)
-def test_ode_samples(golden, name, data):
-    arrays, cases = golden("ode_likelihood")
+def test_ode_samples(recorded, name, data):
+    arrays, cases = recorded("ode_likelihood")
     sde, score_fn = GOLDEN_SDES[name], golden_distribution(data).score_fn(GOLDEN_SDES[name])
     init = sde.prior_std * tensor(arrays["prior_noise"]).double()
     how = dict(generator=None, init=init)
@@ -190,9 +189,9 @@ def test_ode_samples(golden, name, data):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_ode_with_the_published_final_step(golden, name):
+def test_ode_with_the_published_final_step(recorded, name):
     """Its denoising is one mean of reverse diffusion at eps; ours is Tweedie's formula there."""
-    arrays, _ = golden("ode_likelihood")
+    arrays, _ = recorded("ode_likelihood")
     sde, score_fn = GOLDEN_SDES[name], golden_distribution("diag").score_fn(GOLDEN_SDES[name])
     before = tensor(arrays[f"ode/f64/{name}/diag_denoise0/samples"]).double()
     theirs = tensor(arrays[f"ode/f64/{name}/diag_denoise1/samples"]).double()
@@ -208,8 +207,8 @@ BITS = [(s, d, p) for s, d in ODE for p in ("Rademacher", "Gaussian")]
 
 
 @pytest.mark.parametrize("name, data, probe", BITS)
-def test_bits_per_dim(golden, name, data, probe):
-    arrays, _ = golden("ode_likelihood")
+def test_bits_per_dim(recorded, name, data, probe):
+    arrays, _ = recorded("ode_likelihood")
     sde, score_fn = GOLDEN_SDES[name], golden_distribution(data).score_fn(GOLDEN_SDES[name])
     x = tensor(arrays[f"data_{data}"]).double()
     epsilon = tensor(arrays[f"{probe.lower()}_epsilon"]).double()[None]

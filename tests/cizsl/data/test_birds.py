@@ -21,12 +21,6 @@ from cizsl.data import birds, birds_layout, birds_write, matfile, normalise
 from repro.errors import InputError
 
 ROOT = Path(__file__).parents[3]
-COUNTS = {  # of the published files: seen, unseen, train images, test images
-    ("CUB", "easy"): (150, 50, 8855, 2933),
-    ("CUB", "hard"): (160, 40, 9410, 2378),
-    ("NAB", "easy"): (323, 81, 39230, 9332),
-    ("NAB", "hard"): (323, 81, 39699, 8863),
-}
 
 
 def bird_split(seed=0, seen=(1, 3, 4, 6), unseen=(5, 2), dim=3, images=13, dtype=np.float32):
@@ -79,51 +73,6 @@ def test_checksums_and_the_mark_of_toy_data(tmp_path):
     assert birds.load_birds(tmp_path, split="hard").toy
 
 
-@pytest.mark.parametrize(("dataset", "split"), COUNTS)
-def test_published_loader(shared, tmp_path, dataset, split):
-    """Real labels and splits, random features: every number as the published dataset.py had it."""
-    golden, layout = np.load(shared / "golden/cizsl/loader.npz"), birds_layout.LAYOUTS[dataset]
-    prefix = f"{dataset}_{split}/"
-    record = {n.removeprefix(prefix): golden[n] for n in golden if n.startswith(prefix)}
-    folder, real = tmp_path / layout["folder"], shared / "data/birds_text" / layout["folder"]
-    folder.mkdir()
-    for role, name in layout[split].items():
-        if role.endswith("features"):
-            raw = record[f"raw_{role.removesuffix('_features')}_x100_uint16"] / 100
-            scipy.io.savemat(folder / name, {"pfc_feat": raw})
-        else:
-            (folder / name).write_bytes((real / name).read_bytes())
-    text = {"PredicateMatrix": golden[f"{dataset}/PredicateMatrix"]}
-    scipy.io.savemat(folder / layout["text"], text)
-
-    read = birds.load_birds(tmp_path, dataset, split)
-    sizes = read.num_seen, read.num_unseen, len(read.train_labels), len(read.test_labels)
-    assert sizes == COUNTS[dataset, split]
-    np.testing.assert_array_equal(read.train_labels, record["labels_train"])
-    np.testing.assert_array_equal(read.test_labels, record["labels_test"])
-    np.testing.assert_array_equal(read.seen_text, record["train_text"])
-    np.testing.assert_array_equal(read.unseen_text, record["test_text"])
-    raw, test = torch.from_numpy(read.train_features), torch.from_numpy(read.test_features)
-    train, test = (normalise.normalise(x, raw, "published") for x in (raw, test))
-    centroids = classifiers.class_centroids(
-        train, torch.from_numpy(read.train_labels), read.num_seen
-    )
-    close = {"rtol": 1e-6, "atol": 2e-7}
-    np.testing.assert_allclose(train[:500], record["norm_train_first500"], **close)
-    np.testing.assert_allclose(test[:500], record["norm_test_first500"], **close)
-    np.testing.assert_allclose(centroids, record["centroids"], **close)
-
-
-def test_real_labels_are_what_pickle_makes_of_them(shared):
-    """One is a list of numpy scalars; none may stay uint8, where 200 + 100 is 44."""
-    for path in sorted((shared / "data/birds_text").glob("*/*.pkl")):
-        with path.open("rb") as file:
-            plain = np.asarray(pickle.load(file, encoding="latin1"))
-        labels = birds_layout.read_labels(path)
-        assert labels.dtype == plain.dtype
-        np.testing.assert_array_equal(labels, plain)
-
-
 @pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4])
 @pytest.mark.parametrize("dtype", ["u1", "<u2", ">u2", "i4", "i8"])
 def test_labels_of_any_protocol_below_5(tmp_path, dtype, protocol):
@@ -153,14 +102,6 @@ def test_matrices_are_as_scipy_reads_them(tmp_path_factory, dtype, shape, compre
             assert variable.dtype == dtype
             np.testing.assert_array_equal(variable.read(), found[variable.name])
     assert names == ["a", "words", "a_longer_name", "pair"]
-
-
-def test_real_matrices_are_as_scipy_reads_them(shared):
-    for path in (shared / "data/birds_text").glob("*/*.mat"):
-        for variable in matfile.mat_variables(path):
-            if variable.dtype is not None:
-                expected = scipy.io.loadmat(path)[variable.name].astype(np.float32)
-                np.testing.assert_array_equal(variable.read(), expected)
 
 
 def test_big_endian_files(tmp_path):

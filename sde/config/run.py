@@ -14,7 +14,7 @@ from repro.errors import InputError
 from sde.config.data import PLANE, Data
 from sde.config.model import UNETS, Decay, Model
 from sde.samplers.adaptive import METHODS
-from sde.samplers.spec import parse_sampler
+from sde.samplers.spec import require_known
 
 NonNegative = Annotated[float, Field(ge=0)]
 Time = Annotated[float, Field(gt=0, lt=1)]
@@ -143,7 +143,7 @@ class Evaluation(Settings):
 
 def _named(key: str, name: str) -> None:
     try:
-        parse_sampler(name)
+        require_known(name)
     except InputError as error:
         raise ValueError(f"{key}: {error}") from None
 

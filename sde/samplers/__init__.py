@@ -1,4 +1,4 @@
-"""Samplers: from a process and a score to samples, and the registries of their parts."""
+"""Samplers of a process with a score function, and the registries of their parts."""
 
 from sde.samplers.base import Samples, denoise
 from sde.samplers.ode import probability_flow_sample

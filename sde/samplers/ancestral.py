@@ -1,10 +1,11 @@
-"""Ancestral sampling: a draw from the Gaussian nearest to p(x_s | x_t).
+"""Ancestral sampling: a draw from a Gaussian approximation of p(x_s | x_t).
 
     mean      (x_t + std_ts^2 score) / scale_ts      = E[x_s | x_t], exactly (Tweedie)
     variance  std_ts^2 std_s^2 / std_t^2             that of x_s given x_t and x_0
 
-(Song et al. 2021, eq. 4 and 47-48; arXiv:2006.11239). It reads the transition alone, so it holds
-for all three processes. On the published grid of DDPM the noise is sqrt(beta), the larger choice.
+(Song et al. 2021, eq. 4 and 47-48; arXiv:2006.11239). It needs the transition alone, so it holds
+for all three processes. On the published grid of DDPM the variance is beta, the larger of the two
+choices of arXiv:2006.11239.
 """
 
 from repro.errors import InputError
@@ -13,15 +14,13 @@ from sde.samplers.base import Predictor
 
 
 class Ancestral(Predictor):
-    """Weak order 1. Raises InputError with ``probability_flow``, which it has no form of. Final."""
-
-    name = "ancestral"
+    """Weak order 1. Raises InputError with ``probability_flow``: it has no such form. Final."""
 
     def __init__(self, sde, score_fn, *, probability_flow=False):
         if probability_flow:
             raise InputError(
                 f"ancestral cannot follow the probability flow of {type(sde).__name__}: it draws "
-                "noise at every step; take euler_maruyama or reverse_diffusion, or a solver"
+                "noise at every step; use euler_maruyama, reverse_diffusion or a solver"
             )
         super().__init__(sde, score_fn)
 

@@ -1,4 +1,4 @@
-"""Annealed Langevin correction: the step follows the noise level, not the score.
+"""Annealed Langevin correction: the step size is set by the noise level, not by the score.
 
     x <- x + h score + sqrt(2 h) z,   h = 2 alpha (r std(t))^2,   alpha = scale_ts^2
 
@@ -10,9 +10,7 @@ from sde.samplers.langevin import langevin_step_size
 
 
 class AnnealedLangevin(Corrector):
-    """The step |z| / |score| would give if |score| were |z| / std. Final."""
-
-    name = "annealed_langevin"
+    """The step size of ``langevin`` for a score with |score| = |z| / std. Final."""
 
     def step(self, x, transition, z):
         score = self.score_fn(x, transition.t)

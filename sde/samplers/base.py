@@ -1,7 +1,7 @@
-"""What every sampler shares: its result, its parts, and the checks made before it starts.
+"""The result of sampling, the abstract predictor and corrector, and the checks made at the start.
 
-A scheme is one ``step`` on one ``Transition`` of the forward process; the loop is in ``loop.py``.
-Noise is handed to a step, never drawn in it.
+A scheme is one ``step`` over one ``Transition`` of the forward process; the loop that repeats it is
+in ``loop.py``. A step is given its noise and never draws any.
 """
 
 from abc import ABC, abstractmethod
@@ -18,18 +18,18 @@ from sde.reverse import ScoreFn
 
 @dataclass(frozen=True)
 class Samples:
-    """What a sampler returns."""
+    """The result of a sampler."""
 
-    x: Tensor  # (B, ...) the samples: denoised where that was asked for
-    x_mean: Tensor  # (B, ...) before the last noise was added; equal to x where denoised
-    nfe: int  # evaluations of the score per sample, counted where they are made
-    trajectory: Tensor | None  # (steps + 1, B, ...) from the prior down, or None
+    x: Tensor  # (B, ...) the samples, denoised if that was asked for
+    x_mean: Tensor  # (B, ...) x before its last noise was added; equal to x where denoised
+    nfe: int  # evaluations of the score for each sample, counted as they are made
+    trajectory: Tensor | None  # (steps + 1, B, ...) from the prior to the last step, or None
 
 
 class CountedScore:
-    """A score function as the loop calls it: any (1,) or (B,) time, counted, shape checked. Final.
+    """A score function that counts its calls, expands the time to (B,) and checks the shape. Final.
 
-    Raises InputError where the score is not of x's shape.
+    Raises InputError where the score does not have the shape of x.
     """
 
     def __init__(self, score_fn: ScoreFn):
@@ -48,33 +48,46 @@ class CountedScore:
 
 
 class Predictor(ABC):
-    """One step of a solver of the reverse process, from time t to s."""
+    """One step of a solver of the reverse process, from time t to an earlier time s.
 
-    name: str
-    stochastic = True  # whether step wants noise
-    evaluations = 1  # of the score in a step
+    Args:
+        sde: the forward process.
+        score_fn: (x (B, ...), t (1,)) -> the score, of the shape of x.
+        probability_flow: take steps of the ODE, without noise. Raises InputError where the scheme
+            has no such form.
+    """
+
+    stochastic = True  # whether ``step`` needs noise
+    evaluations = 1  # of the score in one step
 
     def __init__(self, sde: SDE, score_fn: ScoreFn, *, probability_flow: bool = False):
-        """``probability_flow`` makes the step one of the ODE; raises InputError if it has none."""
         self.sde, self.score_fn = sde, score_fn
         self.score_weight = 0.5 if probability_flow else 1.0
         if probability_flow:
             self.stochastic = False
 
     def reset(self) -> None:
-        """Forget the last batch. Only multistep schemes remember anything."""
+        """Prepare for a new batch. Multistep schemes forget their history here."""
         return None
 
     @abstractmethod
     def step(self, x: Tensor, transition: Transition, z: Tensor | None) -> tuple[Tensor, Tensor]:
-        """(x at s, its mean before noise) from x (B, ...) at t and noise z of its shape, or None
-        where the scheme is not stochastic."""
+        """Return x at s, and its mean before noise.
+
+        Args:
+            x: the state at t, (B, ...).
+            transition: from t to s, with fields (1,).
+            z: standard normal noise of the shape of x; None where the scheme is not stochastic.
+        """
 
 
 class Corrector(ABC):
-    """One step of a Markov chain that leaves p_t roughly alone."""
+    """One step of a Markov chain that leaves the distribution p_t nearly unchanged.
 
-    name: str
+    Args:
+        snr: the signal-to-noise ratio r that sets the size of the step.
+    """
+
     stochastic = True
 
     def __init__(self, sde: SDE, score_fn: ScoreFn, *, snr: float = 0.16):
@@ -82,29 +95,31 @@ class Corrector(ABC):
 
     @abstractmethod
     def step(self, x: Tensor, transition: Transition, z: Tensor | None) -> tuple[Tensor, Tensor]:
-        """(x at t, its mean before noise) from x (B, ...) at t and noise z of its shape."""
+        """Return x at t after one step, and its mean before noise; the arguments are as for
+        ``Predictor.step``."""
 
 
 def langevin_update(x: Tensor, score: Tensor, size: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-    """One step of Langevin dynamics, x + h score + sqrt(2 h) z, and its mean; h is (B,) or (1,)."""
+    """Return x + h score + sqrt(2 h) z, one step of Langevin dynamics, and its mean.
+
+    Args:
+        size: h, (B,) or (1,).
+    """
     x_mean = x + per_sample(size, x) * score
     return x_mean + per_sample((2 * size).sqrt(), x) * z, x_mean
 
 
 def denoise(sde: SDE, score_fn: ScoreFn, x: Tensor, t: Tensor) -> Tensor:
-    """E[x_0 | x_t] = (x + std^2 score) / scale (Tweedie), the shape of x; t is (1,) or (B,)."""
+    """Return E[x_0 | x_t] = (x + std^2 score) / scale (Tweedie), of the shape of x.
+
+    Args:
+        t: (1,) or (B,).
+    """
     score = score_fn(x, t.to(x.dtype).expand(x.shape[0]))
     return (x + per_sample(sde.std(t) ** 2, x) * score) / per_sample(sde.scale(t), x)
 
 
-def choose(registry: dict, name: str, kind: str):
-    """registry[name], or InputError with the names there are."""
-    if name not in registry:
-        raise InputError(f"unknown {kind} {name!r}: choose from {', '.join(registry)}")
-    return registry[name]
-
-
-def check_run(shape, steps: int, eps: float) -> None:
+def check_run(shape: tuple[int, ...], steps: int, eps: float) -> None:
     """Raise InputError for a shape without a batch, steps < 1 or eps outside (0, 1)."""
     if len(shape) < 2 or any(not isinstance(n, int) or n < 1 for n in shape):
         raise InputError(f"shape must be (count, *event) of positive whole numbers; got {shape}")
@@ -115,7 +130,7 @@ def check_run(shape, steps: int, eps: float) -> None:
 
 
 def check_finite(x: Tensor, what: str) -> None:
-    """Raise InputError where x is not finite: one look, at the end of a batch."""
+    """Raise InputError where x is not finite; called once, at the end of a batch."""
     if not bool(torch.isfinite(x).all()):
         raise InputError(
             f"{what} gave values that are not finite: the score is not finite there, "

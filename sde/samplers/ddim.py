@@ -1,4 +1,4 @@
-"""DDIM: the probability flow in the variables where it is nearly straight, by Euler's method.
+"""DDIM: Euler's method for the probability flow in variables in which it is nearly straight.
 
 With y = x / scale and noise level r = std / scale, every linear process has dy/dr = noise(x, t),
 noise = -std score. One Euler step, written in x,
@@ -18,7 +18,6 @@ from sde.samplers.base import Predictor
 class DDIM(Predictor):
     """One evaluation per step; deterministic. Final."""
 
-    name = "ddim"
     stochastic = False
 
     def step(self, x, transition, z):
@@ -28,11 +27,11 @@ class DDIM(Predictor):
 
 
 def predicted_noise(score_fn, x: Tensor, t: Tensor, std: Tensor) -> Tensor:
-    """-std score(x, t), the shape of x."""
+    """Return -std score(x, t), of the shape of x."""
     return -per_sample(std, x) * score_fn(x, t)
 
 
 def move_along(noise: Tensor, x: Tensor, transition: Transition) -> Tensor:
-    """x at s from x at t, along a noise held constant over the transition."""
+    """Return x at s from x at t, with the predicted noise held constant over the transition."""
     change = transition.std_s - transition.std_t / transition.scale
     return x / per_sample(transition.scale, x) + per_sample(change, x) * noise

@@ -5,8 +5,8 @@
 A step is accepted where the root mean square of error / (atol + rtol max(|y|, |y'|)) is below 1;
 h then changes by 0.9 error^(-1/5), within [0.2, 10] (Hairer, Norsett and Wanner, "Solving Ordinary
 Differential Equations I", II.4 and II.5). The same tableau and rules as scipy's RK45, hence the
-same steps as the published code; but the state never leaves the device, one number per attempted
-step does, and a stage is one matrix-vector product.
+same steps as the published code. The state stays on the device; one number per attempted step is
+read back, and a stage is one matrix-vector product.
 """
 
 import math
@@ -36,10 +36,10 @@ Field = Callable[[Tensor, Tensor], Tensor]  # (t (1,) float64, y) -> dy/dt of y'
 def integrate(
     field: Field, y: Tensor, start: float, end: float, *, rtol: float, atol: float
 ) -> Tensor:
-    """y at time ``end`` from y (any shape) at ``start``, forwards or backwards in time.
+    """Return y at time ``end``, from y (any shape) at ``start``, forwards or backwards in time.
 
-    Raises InputError where the solver stalls: a field that is not finite, a step too small for
-    float64 time, or more than MAX_ATTEMPTS of them.
+    Raises InputError where the solver stalls: the field is not finite, a step is too small for
+    float64 time, or MAX_ATTEMPTS steps do not suffice.
     """
     solver = _Solver(field, y, rtol, atol)
     t, sign = start, math.copysign(1.0, end - start)
@@ -65,7 +65,7 @@ def integrate(
 
 
 def _factor(error: float, rejected: bool) -> float:
-    """By how much to change the step after this error; it may not grow after a rejection."""
+    """The factor for the next step size; at most 1 after a rejection."""
     if not math.isfinite(error):
         return 0.2
     factor = min(10.0, max(0.2, 0.9 * error**-0.2)) if error > 0 else 10.0
@@ -73,7 +73,7 @@ def _factor(error: float, rejected: bool) -> float:
 
 
 class _Solver:
-    """The state of one integration: y and the slopes of the current step, flat, one per row."""
+    """The state of one integration: y (flat) and the slopes of the current step, one a row."""
 
     def __init__(self, field: Field, y: Tensor, rtol: float, atol: float):
         self.field, self.shape, self.rtol, self.atol = field, y.shape, rtol, atol
@@ -83,13 +83,13 @@ class _Solver:
         self.error_weights = y.new_tensor(ERROR)
 
     def first_size(self, t: float, sign: float, span: float) -> float:
-        """A first step from the sizes of y and of its first two derivatives (II.4)."""
+        """Return the first step size, from the sizes of y and its first two derivatives (II.4)."""
         self.slopes[0] = self._slope(t, self.y)
         scale = self.atol + self.rtol * self.y.abs()
         size_y, size_v = _rms(self.y / scale), _rms(self.slopes[0] / scale)
         guess = 1e-6 if min(size_y, size_v) < 1e-5 else 0.01 * size_y / size_v
         guess = min(guess, span)
-        if not guess > 0:  # a field of infinite size: the caller says that it stalled
+        if not guess > 0:  # a field that is not finite: the caller reports that it stalled
             return 0.0
         there = self._slope(t + sign * guess, self.y + sign * guess * self.slopes[0])
         curvature = _rms((there - self.slopes[0]) / scale) / guess
@@ -98,7 +98,7 @@ class _Solver:
         return min(100 * guess, size, span)
 
     def attempt(self, t: float, step: float) -> float:
-        """The error of one step, in units of the tolerance; ``accept`` keeps its result."""
+        """Propose a step, to be kept by ``accept``; return its error in units of the tolerance."""
         for i in range(1, len(NODES)):
             self.proposed = self.y + step * (self.weights[i] @ self.slopes[:i])
             self.slopes[i] = self._slope(t + NODES[i] * step, self.proposed)
@@ -106,7 +106,7 @@ class _Solver:
         return _rms(step * (self.error_weights @ self.slopes) / scale)
 
     def accept(self) -> None:
-        """Move to the proposed state, whose slope is known already."""
+        """Move to the proposed state, whose slope has been computed."""
         self.y = self.proposed
         self.slopes[0] = self.slopes[-1].clone()
 

@@ -5,7 +5,7 @@ With D = E[x_0 | x_t] and h = log(r_t / r_s), r = std / scale, the probability f
     x_s = (std_s / std_t) x_t + scale_s (1 - exp(-h)) D'
     D'  = D_t + (D_t - D_before) h / (2 h_before)           (D' = D_t at the first step)
 
-(Lu et al. 2022, arXiv:2211.01095, algorithm 2), order 2. Here P = scale_t D is kept, which needs
+(Lu et al. 2022, arXiv:2211.01095, algorithm 2), order 2. Here P = scale_t D is stored, which needs
 the transition alone: scale_s / scale_t = 1 / scale_ts.
 """
 
@@ -16,7 +16,6 @@ from sde.samplers.base import Predictor
 class DPMSolverPP2M(Predictor):
     """One evaluation per step; deterministic; remembers the last prediction. Final."""
 
-    name = "dpm_solver_pp_2m"
     stochastic = False
 
     def reset(self):

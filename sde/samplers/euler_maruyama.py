@@ -1,4 +1,4 @@
-"""Euler-Maruyama: the reverse SDE with its coefficients frozen over a step.
+"""Euler-Maruyama: the reverse SDE with its coefficients held constant over a step.
 
 x_s = x_t - (f x_t - g^2 score) dt + g sqrt(dt) z,   dt = t - s        weak order 1
 """
@@ -9,10 +9,8 @@ from sde.samplers.base import Predictor
 
 
 class EulerMaruyama(Predictor):
-    """Kloeden and Platen 1992, chapter 9, on eq. 6 of Song et al. 2021; Euler's method for the
-    ODE (eq. 13) with ``probability_flow``. Final."""
-
-    name = "euler_maruyama"
+    """Kloeden and Platen 1992, chapter 9, for eq. 6 of Song et al. 2021; with ``probability_flow``
+    Euler's method for the ODE, eq. 13. Final."""
 
     def step(self, x, transition, z):
         t, dt = transition.t, per_sample(transition.dt, x)

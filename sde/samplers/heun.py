@@ -1,4 +1,4 @@
-"""Heun's method on the probability flow in the variables of ``ddim``.
+"""Heun's method for the probability flow, in the variables of ``ddim``.
 
     x'  = x_s along noise(x_t, t)
     x_s = x_s along (noise(x_t, t) + noise(x', s)) / 2                order 2
@@ -13,7 +13,6 @@ from sde.samplers.ddim import move_along, predicted_noise
 class Heun(Predictor):
     """Two evaluations per step; deterministic. Final."""
 
-    name = "heun"
     stochastic = False
     evaluations = 2
 

@@ -1,12 +1,12 @@
-"""The partners that do nothing: a predictor alone and a corrector alone are the loop with these."""
+"""The identity predictor and corrector: with them the loop runs the other part alone."""
 
 from sde.samplers.base import Corrector, Predictor
 
 
 class NoPredictor(Predictor):
-    """Leaves x alone: Langevin dynamics along the ladder of times, as NCSN samples. Final."""
+    """Return x unchanged. With a corrector: Langevin dynamics at decreasing times, as in NCSN.
+    Final."""
 
-    name = "none"
     stochastic = False
 
     def step(self, x, transition, z):
@@ -14,9 +14,8 @@ class NoPredictor(Predictor):
 
 
 class NoCorrector(Corrector):
-    """Leaves x alone. Final."""
+    """Return x unchanged. Final."""
 
-    name = "none"
     stochastic = False
 
     def step(self, x, transition, z):

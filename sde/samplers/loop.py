@@ -1,11 +1,11 @@
-"""The sampling loop, written once: at every transition correct at t, then predict from t to s.
+"""The sampling loop: at every transition from t to s, correct at t, then predict the state at s.
 
-Euler-Maruyama alone, Langevin alone, predictor-corrector and the deterministic solvers are this
-loop with other parts (Song et al. 2021, algorithm 1). All coefficients are computed before it
-starts, on the device, in float64; inside it nothing is read back to the host.
+Predictor-corrector sampling (Song et al. 2021, algorithm 1), a predictor alone, Langevin dynamics
+alone and the deterministic solvers all run this loop with different parts. All coefficients are
+computed before it starts, on the device, in float64; inside it no value is read back to the host.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -18,25 +18,25 @@ from sde.samplers.base import Corrector, CountedScore, Predictor, Samples, check
 
 MAX_ELEMENTS = 2**20  # of x in one batch, unless the caller sets batch_size
 
-# (x, x_mean, time (1,), noise) -> (x, x_mean): what replacement conditioning does after a step
+# (x, x_mean, time (1,) or None at the end, noise) -> (x, x_mean): applied after every step
 Constraint = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
 class SamplingPlan:
-    """Everything about a run that is settled before it starts."""
+    """Everything that is fixed before sampling starts."""
 
     sde: SDE
     predictor: Predictor
     corrector: Corrector
     corrector_steps: int
     transitions: Transition  # fields (N,)
-    final: str  # "tweedie", "mean" (the last x_mean, as published) or "none"
+    final: str  # the denoised sample: "tweedie", "mean" (the last x_mean), or "none"
     constraint: Constraint | None = None
 
 
 def draw_noise(x: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Standard normal noise like x. The only place where a sampler draws, after the prior."""
+    """Draw standard normal noise like x. After the prior, samplers draw here and nowhere else."""
     return torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
 
 
@@ -44,18 +44,20 @@ def draw_noise(x: Tensor, generator: torch.Generator | None) -> Tensor:
 def run_in_batches(
     plan: SamplingPlan,
     score: CountedScore,
-    shape,
+    shape: tuple[int, ...],
+    generator: torch.Generator | None,
     *,
-    generator,
-    init=None,
-    batch_size=None,
-    trajectory=False,
-    progress=False,
-    dtype=torch.float32,
-    device=None,
+    init: Tensor | None,
+    batch_size: int | None,
+    trajectory: bool,
+    progress: bool,
+    dtype: torch.dtype,
+    device: torch.device | str | None,
 ) -> Samples:
-    """Run the plan for shape[0] samples, in batches bounded by ``batch_size`` (by default 2^20
-    elements), from ``init`` (its shape) where given. Raises InputError for non-finite samples."""
+    """Run the plan for shape[0] samples, batch by batch; the arguments are those of ``sample``.
+
+    Raises InputError for samples that are not finite.
+    """
     parts = []
     for rows in batches(shape, batch_size, progress):
         x = start_of_batch(plan.sde, shape, rows, init, generator, dtype, device)
@@ -69,8 +71,8 @@ def run_in_batches(
     )
 
 
-def batches(shape, batch_size: int | None, progress: bool):
-    """Slices of shape[0] rows, each at most ``batch_size`` long, by default 2^20 elements."""
+def batches(shape: tuple[int, ...], batch_size: int | None, progress: bool) -> Iterator[slice]:
+    """Yield slices of shape[0] rows, each at most ``batch_size`` long, by default 2^20 elements."""
     if batch_size is not None and not (isinstance(batch_size, int) and batch_size >= 1):
         raise InputError(f"batch_size must be a whole number, at least 1; got {batch_size!r}")
     size = batch_size or max(1, MAX_ELEMENTS // torch.Size(shape[1:]).numel())
@@ -80,7 +82,7 @@ def batches(shape, batch_size: int | None, progress: bool):
 
 
 def start_of_batch(sde: SDE, shape, rows: slice, init, generator, dtype, device) -> Tensor:
-    """The rows of ``init`` where it is given, else as many draws from the prior."""
+    """Return the rows of ``init`` where it is given, else as many draws from the prior."""
     if init is None:
         batch = (rows.stop - rows.start, *shape[1:])
         return sde.prior_sample(batch, generator, dtype=dtype, device=device)
@@ -110,15 +112,16 @@ def _run_batch(plan: SamplingPlan, score, x: Tensor, generator, trajectory, prog
         x, x_mean = _constrain(plan, x, x_mean, None, generator)
     elif plan.final == "mean":
         x = x_mean
-    check_finite(x, f"{predictor.name} with corrector {corrector.name}")
+    parts = [type(part).__name__ for part in (predictor, corrector)]
+    check_finite(x, f"{parts[0]} with {parts[1]}")
     return Samples(x, x_mean, score.calls, torch.stack(path) if trajectory else None)
 
 
-def _advance(part, x, transition, generator):
+def _advance(part: Predictor | Corrector, x: Tensor, transition: Transition, generator):
     return part.step(x, transition, draw_noise(x, generator) if part.stochastic else None)
 
 
-def _constrain(plan, x, x_mean, time, generator):
+def _constrain(plan: SamplingPlan, x: Tensor, x_mean: Tensor, time: Tensor | None, generator):
     if plan.constraint is None:
         return x, x_mean
     return plan.constraint(x, x_mean, time, None if time is None else draw_noise(x, generator))

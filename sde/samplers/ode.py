@@ -1,9 +1,8 @@
-"""The probability flow solved to a tolerance by an adaptive Runge-Kutta method, on the device.
+"""Sampling by the probability flow ODE, solved to a tolerance by an adaptive Runge-Kutta method.
 
     dx/dt = f x - g^2 score(x, t) / 2,   from x ~ prior at t = 1 down to eps       (eq. 13)
 
-The error norm runs over the whole batch, as in the published code, so a tolerance is a root mean
-square over it.
+The error norm is the root mean square over the whole batch, as in the published code.
 """
 
 import torch
@@ -21,7 +20,7 @@ from sde.samplers.loop import batches, start_of_batch
 def probability_flow_sample(
     sde: SDE,
     score_fn: ScoreFn,
-    shape,
+    shape: tuple[int, ...],
     *,
     generator: torch.Generator | None,
     rtol: float = 1e-5,
@@ -32,13 +31,18 @@ def probability_flow_sample(
     init: Tensor | None = None,
     batch_size: int | None = None,
     progress: bool = False,
-    dtype=torch.float32,
-    device=None,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str | None = None,
 ) -> Samples:
-    """Draw shape[0] samples by the adaptive probability flow from the prior, or decode ``init``.
+    """Draw samples (count, *event), or decode ``init``, by the adaptive probability flow.
 
-    method: a name of ``adaptive.METHODS``. denoise: end on E[x_0 | x_eps]. nfe is that of the
-    costliest batch. Raises InputError where the solver stalls.
+    Args:
+        rtol, atol: tolerances of the solver.
+        method: a name of ``adaptive.METHODS``.
+        denoise: return E[x_0 | x_eps].
+
+    The other arguments are as for ``sample``. ``nfe`` is that of the batch that needed most. Raises
+    InputError where the solver stalls.
     """
     eps = sde.sampling_eps if eps is None else eps
     check_run(shape, 1, eps)

@@ -1,18 +1,20 @@
-"""Predictor-corrector sampling, and the few-evaluation solvers: names and numbers to one loop.
+"""Predictor-corrector sampling, and the deterministic solvers that need few evaluations.
 
-``grid="exact"`` walks N transitions from 1 to eps by the exact transitions. ``grid="published"``
-walks the published N-level chain (tables of SMLD and DDPM, Euler for sub-VP) at N times from 1 to
-eps, and its last x_mean is the denoised sample: for models trained on a table, and to meet the
-published numbers.
+``grid="exact"`` takes N steps from 1 to eps with the exact transitions of the process.
+``grid="published"`` takes the N steps of the published discrete chain (the tables of SMLD and DDPM,
+Euler steps for sub-VP), at N times from 1 to eps, and returns its last x_mean as the denoised
+sample. Use it for models trained on a table, and to reproduce published numbers.
 """
 
 import torch
+from torch import Tensor
 
 from repro.errors import InputError
+from repro.plugins import resolve
 from sde.processes import SDE, Transition
 from sde.reference_compat import published_transition
 from sde.reverse import ScoreFn
-from sde.samplers.base import CountedScore, Samples, check_run, choose
+from sde.samplers.base import CountedScore, Samples, check_run
 from sde.samplers.identity import NoCorrector
 from sde.samplers.loop import Constraint, SamplingPlan, run_in_batches
 from sde.samplers.registry import CORRECTORS, PREDICTORS, SOLVERS
@@ -24,7 +26,7 @@ GRIDS = ("exact", "published")
 def sample(
     sde: SDE,
     score_fn: ScoreFn,
-    shape,
+    shape: tuple[int, ...],
     *,
     predictor: str = "reverse_diffusion",
     corrector: str = "none",
@@ -38,14 +40,35 @@ def sample(
     grid: str = "exact",
     schedule: str = "uniform",
     constraint: Constraint | None = None,
-    **run,
+    init: Tensor | None = None,
+    batch_size: int | None = None,
+    trajectory: bool = False,
+    progress: bool = False,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str | None = None,
 ) -> Samples:
-    """Draw shape[0] samples by ``steps`` steps of a predictor and a corrector.
+    """Draw samples of the reverse SDE by a predictor and a corrector.
 
-    eps: the time to stop at, by default the process's own. snr: r of the correctors. denoise: end
-    on E[x_0 | x_eps], one more evaluation. run: init, batch_size, trajectory, progress, dtype,
-    device (see ``loop.run_in_batches``). Raises InputError for an unknown name, a pair that
-    cannot work, steps < 1 or samples that are not finite.
+    Args:
+        shape: (count, *event).
+        predictor, corrector: keys of PREDICTORS and CORRECTORS, or ``package.module:name``.
+        steps: of the predictor, each after ``corrector_steps`` of the corrector.
+        generator: of the prior and of the noise; None: PyTorch's own.
+        eps: the time at which to stop; None: the process's own.
+        snr: the signal-to-noise ratio r of the correctors.
+        denoise: return E[x_0 | x_eps], for one more evaluation of the score.
+        probability_flow: let the predictor take steps of the ODE, without noise.
+        grid: "exact" or "published" (see above).
+        schedule: a key of SCHEDULES; where the exact grid spends its steps.
+        constraint: changes the state after every step (`sde.conditional.guidance.replacement`).
+        init: start from these (shape) in place of draws from the prior.
+        batch_size: samples computed at once; None: as many as have 2^20 elements.
+        trajectory: keep the state after every step.
+        progress: show a progress bar.
+        dtype, device: of the samples; None: the device of ``init`` or of the generator.
+
+    Raises InputError for an unknown name, a pair that cannot work, steps < 1 or samples that are
+    not finite.
     """
     eps = sde.sampling_eps if eps is None else eps
     check_run(shape, steps, eps)
@@ -53,24 +76,26 @@ def sample(
         raise InputError("predictor none with corrector none would return the prior: name one")
     if not isinstance(corrector_steps, int) or corrector_steps < 1 or not snr > 0:
         raise InputError(f"need corrector_steps >= 1, snr > 0; got {corrector_steps}, {snr}")
-    score = CountedScore(score_fn)
-    transitions, final = _ladder(sde, grid, schedule, steps, eps, _device(generator, run))
+    score, place = CountedScore(score_fn), _device(generator, init, device)
+    transitions, final = _transitions(sde, grid, schedule, steps, eps, place)
+    predictor = resolve(predictor, PREDICTORS, "predictor")
     plan = SamplingPlan(
         sde,
-        choose(PREDICTORS, predictor, "predictor")(sde, score, probability_flow=probability_flow),
-        choose(CORRECTORS, corrector, "corrector")(sde, score, snr=snr),
+        predictor(sde, score, probability_flow=probability_flow),
+        resolve(corrector, CORRECTORS, "corrector")(sde, score, snr=snr),
         corrector_steps,
         transitions,
         final if denoise else "none",
         constraint,
     )
-    return run_in_batches(plan, score, shape, generator=generator, **run)
+    how = dict(init=init, batch_size=batch_size, trajectory=trajectory, progress=progress)
+    return run_in_batches(plan, score, shape, generator, dtype=dtype, device=device, **how)
 
 
 def solve(
     sde: SDE,
     score_fn: ScoreFn,
-    shape,
+    shape: tuple[int, ...],
     *,
     solver: str = "dpm_solver_pp_2m",
     steps: int,
@@ -79,41 +104,49 @@ def solve(
     denoise: bool = True,
     schedule: str = "power",
     constraint: Constraint | None = None,
-    **run,
+    init: Tensor | None = None,
+    batch_size: int | None = None,
+    trajectory: bool = False,
+    progress: bool = False,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str | None = None,
 ) -> Samples:
-    """Draw shape[0] samples by ``steps`` deterministic steps along the probability flow.
+    """Draw samples by deterministic steps along the probability flow.
 
-    The arguments are those of ``sample``; the generator draws the prior alone. Raises InputError
-    as it does.
+    Args:
+        solver: a key of SOLVERS, or ``package.module:name``.
+        generator: of the prior, the only random draw.
+
+    The other arguments, and what is raised, are as for ``sample``.
     """
     eps = sde.sampling_eps if eps is None else eps
     check_run(shape, steps, eps)
-    score = CountedScore(score_fn)
-    make_times = choose(SCHEDULES, schedule, "schedule")
-    times = make_times(sde, steps, eps, _device(generator, run))
+    score, place = CountedScore(score_fn), _device(generator, init, device)
+    transitions, final = _transitions(sde, "exact", schedule, steps, eps, place)
     plan = SamplingPlan(
         sde,
-        choose(SOLVERS, solver, "solver")(sde, score),
+        resolve(solver, SOLVERS, "solver")(sde, score),
         NoCorrector(sde, score),
         1,
-        sde.interval(times[1:], times[:-1]),
-        "tweedie" if denoise else "none",
+        transitions,
+        final if denoise else "none",
         constraint,
     )
-    return run_in_batches(plan, score, shape, generator=generator, **run)
+    how = dict(init=init, batch_size=batch_size, trajectory=trajectory, progress=progress)
+    return run_in_batches(plan, score, shape, generator, dtype=dtype, device=device, **how)
 
 
-def _ladder(sde, grid, schedule, steps, eps, device) -> tuple[Transition, str]:
-    """The transitions of a grid, and how a run on it ends where it is denoised."""
+def _transitions(sde, grid, schedule, steps, eps, device) -> tuple[Transition, str]:
+    """The transitions of a grid, and the ``SamplingPlan.final`` that denoises at its end."""
     if grid == "published":
         return published_transition(sde, published_times(steps, eps, device), steps), "mean"
     if grid != "exact":
         raise InputError(f"unknown grid {grid!r}: choose from {', '.join(GRIDS)}")
-    times = choose(SCHEDULES, schedule, "schedule")(sde, steps, eps, device)
+    times = resolve(schedule, SCHEDULES, "schedule")(sde, steps, eps, device)
     return sde.interval(times[1:], times[:-1]), "tweedie"
 
 
-def _device(generator, run):
-    if run.get("init") is not None:
-        return run["init"].device
-    return run.get("device") or (generator.device if generator is not None else None)
+def _device(generator, init, device):
+    if init is not None:
+        return init.device
+    return device or (generator.device if generator is not None else None)

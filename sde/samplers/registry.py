@@ -1,4 +1,8 @@
-"""Every scheme by its name. To add one: a file with one class, and one line here."""
+"""The predictors, correctors and solvers by name.
+
+To add one: write a class in a file of its own, and a line here. Without a change here, name it as
+``package.module:name``.
+"""
 
 from sde.samplers.ancestral import Ancestral
 from sde.samplers.annealed_langevin import AnnealedLangevin

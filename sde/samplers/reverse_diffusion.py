@@ -1,4 +1,4 @@
-"""Reverse diffusion: discretise the reverse process as the forward one is discretised.
+"""Reverse diffusion: the reverse process discretised in the way of the forward process.
 
 Where the forward step is x_t = x_s + F(x_s) + std_ts z with F(x) = (scale_ts - 1) x, the reverse is
 
@@ -13,8 +13,6 @@ from sde.samplers.base import Predictor
 
 class ReverseDiffusion(Predictor):
     """Song et al. 2021, appendix E; weak order 1. Final."""
-
-    name = "reverse_diffusion"
 
     def step(self, x, transition, z):
         variance = per_sample(self.score_weight * transition.std**2, x)

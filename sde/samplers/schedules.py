@@ -1,9 +1,9 @@
-"""Where a fixed number of steps is spent: N + 1 times from 1 down to eps, (N+1,) float64.
+"""Time grids: N + 1 times from 1 down to eps for N steps, (N+1,) float64.
 
 uniform    equal steps of t                          what the published samplers use
 log_noise  equal steps of log(std / scale)           arXiv:2211.01095
 power      equal steps of (std / scale)^(1/7)        arXiv:2206.00364, eq. 5
-published  N times, not N + 1: see ``published_times``
+published  N times, in place of N + 1: see ``published_times``
 """
 
 import torch
@@ -15,22 +15,22 @@ POWER = 7.0
 
 
 def uniform(sde: SDE, steps: int, eps: float, device) -> Tensor:
-    """Equal steps of t."""
+    """Return times at equal steps of t."""
     return torch.linspace(1, eps, steps + 1, dtype=torch.float64, device=device)
 
 
 def log_noise(sde: SDE, steps: int, eps: float, device) -> Tensor:
-    """Equal steps of log(std / scale)."""
+    """Return times at equal steps of log(std / scale)."""
     return _even(sde, steps, eps, device, torch.log, torch.exp)
 
 
 def power(sde: SDE, steps: int, eps: float, device) -> Tensor:
-    """Equal steps of (std / scale)^(1/7): denser where there is little noise."""
+    """Return times at equal steps of (std / scale)^(1/7): denser where there is little noise."""
     return _even(sde, steps, eps, device, lambda r: r ** (1 / POWER), lambda u: u**POWER)
 
 
 def published_times(steps: int, eps: float, device) -> Tensor:
-    """The N times of the published loop, each the start of one step of a 1/N-chain."""
+    """Return the N times of the published loop, at each of which a step of length 1/N starts."""
     return torch.linspace(1, eps, steps, dtype=torch.float64, device=device)
 
 

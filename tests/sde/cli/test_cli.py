@@ -138,7 +138,7 @@ def mistakes(plane, digits, folder):
         "steps": (["sample", run, "--steps", "0"], "--steps: expected a whole number, 1 or more"),
         "count": (["sample", run, "-n", "0"], "-n: expected a whole number, 1 or more, got '0'"),
         "sampler": (["sample", run, "--sampler", "euler"], "unknown sampler 'euler'"),
-        "pair": (["sample", run, "--sampler", "none+none"], "would return the prior"),
+        "pair": (["sample", run, "--sampler", "none+none"], "none returns the prior"),
         "corrector": (["sample", run, "--sampler", "heun+langevin"], "unknown sampler 'heun+"),
         "compared": (["evaluate", run, "evaluation.compare=[x]"], "unknown sampler 'x'"),
         "score": (["sample", broken(plane, folder / "nan", poison)], "not finite"),

@@ -18,8 +18,6 @@ def command(options) -> int:
     files = [text for text in given if "=" not in text or text.endswith((".yaml", ".yml"))]
     if not files:
         raise InputError("sweep: expected at least one configuration file")
-    if options.jobs is not None and options.jobs < 1:
-        raise InputError(f"--jobs {options.jobs}: expected 1 or more")
     if options.resources and not options.cluster:
         raise InputError("--resources: of --cluster, which is not given")
     if not options.cluster:

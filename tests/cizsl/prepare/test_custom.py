@@ -199,7 +199,7 @@ def test_a_matrix_too_large_for_a_mat_file(tmp_path):
 
 
 MISTAKES = [
-    (SPLITS + " --seed -1", "'-1': expected a whole number from 0"),
+    (SPLITS + " --seed -1", "--seed: expected a whole number from 0"),
     ("data text nowhere --out data/a", "nowhere: no such folder"),
     ("data text articles --out data/a,b", "expected letters, digits and _.- in its last part"),
     ("data text articles --out data/coast --min-documents 0", "expected a whole number from 1"),
@@ -214,7 +214,7 @@ MISTAKES = [
     (IMAGES + " --crop 10", "crop 10: expected 1 to 9"),
     (IMAGES + " --classes families.csv", "no class of this name among the 10"),
     (SPLITS, "data/coast: no classes.txt; --classes FILE names the classes"),
-    (SPLITS + " --classes names.txt --unseen 2", "--unseen 2.0: expected a share"),
+    (SPLITS + " --classes names.txt --unseen 2", "--unseen: expected a number from 0 to 1, got '2'"),
     (SPLITS + " --classes names.txt --from families.csv", "either --families or --from"),
     (SPLITS + " --classes names.txt --check", "data/coast: no split here"),
     ("data splits data/coast --classes names.txt --check", "--check: expected --families"),

@@ -135,8 +135,8 @@ def mistakes(plane, digits, folder):
             ["train", CONFIG, *TINY, "optimiser.learning_rate=1e15", *out],
             "the run diverged",
         ),
-        "steps": (["sample", run, "--steps", "0"], "--steps: expected a whole number, 1 or more"),
-        "count": (["sample", run, "-n", "0"], "-n: expected a whole number, 1 or more, got '0'"),
+        "steps": (["sample", run, "--steps", "0"], "--steps: expected a whole number from 1 to"),
+        "count": (["sample", run, "-n", "0"], "-n: expected a whole number from 1 to 10000000, got '0'"),
         "sampler": (["sample", run, "--sampler", "euler"], "unknown sampler 'euler'"),
         "pair": (["sample", run, "--sampler", "none+none"], "none returns the prior"),
         "corrector": (["sample", run, "--sampler", "heun+langevin"], "unknown sampler 'heun+"),
@@ -161,7 +161,7 @@ def mistakes(plane, digits, folder):
         "no checkpoint": (["sample", str(folder / "text.pt")], "not a whole checkpoint"),
         "command": (["sammple"], "unknown command 'sammple'; did you mean 'sample'?"),
         "nothing": ([], "the following arguments are required: COMMAND"),
-        "no number": (["sample", run, "--steps", "many"], "1 or more, got 'many'"),
+        "no number": (["sample", run, "--steps", "many"], "to 10000000, got 'many'"),
     }
 
 

@@ -1,23 +1,30 @@
 """Fixtures that every test folder shares."""
 
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.helpers.skips import (  # noqa: F401 (pytest finds its hooks by these names)
+    pytest_addoption,
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+)
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 @pytest.fixture(autouse=True)
-def one_thread_per_worker():
-    """Two pytest workers on two cores: more threads than one each only fight."""
-    torch.set_num_threads(1)
+def threads():
+    """One thread for each worker of pytest, which share the cores; TEST_THREADS says otherwise."""
+    torch.set_num_threads(int(os.environ.get("TEST_THREADS", "1")))
 
 
 @pytest.fixture(autouse=True)
 def no_gpu_but_for_its_tests(request, monkeypatch):
     """Where there is a GPU, only tests marked ``gpu`` see it: the others mean the CPU's numbers."""
-    if "gpu" not in request.keywords and torch.cuda.is_available():
+    if not request.node.get_closest_marker("gpu") and torch.cuda.is_available():
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # of processes that a test starts
 
@@ -49,5 +56,5 @@ def pytest_collection_modifyitems(items):
     if torch.cuda.is_available():
         return
     for item in items:
-        if "gpu" in item.keywords:
+        if item.get_closest_marker("gpu"):
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))

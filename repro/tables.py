@@ -59,9 +59,7 @@ class Table:
 
     def without_empty_columns(self) -> "Table":
         """Return the table without the columns in which no line has any text."""
-        kept = [
-            place for place in range(len(self.columns)) if any(c[place] for _, c in self.lines)
-        ]
+        kept = [place for place in range(len(self.columns)) if any(c[place] for _, c in self.lines)]
         lines = (Line(kind, tuple(cells[place] for place in kept)) for kind, cells in self.lines)
         return Table(self.title, tuple(self.columns[place] for place in kept), tuple(lines))
 

@@ -106,11 +106,11 @@ def test_the_halves_never_meet():
 
 
 def test_a_report_reads_files_and_no_internals_of_training():
-    """It shares the names of the scores with whatever wrote them, and nothing else."""
+    """It shares the typed models of a run's files with whatever wrote them, and nothing else."""
     for module in modules():
         if room(module) == "cizsl.report":
             inner = {other for other in imported(module) if room(other) == "cizsl.training"}
-            assert inner <= {"cizsl.training.results"}, f"{module} imports {inner}"
+            assert inner <= {"cizsl.training.records"}, f"{module} imports {inner}"
 
 
 PROBE = """

@@ -89,6 +89,6 @@ def baselines(options) -> int:
 
 def table(options) -> int:
     """Print the tables of finished runs."""
-    from cizsl.cli.table import run_table
+    from cizsl.cli.table import command
 
-    return run_table(options.paths, options.html, options.compare)
+    return command(options)

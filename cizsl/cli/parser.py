@@ -144,6 +144,12 @@ def _table(commands: Any) -> None:
         "--html", type=parsing.path, metavar="FILE", help="write the tables as a page"
     )
     command.add_argument(
+        "--csv", type=parsing.path, metavar="FILE", help="write every score of every row as CSV"
+    )
+    command.add_argument(
+        "--latex", type=parsing.path, metavar="FILE", help="write the overview as LaTeX tables"
+    )
+    command.add_argument(
         "--compare",
         nargs=2,
         metavar=("A", "B"),

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from cizsl.cli.table import run_table
+from cizsl.cli import table
 from cizsl.sweep.launch import gpus, here
 from cizsl.sweep.plan import dry_run, plan, read_variants, run_sweep, seed_list
 from repro import config as configuration
@@ -32,7 +32,7 @@ def command(options) -> int:
     finished = [run.folder.path for run in runs if run.state == "complete"]
     if options.html and finished:
         print()
-        run_table(finished, options.html)
+        table.show(finished, {"html": options.html})
     return code
 
 

@@ -1,10 +1,10 @@
-"""``cizsl table --compare A B``: two methods, seed by seed.
+"""Compares two methods seed by seed (``cizsl table --compare A B``).
 
 A and B are run folders, folders of them, patterns such as "runs/cub_*_gazsl", or rows of the tables
 that the same command prints, such as A1. A run of A pairs with the run of B that has the same
 dataset, split, protocol, seed and data files; all others are left out, and named. A baseline in
 closed form is the same for every seed and pairs with each. In one cell (dataset and split) and
-protocol each side must be one setting, or nobody could say what is compared.
+protocol all runs of a side must have the same settings; otherwise the comparison is refused.
 
 The numbers and the rule are those of :mod:`cizsl.report.paired_test`.
 """
@@ -16,17 +16,19 @@ from glob import glob
 from pathlib import Path
 
 from cizsl.report.grouping import Row, ordered
+from cizsl.report.labels import method
 from cizsl.report.paired_test import Difference, difference
-from cizsl.report.runs import CHOSEN, Run, collect
-from cizsl.training.results import RETRIEVAL, SCORES
+from cizsl.report.runs import Run, collect, exists
+from cizsl.training.records import CHOSEN, RETRIEVAL, SCORES
 from repro.errors import InputError
 
 Place = tuple[str, tuple[str, str]]  # protocol, cell
+Side = dict[tuple[str, int | None], Run]  # the runs of one side and place, by data and seed
 
 
 @dataclass(frozen=True)
 class Block:
-    """The pairs of one protocol and cell; a ``seed`` is None for two baselines."""
+    """The pairs of one protocol and cell; the seed of two baselines is None."""
 
     protocol: str
     cell: tuple[str, str]
@@ -36,33 +38,31 @@ class Block:
 
     @property
     def title(self) -> str:
-        """Cell and protocol, and loudly whether the data are toy."""
+        """Cell and protocol, and whether the data are toy."""
         toy = ", TOY DATA" if self.first[0].summary.toy else ""
         return f"{_named((self.protocol, self.cell))}{toy}"
 
     @property
     def methods(self) -> tuple[str, str]:
-        """What each side is called in tables."""
-        return tuple(Row({self.cell: side}).method for side in (self.first, self.second))
+        """What the tables call each side."""
+        return tuple(method(Row({self.cell: side})) for side in (self.first, self.second))
 
     @cached_property
     def differences(self) -> dict[str, Difference]:
-        """By metric, those that every run has."""
-        found = {}
-        for name in SCORES + RETRIEVAL:
-            sides = [
-                [getattr(run.scores, name) for run in side] for side in (self.first, self.second)
-            ]
-            if None not in sides[0] + sides[1]:
-                found[name] = difference(*sides)
-        return found
+        """The statistics of every metric that all runs have, by name."""
+        sides = self.first, self.second
+        values = {
+            name: [[getattr(run.scores, name) for run in side] for side in sides]
+            for name in SCORES + RETRIEVAL
+        }
+        return {name: difference(a, b) for name, (a, b) in values.items() if None not in a + b}
 
     def other_settings(self) -> list[str]:
-        """What A and B differ in besides the method: "hidden dim 4096 / 4086"."""
+        """Return what A and B differ in besides the method, such as "hidden dim 4096 / 4086"."""
         runs = self.first[0], self.second[0]
         if any(run.summary.deterministic for run in runs):
             return []
-        a, b = (run.settings() for run in runs)
+        a, b = (run.settings for run in runs)
         same_method = a["method"] == b["method"]
         keys = [key for key in {**a, **b} if a.get(key) != b.get(key)]
         told = (key for key in keys if same_method or not key.startswith("creativity."))
@@ -76,7 +76,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A and B as ``given``, a block for each protocol and cell, and what was ``left_out``."""
+    """A and B as ``given``, a block for each protocol and cell, and words on what was left out."""
 
     given: tuple[str, str]
     blocks: tuple[Block, ...]
@@ -84,8 +84,9 @@ class Comparison:
 
 
 def find(given: str, rows: dict[str, Row]) -> list[Run]:
-    """The runs that A or B stands for: at a path, in a row by its name, at paths of a pattern."""
-    if Path(given).exists():
+    """Return the runs that A or B stands for: at a path, in a row of that name, or at the paths of
+    a pattern."""
+    if exists(Path(given)):
         return collect([Path(given)])
     if given in rows:
         return rows[given].runs
@@ -96,7 +97,12 @@ def find(given: str, rows: dict[str, Row]) -> list[Run]:
 
 
 def compare(first: str, second: str, rows: dict[str, Row] | None = None) -> Comparison:
-    """Pair the runs that A and B stand for; ``rows``: those of the tables, by name.
+    """Pair the runs that A and B stand for.
+
+    Args:
+        first: A, a folder, a pattern or the name of a row.
+        second: B, likewise.
+        rows: the rows of the tables by name.
 
     Raises :class:`InputError` if one has no finished run, if it has several settings for one cell
     and protocol, if a run is in both, and if nothing pairs.
@@ -106,8 +112,7 @@ def compare(first: str, second: str, rows: dict[str, Row] | None = None) -> Comp
         raise InputError(f"--compare {first} {second}: {min(both)} is in both")
     blocks, left_out = [], []
     a, b = (_side(given, side, left_out) for given, side in zip((first, second), runs, strict=True))
-    places = _in_order({*a, *b})
-    for place in places:
+    for place in _in_order({*a, *b}):
         if place not in a or place not in b:
             only = "A" if place in a else "B"
             left_out.append(f"{_named(place)}: only in {only}")
@@ -121,23 +126,15 @@ def compare(first: str, second: str, rows: dict[str, Row] | None = None) -> Comp
     return Comparison((first, second), tuple(blocks), tuple(left_out))
 
 
-def _side(
-    given: str, runs: list[Run], left_out: list[str]
-) -> dict[Place, dict[tuple[str, int | None], Run]]:
-    """Finished runs by protocol and cell, then by data and seed; of several the first."""
-    places: dict[Place, dict] = {}
+def _side(given: str, runs: list[Run], left_out: list[str]) -> dict[Place, Side]:
+    """Return the finished runs by protocol and cell; of several with the same seed and data the
+    first, the others are added to ``left_out``."""
+    places: dict[Place, Side] = {}
     for run in (run for run in runs if run.summary):
         place = run.summary.protocol, run.cell
         side = places.setdefault(place, {})
-        other = next(iter(side.values()), run)
-        if other.settings() != run.settings():
-            raise InputError(
-                f"--compare {given}: {_named(place)}: several settings, as in {other.folder} and "
-                f"{run.folder}; name one of them"
-            )
+        _check(given, place, run, next(iter(side.values()), run))
         seed = None if run.summary.deterministic else run.summary.seed
-        if not run.data_id:
-            raise InputError(f"{run.folder}: no checksums of its data, so it pairs with no run")
         taken = side.setdefault((run.data_id, seed), run)
         if taken is not run:
             left_out.append(f"{run.folder}: the same seed and data as {taken.folder}")
@@ -146,8 +143,19 @@ def _side(
     return places
 
 
-def _pair(a: dict, b: dict) -> tuple[list[tuple[int | None, Run, Run]], list[str]]:
-    """(seed, run of A, run of B) of every pair, and what is left over, in words."""
+def _check(given: str, place: Place, run: Run, other: Run) -> None:
+    """Refuse a run that has other settings than ``other`` of its side, or unknown data."""
+    if other.settings != run.settings:
+        raise InputError(
+            f"--compare {given}: {_named(place)}: several settings, as in {other.folder} and "
+            f"{run.folder}; name one of them"
+        )
+    if not run.data_id:
+        raise InputError(f"{run.folder}: no checksums of its data, so it pairs with no run")
+
+
+def _pair(a: Side, b: Side) -> tuple[list[tuple[int | None, Run, Run]], list[str]]:
+    """Return (seed, run of A, run of B) of every pair, and words on what has no partner."""
     keys = {key for key in {*a, *b} if key[1] is not None} or {*a, *b}
     pairs, lonely = [], {"A": [], "B": []}
     for data, seed in sorted(keys, key=lambda key: (key[1] or 0, key[0])):

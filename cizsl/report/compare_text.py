@@ -1,55 +1,64 @@
-"""What a comparison says, in tables and sentences; the rule is that of
-:mod:`cizsl.report.paired_test`."""
+"""A comparison in tables and sentences, by the rule of :mod:`cizsl.report.paired_test`."""
 
 from cizsl.report.compare import Block, Comparison
 from cizsl.report.paired_test import LEVEL, TRUSTED, Difference, smallest_p
-from cizsl.report.tables import HEADINGS, Table
+from cizsl.report.tables import HEADINGS
+from repro.tables import Column, Line, Table
 
 RULE = (
-    "A − B in percentage points, over the seeds that both have. The data support a difference "
+    "A − B is in percentage points, over the seeds that both have. The data support a difference "
     "where the 95 % bootstrap interval of the mean excludes 0 and the exact Wilcoxon signed-rank "
-    "test gives p < 0.05. No support is no proof that A and B are equal."
+    "test gives p < 0.05. Where they support none, A and B need not be equal."
 )
-COLUMNS = ("Metric", "A", "B", "A − B", "95 % interval", "p", "The data support")
+COLUMNS = (
+    Column("Metric"),
+    *(Column(name, kind="number") for name in ("A", "B", "A − B", "95 % interval", "p")),
+    Column("The data support"),
+)
 
 
 def legend(comparison: Comparison) -> list[tuple[str, str, str]]:
-    """A and B: the letter, the method, and what was given for it."""
+    """Return the letter, the method, and what was given for each of A and B."""
     return list(zip("AB", comparison.blocks[0].methods, comparison.given, strict=True))
 
 
 def table(block: Block) -> Table:
-    """One line for each metric."""
-    lines = [
-        ("run", (HEADINGS[name], *_numbers(found), _verdict(found)))
+    """Return one line for each metric."""
+    lines = tuple(
+        Line("run", (HEADINGS[name], *_numbers(found), _conclusion(found)))
         for name, found in block.differences.items()
-    ]
+    )
     seeds = ", ".join(str(seed) for seed in block.seeds if seed is not None) or "any"
-    pairs = f"{len(block.seeds)} pair{'s' if len(block.seeds) > 1 else ''}"
-    title = f"{block.title}: {pairs}, seed{'s' if len(block.seeds) > 1 else ''} {seeds}"
-    return Table(title, tuple(("", name) for name in COLUMNS), tuple(lines))
+    count, s = len(block.seeds), "s" if len(block.seeds) > 1 else ""
+    title = f"{block.title}: {count} pair{s}, seed{s} {seeds}"
+    return Table(title, COLUMNS, lines).without_empty_columns()
 
 
 def sentences(block: Block) -> list[str]:
-    """The verdict of a block, and what to know about it."""
+    """Return the conclusion of a block, and the limits of what it shows."""
     if smallest_p(len(block.seeds)) >= LEVEL:
         return [_too_few(len(block.seeds)), *_limits(block)]
-    found = block.differences
+    supported = {name: one for name, one in block.differences.items() if one.supported}
+    if not supported:
+        return ["The data support no difference in any metric.", *_limits(block)]
     higher = {"A": [], "B": []}
-    for name, one in found.items():
-        if one.supported:
-            points = f"{HEADINGS[name]} (by {100 * abs(one.mean):.2f} points)"
-            higher["A" if one.mean > 0 else "B"].append(points)
+    for name, one in supported.items():
+        points = f"{HEADINGS[name]} (by {100 * abs(one.mean):.2f} points)"
+        higher["A" if one.mean > 0 else "B"].append(points)
     clauses = [f"{name} is higher in {', '.join(told)}" for name, told in higher.items() if told]
-    verdict = "The data support no difference in any metric."
-    if clauses:
-        rest = "" if all(one.supported for one in found.values()) else "; no other difference"
-        verdict = f"The data support that {' and that '.join(clauses)}{rest}."
-    return [verdict, *_limits(block)]
+    rest = "" if len(supported) == len(block.differences) else "; no other difference"
+    return [f"The data support that {' and that '.join(clauses)}{rest}.", *_limits(block)]
+
+
+def lead(comparison: Comparison) -> str:
+    """Return the conclusion on the first score of every protocol and cell."""
+    (_, first, _), (_, second, _) = legend(comparison)
+    said = "; ".join(f"{block.title}: {_first_conclusion(block)}" for block in comparison.blocks)
+    return f"A ({first}) against B ({second}): {said}."
 
 
 def caution(comparison: Comparison) -> str:
-    """How many tests there were, and how many would come out by chance alone."""
+    """Return a warning of the number of tests, and of how many would succeed by chance alone."""
     tests = sum(
         1 for block in comparison.blocks for one in block.differences.values() if one.decidable
     )
@@ -57,15 +66,24 @@ def caution(comparison: Comparison) -> str:
         return ""
     return (
         f"{tests} tests at 5 %: if A and B did not differ at all, up to {LEVEL * tests:.1f} of "
-        "them would be expected to come out by chance. Name the metric that counts beforehand."
+        "them would still be expected to support a difference. Decide before the runs which metric "
+        "counts."
     )
+
+
+def _first_conclusion(block: Block) -> str:
+    name = block.first[0].benchmark.scores[0]
+    one, count = block.differences[name], len(block.seeds)
+    by = f" by {100 * abs(one.mean):.2f} points" if one.supported else ""
+    pairs = f"{count} pair{'s' if count > 1 else ''}"
+    return f"{_conclusion(one)}{by} in {HEADINGS[name]} ({pairs})"
 
 
 def _limits(block: Block) -> list[str]:
     limits = []
     if block.protocol == "reference":
         limits.append(
-            "Both are the best of many looks at the test classes, so they are optimistic."
+            "Both are the best of many evaluations on the test classes, so they are optimistic."
         )
     if other := block.other_settings():
         besides = "Besides the method, " if len(set(block.methods)) > 1 else ""
@@ -75,11 +93,11 @@ def _limits(block: Block) -> list[str]:
 
 def _too_few(pairs: int) -> str:
     if pairs == 1:
-        return "One pair has no interval and no test: it can support no difference."
+        return "One pair of runs gives no interval and no test, so it can support no difference."
     trust = " An interval of so few pairs cannot be trusted." if pairs < TRUSTED else ""
     return (
-        f"{pairs} pairs can support no difference, whatever they are: the smallest p of the test "
-        f"is {smallest_p(pairs):.4g}. It takes six.{trust}"
+        f"{pairs} pairs are too few to support any difference: the smallest p of the test is "
+        f"{smallest_p(pairs):.4g}. At least six pairs are needed.{trust}"
     )
 
 
@@ -98,11 +116,11 @@ def _numbers(one: Difference) -> tuple[str, ...]:
 
 
 def _points(fraction: float) -> str:
-    """In percentage points with a sign; what rounds to nothing is not negative."""
+    """Return percentage points with a sign; zero after rounding has a plus."""
     return f"{round(100 * fraction, 2) + 0.0:+.2f}"
 
 
-def _verdict(one: Difference) -> str:
+def _conclusion(one: Difference) -> str:
     if one.supported:
         return "A is higher" if one.mean > 0 else "B is higher"
     if one.mean == 0 and one.interval == (0, 0):

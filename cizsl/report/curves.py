@@ -1,111 +1,117 @@
-"""Seen-unseen curves of many runs in one small SVG, to stand inside an HTML page."""
+"""Seen-unseen curves of many runs in one small chart, which a template draws as SVG."""
 
 from collections.abc import Iterable
-from html import escape
+from dataclasses import dataclass
 from statistics import fmean
+from typing import NamedTuple
 
 import numpy as np
 
-from cizsl.report.grouping import Row, Section
+from cizsl.report.grouping import Cell, Section
+from cizsl.report.labels import method
 from cizsl.report.runs import Run
-from repro.errors import InputError
+from cizsl.training.records import read_curve
 
 WIDTH, HEIGHT = 366, 290
 LEFT, RIGHT, TOP, BOTTOM = 40, 352, 8, 252  # the corners of the plot
 COLOURS = 6  # --c0 to --c5 in the page's style
 DASHES = ("none", "6 3", "2 3")  # the seventh row has the first colour again, dashed
-CURVES = {"reference": "best_on_test", "strict": "final"}  # strict: the one look
+CURVES = {"reference": "best_on_test", "strict": "final"}  # strict evaluates on test once, finally
 
 
-def chart(
-    cell: tuple[str, str], section: Section, named: Iterable[tuple[str, Row]], points: int
-) -> str:
-    """A figure with one line for each run of the cell, and a legend with the mean areas.
+class Polyline(NamedTuple):
+    """A line of the chart; ``points`` are "x,y" pairs in the units of the SVG."""
 
-    Args: ``named``, the section's rows with their names; ``points``, at most, of each line.
-    Returns nothing where no run of the cell has kept its curve.
+    style: str
+    title: str
+    points: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """The curves of one cell: ``ticks`` of each axis as (coordinate, text)."""
+
+    heading: str
+    lines: tuple[Polyline, ...]
+    legend: tuple[tuple[str, str], ...]  # (style, text)
+    x_ticks: tuple[tuple[float, str], ...]
+    y_ticks: tuple[tuple[float, str], ...]
+    width: int = WIDTH
+    height: int = HEIGHT
+    corners: tuple[int, int, int, int] = (LEFT, RIGHT, TOP, BOTTOM)
+
+
+def chart(cell: Cell, section: Section, points: int) -> Chart | None:
+    """Return a chart with a line for each run of the cell, and a legend with the mean areas.
+
+    Each line has at most ``points`` points. None where no run of the cell has kept its curve.
+    Raises :class:`InputError` for a damaged curve.
     """
-    lines, legend, reach = [], [], 10.0
-    for index, (name, row) in enumerate(named):
+    drawn, legend = [], []
+    for index, (name, row) in enumerate(section.named_rows):
         loaded = [(run, load(run)) for run in row.cells.get(cell, ())]
-        drawn = [(run, curve) for run, curve in loaded if curve is not None]
-        style = f"stroke:var(--c{index % COLOURS});"
-        style += f"stroke-dasharray:{DASHES[index // COLOURS % len(DASHES)]}"
-        for run, (seen, unseen) in drawn:
-            reach = max(reach, 100 * unseen.max())
-            title = f"{name}, seed {run.summary.seed}, AUSUC {100 * run.scores.ausuc:.2f} %"
-            lines.append((style, title, *thin(seen, unseen, points)))
-        if drawn:
-            area = 100 * fmean(run.scores.ausuc for run, _ in drawn)
-            legend.append(f"<li>{_swatch(style)}{name} {escape(row.method)}: {area:.2f} %</li>")
-    if not lines:
-        return ""
-    heading = escape(f"{' '.join(cell)}{', toy data' if section.kind == 'toy' else ''}")
-    return (
-        f"<figure><figcaption>{heading}</figcaption>{_svg(lines, reach, heading)}"
-        f'<ul class="legend">{"".join(legend)}</ul></figure>'
+        kept = [(run, curve) for run, curve in loaded if curve is not None]
+        drawn += [(_style(index), name, run, curve) for run, curve in kept]
+        if kept:
+            area = 100 * fmean(run.scores.ausuc for run, _ in kept)
+            legend.append((_style(index), f"{name} {method(row)}: {area:.2f} %"))
+    if not drawn:
+        return None
+    ticks = _ticks(max(100 * curve[1].max() for *_, curve in drawn))
+    lines = (_line(*one, end=ticks[-1], points=points) for one in drawn)
+    return Chart(
+        f"{' '.join(cell)}{', toy data' if section.kind == 'toy' else ''}",
+        tuple(lines),
+        tuple(legend),
+        tuple((_scale(value / ticks[-1], LEFT, RIGHT), str(value)) for value in ticks),
+        tuple((_scale(value / 100, BOTTOM, TOP), str(value)) for value in range(0, 101, 20)),
     )
 
 
 def load(run: Run) -> np.ndarray | None:
-    """Seen and unseen accuracy (2, P), fractions, of the evaluation that the tables report; None
-    where the run has not kept it. Raises :class:`InputError` for a broken file."""
+    """Return seen and unseen accuracy (2, P), fractions, of the evaluation that the tables report.
+
+    None where the run has not kept it. Raises :class:`InputError` for a damaged file.
+    """
     file = run.folder / "curves.npz"
-    if not file.exists():
-        return None
-    try:
-        with np.load(file, allow_pickle=False) as arrays:
-            curve = arrays[CURVES[run.summary.protocol]].astype(float)
-    except Exception as error:  # a damaged archive can fail anywhere in zipfile and numpy
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:120]
-        raise InputError(f"{file}: cannot be read: {reason}") from None
-    if curve.ndim != 2 or len(curve) != 2 or not curve.size or not np.isfinite(curve).all():
-        raise InputError(f"{file}: expected a curve of shape (2, P), got {curve.shape}")
-    return curve
+    return read_curve(file, CURVES[run.summary.protocol]) if file.exists() else None
 
 
 def thin(seen: np.ndarray, unseen: np.ndarray, points: int) -> tuple[np.ndarray, np.ndarray]:
-    """At most ``points`` of the curve, evenly along its length, both ends among them."""
+    """Return at most ``points`` of the curve, evenly along its length, both ends among them."""
     length = np.concatenate([[0], np.cumsum(np.abs(np.diff(seen)) + np.abs(np.diff(unseen)))])
     wanted = np.searchsorted(length, np.linspace(0, length[-1], points))
     kept = np.unique(np.concatenate([[0], wanted, [len(length) - 1]]))
     return seen[kept], unseen[kept]
 
 
-def _svg(lines: list[tuple], reach: float, heading: str) -> str:
+def _line(
+    style: str, name: str, run: Run, curve: np.ndarray, *, end: float, points: int
+) -> Polyline:
+    seen, unseen = thin(*curve, points)
+    xs = (_scale(100 * u / end, LEFT, RIGHT) for u in unseen)
+    ys = (_scale(s, BOTTOM, TOP) for s in seen)
+    title = f"{name}, seed {run.summary.seed}, AUSUC {100 * run.scores.ausuc:.2f} %"
+    return Polyline(style, title, coordinates(xs, ys))
+
+
+def coordinates(xs: Iterable[float], ys: Iterable[float]) -> str:
+    """Return the points of an SVG polyline."""
+    return " ".join(f"{x:g},{y:g}" for x, y in zip(xs, ys, strict=True))
+
+
+def _style(index: int) -> str:
+    dashes = DASHES[index // COLOURS % len(DASHES)]
+    return f"stroke:var(--c{index % COLOURS});stroke-dasharray:{dashes}"
+
+
+def _ticks(reach: float) -> list[int]:
+    """Return round values from 0 to at least ``reach`` (and at least 10), in %."""
+    reach = max(10.0, reach)
     step = 5 if reach <= 30 else 10 if reach <= 60 else 20
-    end = step * -(-reach // step)
-    parts = []
-    for value in np.arange(0, end + 1, step):
-        x = _scale(value / end, LEFT, RIGHT)
-        parts.append(f'<path class="grid" d="M{x} {TOP}V{BOTTOM}"/>')
-        parts.append(f'<text x="{x}" y="{BOTTOM + 15}" text-anchor="middle">{value:.0f}</text>')
-    for value in range(0, 101, 20):
-        y = _scale(value / 100, BOTTOM, TOP)
-        parts.append(f'<path class="grid" d="M{LEFT} {y}H{RIGHT}"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value}</text>')
-    for style, title, seen, unseen in lines:
-        xs = (_scale(100 * u / end, LEFT, RIGHT) for u in unseen)
-        ys = (_scale(s, BOTTOM, TOP) for s in seen)
-        where = " ".join(f"{x},{y}" for x, y in zip(xs, ys, strict=True))
-        parts.append(
-            f'<polyline style="{style}" points="{where}"><title>{escape(title)}</title></polyline>'
-        )
-    middle = (LEFT + RIGHT) / 2
-    parts.append(
-        f'<text x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">unseen classes, %</text>'
-        f'<text transform="translate(11 {(TOP + BOTTOM) / 2}) rotate(-90)" '
-        'text-anchor="middle">seen classes, %</text>'
-    )
-    name = f"accuracy on seen over accuracy on unseen classes, {heading}"
-    head = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{name}">'
-    return f"{head}{''.join(parts)}</svg>"
+    end = step * int(-(-reach // step))
+    return list(range(0, end + 1, step))
 
 
 def _scale(share: float, low: float, high: float) -> float:
     return round(float(low + share * (high - low)), 1)
-
-
-def _swatch(style: str) -> str:
-    line = f'<polyline style="{style}" points="0,5 28,5"/>'
-    return f'<svg class="swatch" viewBox="0 0 28 10" aria-hidden="true">{line}</svg>'

@@ -1,4 +1,4 @@
-r"""Two methods on the same seeds: is the difference more than chance?
+r"""Paired statistics of two methods on the same seeds.
 
 Both runs of a pair share their seed, data and protocol, so the differences d_1 .. d_n are what is
 tested, not the two samples. For each metric:
@@ -25,14 +25,17 @@ from scipy import stats
 
 LEVEL = 0.05
 RESAMPLES = 10_000
-TRUSTED = 4  # pairs, below which an interval is no more than a decoration
-EXACT = 16  # pairs, up to which all sign choices are gone through where ranks are tied
+TRUSTED = 4  # pairs; an interval of fewer cannot be trusted
+EXACT = 16  # pairs; up to so many, tied ranks are tested over all choices of signs
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Of ``pairs`` paired fractions: both means, the ``mean`` difference, its ``interval`` (None
-    with one pair) and ``p`` (None with one pair); ``smallest_p``, what p could at best be."""
+    """The statistics of ``pairs`` paired fractions.
+
+    ``first`` and ``second`` are the means of both sides, ``mean`` is that of the differences;
+    ``interval`` and ``p`` are None with one pair; ``smallest_p`` is the least possible p.
+    """
 
     pairs: int
     first: float
@@ -57,7 +60,7 @@ class Difference:
 
 
 def difference(first: Sequence[float], second: Sequence[float]) -> Difference:
-    """The statistics of two lists of fractions (n,), n > 0, pair by pair."""
+    """Return the statistics of two lists of fractions (n,), n > 0, pair by pair."""
     a, b = np.asarray(first, float), np.asarray(second, float)
     d = np.round(a - b, 12)  # equal differences of fractions are equal, not up to rounding
     several = len(d) > 1
@@ -73,13 +76,16 @@ def difference(first: Sequence[float], second: Sequence[float]) -> Difference:
 
 
 def smallest_p(pairs: int) -> float:
-    """The least that the test can give: all ``pairs`` differ one way. 2^(1 - n), 1 without any."""
+    """Return 2^(1 - n), the p of n ``pairs`` that all differ in one direction; 1 without any."""
     return min(1.0, 2.0 ** (1 - pairs))
 
 
 def signed_rank_p(d: np.ndarray) -> float:
-    """The exact p of the signed-rank test of differences (n,); zeros are left out, ties share their
-    mean rank. With ties among more than 16 differences: of 100,000 random sign choices."""
+    """Return the exact p of the signed-rank test of differences (n,).
+
+    Zeros are left out, ties share their mean rank. With ties among more than 16 differences, p is
+    estimated from 100,000 random choices of signs.
+    """
     d = d[d != 0]
     if not len(d):
         return 1.0

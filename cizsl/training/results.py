@@ -5,12 +5,9 @@ import torch
 
 from cizsl.config import Baseline, CIZSLConfig
 from cizsl.data.dataset import ZSLData
-from cizsl.retrieval import SHARES
+from cizsl.training.records import RETRIEVAL, SCORES
 from repro.checkpoint import write_atomically
 from repro.run import RunFolder
-
-SCORES = ("top1", "per_class_top1", "ausuc", "seen", "unseen", "harmonic")
-RETRIEVAL = tuple(SHARES)
 
 
 def best(records: list[dict], criterion: str) -> dict:
@@ -80,6 +77,7 @@ def outline(
         "toy": data.toy,
         "protocol": config.evaluation.protocol,
         "feature_dim": data.feature_dim,
+        "unseen_classes": data.num_unseen,
         "seconds": round(seconds, 3),
         "device": device.type,
     }

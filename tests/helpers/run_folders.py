@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from cizsl.training.results import RETRIEVAL, SCORES
+from cizsl.training.records import RETRIEVAL, SCORES
 
 LEARNED = {"divergence": "sharma_mittal", "form": "published", "alpha": "learned"}
 LEARNED |= {"beta": "learned", "weight": 0.1}

@@ -6,11 +6,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from cizsl.cli.table import run_table
+from cizsl.cli.table import show
 from cizsl.report.curves import thin
 from cizsl.report.grouping import group
 from cizsl.report.html import page as html
-from cizsl.report.markdown import table
+from cizsl.report.markdown import report as table
 from cizsl.report.runs import collect
 from repro.errors import InputError
 from tests.helpers.run_folders import write_run
@@ -117,16 +117,17 @@ def test_a_broken_curve_is_named(make, runs):
         html(collect([runs]))
 
 
-def test_run_table_prints_the_table_the_page_and_what_it_is(make, runs, tmp_path, capsys):
+def test_it_prints_the_table_the_page_and_what_it_is(make, runs, tmp_path, capsys):
     make("a", toy=True)
-    assert run_table([runs], tmp_path / "new" / "page.html") == 0
+    assert show([runs], {"html": tmp_path / "new" / "page.html"}) == 0
     printed = capsys.readouterr().out.splitlines()
-    assert printed[0] == "## TOY DATA: reference protocol"
+    assert printed[0].startswith("On toy data, which are invented, the highest top-1")
+    assert printed[2] == "## TOY DATA: reference protocol"
     assert f"page: {tmp_path / 'new' / 'page.html'}" in printed
     assert printed[-1].startswith("What the numbers are: on toy data")
     assert (tmp_path / "new" / "page.html").read_text().startswith("<!DOCTYPE html>")
     with pytest.raises(InputError, match="cannot be written"):
-        run_table([runs], runs)
+        show([runs], {"html": runs})
 
 
 def test_the_page_holds_what_the_tables_hold(make, runs):

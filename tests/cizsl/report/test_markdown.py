@@ -2,12 +2,13 @@
 
 import pytest
 
-from cizsl.cli.table import run_table
+from cizsl.cli.table import show
 from cizsl.data.verify import SHA256
-from cizsl.report.captions import meaning
+from cizsl.report.findings import meaning
+from cizsl.report.grouping import group
 from cizsl.report.html import page as html
-from cizsl.report.markdown import table
-from cizsl.report.published_numbers import CELLS, PUBLISHED
+from cizsl.report.markdown import report as table
+from cizsl.report.published_numbers import CELLS, GAIN_BY_TEST_CLASSES, PUBLISHED
 from cizsl.report.runs import collect
 from cizsl.report.tables import BESIDE, NOT_COMPARABLE
 from repro.errors import InputError
@@ -36,7 +37,9 @@ def lines_of(text, start):
 
 
 def overview(text, start):
-    (line,) = [line for line in lines_of(text, start) if len(line) == 4 + 2 * len(CELLS)]
+    """The line of a row in the overview of its section."""
+    tables = [part.split("\n\n")[1] for part in text.split("**Overview")[1:]]
+    (line,) = [line for table in tables for line in lines_of(table, start)]
     return line
 
 
@@ -52,8 +55,7 @@ def test_mean_and_standard_deviation_over_seeds_by_hand(make, runs):
     make("c", 0.17, seed=2)
     # mean 13; deviations -3, -1, 4: sqrt((9 + 1 + 16) / 2) = 3.61. AUSUC is the third score: + 2
     line = overview(table(collect([runs])), "A1")
-    assert line[2:6] == ["3584", "3", "13.00 ± 3.61", "15.00 ± 3.61"]
-    assert line[6:] == [""] * 6
+    assert line[2:] == ["3584", "3", "13.00 ± 3.61", "15.00 ± 3.61"]
 
 
 def test_one_seed_has_no_deviation(make, runs):
@@ -113,13 +115,54 @@ def test_published_numbers_share_a_table_with_real_data_under_the_reference_prot
 
 def test_published_numbers_as_printed(make, runs):
     make("a")
+    for place, (dataset, split) in enumerate(CELLS[1:], 1):
+        make(f"{place}", dataset=dataset, split=split)
     lines = [line for line in lines_of(table(collect([runs])), "   ") if line[1].startswith("pub")]
-    assert len(lines) == len(PUBLISHED) == 5
-    numbers = {line[1]: line[4:] for line in lines}
-    quoted = numbers[f"published: {QUOTED}"]
-    assert quoted == ["44.6", "39.2", "14.4", "11.9", "36.6", "24.5", "9.3", "6.4"]
-    independent = numbers["published: CIZSL, published code run independently"]
+    assert len(lines) == len(PUBLISHED)
+    numbers = {line[1].removeprefix("published: "): line[4:] for line in lines}
+    assert numbers[QUOTED] == ["44.6", "39.2", "14.4", "11.9", "36.6", "24.5", "9.3", "6.4"]
+    independent = numbers["CIZSL, published code run independently"]
     assert independent == ["", "", "14.26", "11.53", "", "", "8.936", "6.715"]
+    assert numbers["DGRZSL"][::2] == ["45.48", "14.29", "37.62", "8.91"]
+    assert numbers["LsrGAN, last evaluation"] == [
+        "44.26", "38.77", "13.33", "11.25", "36.29", "22.85", "", ""
+    ]  # fmt: skip
+
+
+def test_what_choosing_on_the_test_classes_gains_is_what_the_numbers_say():
+    best, last = PUBLISHED["LsrGAN, best evaluation"], PUBLISHED["LsrGAN, last evaluation"]
+    gains = {
+        score: [float(a) - float(b) for a, b in zip(best[score][:3], last[score][:3], strict=True)]
+        for score in ("top1", "ausuc")
+    }
+    assert f"up to {max(gains['top1']):.1f} points of top-1" in GAIN_BY_TEST_CLASSES
+    assert f"{max(gains['ausuc']):.1f} points of AUSUC" in GAIN_BY_TEST_CLASSES
+    ours, theirs = (PUBLISHED[f"{name}, re-run by DGRZSL"]["top1"] for name in ("CIZSL", "GAZSL"))
+    by_creativity = [float(a) - float(b) for a, b in zip(ours, theirs, strict=True)]
+    said = f"{min(by_creativity):.1f} to {max(by_creativity):.1f} points of top-1"
+    assert said in GAIN_BY_TEST_CLASSES and max(gains["top1"]) > max(by_creativity)
+
+
+def test_chance_is_one_over_the_unseen_classes_that_a_run_names(make, runs):
+    make("a", toy=True, unseen_classes=8)
+    make("b", toy=True, seed=1, unseen_classes=8)
+    make("c", toy=True, dataset="NAB", unseen_classes=20)
+    text = table(collect([runs]))
+    assert text.startswith("On toy data, which are invented, the highest top-1")
+    assert "(chance 12.50 %)" in text.splitlines()[0]
+    (line,) = [line for line in text.splitlines() if "chance, 1 / unseen classes" in line]
+    assert [cell.strip() for cell in line.split("|")[5:-1]] == ["12.50", "", "5.00", ""]
+
+
+def test_the_lead_names_the_best_method_of_every_cell(make, runs):
+    make("a", 0.2, method="GAZSL", creativity=None, protocol="strict")
+    make("b", 0.3, config={"name": "ours"}, protocol="strict")
+    make("c", 0.9, config={"name": "others"})
+    make("d", 0.1, config={"name": "ours"}, protocol="strict", split="hard")
+    assert table(collect([runs])).splitlines()[0] == (
+        "The highest top-1 (strict protocol): CUB easy 30.00 % by ours (B2) (chance 2.00 %); "
+        "CUB hard 10.00 % by ours (B2) (chance 2.50 %)."
+    )
 
 
 def test_toy_data_are_marked_loudly_and_kept_apart(make, runs):
@@ -128,7 +171,7 @@ def test_toy_data_are_marked_loudly_and_kept_apart(make, runs):
     real, toy = sections(table(collect([runs]))).items()
     assert "TOY" not in real[0] + real[1] and "90.00" not in real[1]
     assert toy[0].startswith("TOY DATA") and "invented" in toy[1]
-    assert "toy data" in meaning(collect([runs]))
+    assert "toy data" in meaning(group(collect([runs]))[0])
 
 
 @pytest.mark.parametrize(
@@ -142,7 +185,7 @@ def test_other_data_than_the_published_are_flagged(make, runs, changes):
     assert "## NOT THE PUBLISHED DATA: reference protocol" in text
     own, published = text.index("| A1 "), text.index(NOT_COMPARABLE)
     assert own < published < text.index(QUOTED)
-    assert "compare with no published number" in meaning(collect([runs]))
+    assert "compare with no published number" in meaning(group(collect([runs]))[0])
 
 
 def test_the_published_labels_are_known(make, runs):
@@ -244,7 +287,7 @@ def test_unfinished_and_foreign_runs_are_listed(make, runs):
 def test_nothing_finished_is_no_error(runs, capsys):
     (runs / "new").mkdir(parents=True)
     (runs / "new" / "config.yaml").write_text("seed: 0\n")
-    assert run_table([runs]) == 0
+    assert show([runs]) == 0
     assert "No finished runs." in capsys.readouterr().out
 
 
@@ -302,7 +345,7 @@ def test_data_of_ones_own_have_their_own_columns_and_no_published_number(runs):
     text = table(found)
     assert "my_birds odd top-1" in text and "my_birds easy AUSUC" in text
     assert "published:" not in text and "CUB easy" not in text and "chance" not in text
-    assert "no published number belongs beside these" in text
+    assert "No published number is comparable with these" in text
     assert "Sources of the published numbers" not in html(found)
     write_run(runs / "c", 0.3)
     both = table(collect([runs]))
@@ -343,7 +386,7 @@ def test_beside_the_reference_protocol_baselines_have_a_table_of_their_own(make,
     (line,) = [line for line in after.splitlines() if "ridge regression" in line]
     assert "30.00" in line and "40.00" not in reference
     assert "(30.00 % against 20.00 %)" in before
-    assert "The GANs' numbers are their best on the test classes" in before
+    assert "The numbers of the GANs are their best on the test classes" in before
     other = sections(table(collect([runs / "a", runs / "c"])))
     assert "ridge regression" not in other["Data of the published size: reference protocol"]
 

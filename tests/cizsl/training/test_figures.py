@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cizsl.training import figures
-from cizsl.training.results import SCORES
+from cizsl.training.records import SCORES
 
 SUMMARY = {"dataset": "NAB", "split": "hard", "toy": True, "method": "CIZSL"}
 SUMMARY |= {"protocol": "reference", "seed": 3}

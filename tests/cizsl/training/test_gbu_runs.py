@@ -12,7 +12,7 @@ from cizsl.data import gbu, gbu_validate
 from cizsl.metrics import harmonic_mean
 from cizsl.prepare import toy_gbu
 from cizsl.report.html import page as html
-from cizsl.report.markdown import table
+from cizsl.report.markdown import report as table
 from cizsl.report.published_numbers import BENCHMARKS
 from cizsl.report.runs import collect
 from cizsl.training.run import train
@@ -156,12 +156,13 @@ def test_published_numbers_stand_beside_runs_on_data_of_the_published_size(tmp_p
     gbu_run(tmp_path / "b", 0.3, dataset="SUN", files={gbu.SPLITS: gbu_validate.SHA256["SUN"]})
     write_run(tmp_path / "birds", 0.2)
     text = table(collect([tmp_path]))
-    header, _, run, published, chance = overview_of(
+    header, _, run, published, other, chance = overview_of(
         text, "Data of the published size: reference protocol, attributes (GBU)"
     )
     assert header[4:] == [f"{d} PS {n}" for d in ("AWA2", "SUN") for n in ("T1", "u", "s", "H")]
     assert run[4:8] == ["51.00", "54.00", "53.00", "55.00"]  # the order of u and s is the papers'
     assert published[4:] == ["70.2", "35.4", "86.9", "50.3", "61.3", "22.1", "39.3", "28.3"]
+    assert other[4:] == ["68.81", "", "", "34.72", "61.25", "", "", "27.12"]
     assert chance[4:] == ["10.00", "", "", "", "1.39", "", "", ""]
     birds = overview_of(text, "Data of the published size: reference protocol\n")
     assert "CUB easy top-1" in birds[0] and len(birds) > 5
@@ -174,7 +175,7 @@ def test_published_numbers_stand_beside_runs_on_data_of_the_published_size(tmp_p
     [
         ({"files": {gbu.SPLITS: "1" * 64}}, "NOT THE PUBLISHED DATA: reference"),
         ({"feature_dim": 512}, "NOT THE PUBLISHED DATA: reference"),
-        ({"dataset": "MINE"}, "DATA OF ONE'S OWN: reference"),
+        ({"dataset": "MINE"}, "DATA OF YOUR OWN: reference"),
         ({"toy": True}, "TOY DATA: reference"),
         ({"protocol": "strict"}, "Data of the published size: strict"),
     ],

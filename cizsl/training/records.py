@@ -1,0 +1,170 @@
+"""The files that a run leaves in its folder, as typed models, and their readers.
+
+    results.json       Summary
+    environment.json   Environment
+    metrics.jsonl      Record, one line for each evaluation
+    curves.npz         seen-unseen curves, arrays (2, P) by name
+
+A file of other content is refused in one line.
+"""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import numpy as np
+from pydantic import ConfigDict, Field, ValidationError, model_validator
+
+from cizsl.config import Name
+from cizsl.retrieval import SHARES
+from repro.config import Settings, validate
+from repro.errors import InputError
+
+SCORES = ("top1", "per_class_top1", "ausuc", "seen", "unseen", "harmonic")
+RETRIEVAL = tuple(SHARES)
+CHOSEN = {"reference": "best_on_test", "strict": "selected"}  # what each protocol reports
+CURVE_BYTES = 64 * 2**20  # the largest array that is read from curves.npz
+TAIL_BYTES = 64 * 2**10  # the end of metrics.jsonl that is searched for its last record
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Text = Annotated[str, Field(max_length=1000)]
+Seconds = Annotated[float, Field(ge=0, le=1e10)]
+
+
+class _Record(Settings):
+    """Parent of the models: keys that a newer version added are ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+Model = TypeVar("Model", bound=_Record)
+
+
+class Scores(_Record):
+    """Fractions in [0, 1], see :class:`cizsl.evaluate.Evaluation`; older runs lack retrieval."""
+
+    top1: Fraction
+    per_class_top1: Fraction
+    ausuc: Fraction
+    seen: Fraction
+    unseen: Fraction
+    harmonic: Fraction
+    map25: Fraction | None = None
+    map50: Fraction | None = None
+    map100: Fraction | None = None
+
+
+class ChosenCreativity(_Record):
+    """The creativity weight of the final training, also where validation classes chose it."""
+
+    weight: float | None = None
+
+
+class Summary(_Record):
+    """The part of ``results.json`` that the tables read.
+
+    A ``deterministic`` run is a baseline in closed form: it is the same for every seed, and
+    ``chosen`` holds its penalties.
+    """
+
+    dataset: Name
+    split: Name
+    protocol: Literal["reference", "strict"]
+    method: Text
+    seed: Count
+    iterations: Count
+    seconds: Seconds
+    device: Text
+    metrics: dict[str, Scores]
+    toy: bool = False
+    feature_dim: Count | None = None
+    unseen_classes: Annotated[int, Field(ge=1, lt=2**63)] | None = None
+    creativity: ChosenCreativity | None = None
+    deterministic: bool = False
+    chosen: dict[str, float | Text] | None = None
+
+    @model_validator(mode="after")
+    def _has_scores(self):
+        missing = {"final", CHOSEN[self.protocol]} - set(self.metrics)
+        if missing:
+            raise ValueError(f"metrics: {' and '.join(sorted(missing))} missing")
+        return self
+
+    @property
+    def scores(self) -> Scores:
+        """What the protocol reports: ``best_on_test`` or ``selected``."""
+        return self.metrics[CHOSEN[self.protocol]]
+
+
+class Environment(_Record):
+    """The part of ``environment.json`` that the tables read; ``data_files``: SHA-256 by name."""
+
+    data_files: dict[Text, Text] = Field(default_factory=dict)
+    git_commit: Text | None = None
+
+
+class Record(_Record):
+    """The place in the training of one line of ``metrics.jsonl``."""
+
+    phase: Text
+    iteration: Count
+    weight: float | None = None
+
+
+def read_json(file: Path, model: type[Model]) -> Model:
+    """Return the JSON object in ``file`` as ``model``; raise :class:`InputError` for others."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{file}: cannot be read: {_short(error)}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{file}: expected a mapping of names to values")
+    return validate(content, model, str(file))
+
+
+def latest_record(folder: Path) -> Record | None:
+    """Return the last whole record of ``metrics.jsonl``, or None where there is none."""
+    try:
+        with open(folder / "metrics.jsonl", "rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - TAIL_BYTES))
+            lines = file.read().splitlines()
+    except OSError:
+        return None
+    for line in reversed(lines):
+        try:
+            return Record.model_validate_json(line)
+        except ValidationError:
+            continue
+    return None
+
+
+def read_curve(file: Path, name: str) -> np.ndarray:
+    """Return the array ``name`` of ``curves.npz``: seen and unseen accuracy (2, P), fractions.
+
+    Raises :class:`InputError` for a damaged file, a missing array and values outside [0, 1].
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            size = archive.getinfo(f"{name}.npy").file_size
+        if size > CURVE_BYTES:
+            raise ValueError(f"the array {name} has {size} bytes, expected at most {CURVE_BYTES}")
+        with np.load(file, allow_pickle=False) as arrays:
+            curve = arrays[name]
+    except Exception as error:  # a damaged archive can fail anywhere in zipfile and numpy
+        raise InputError(f"{file}: cannot be read: {_short(error)}") from None
+    if curve.ndim != 2 or len(curve) != 2 or not curve.size or curve.dtype.kind != "f":
+        found = f"{curve.dtype} {curve.shape}"
+        raise InputError(f"{file}: {name}: expected numbers of shape (2, P), got {found}")
+    curve = curve.astype(float)
+    if not ((curve >= 0) & (curve <= 1)).all():
+        raise InputError(f"{file}: {name}: expected fractions in [0, 1]")
+    return curve
+
+
+def _short(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:120]

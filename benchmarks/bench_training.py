@@ -24,7 +24,7 @@ from sde import build
 from sde.config.run import SDEConfig
 from sde.data.dataset import Dataset, DataSpec, Split
 from sde.data.quantisation import Quantisation
-from sde.train import Training
+from sde.train import Trainer
 
 SWITCHES = {
     "as configured": [],
@@ -50,22 +50,22 @@ def images(shape: tuple[int, ...], device: torch.device) -> Dataset:
 def iteration(config: SDEConfig, device: torch.device, folder: Path, shape):
     """A function that makes one iteration, and waits for the device."""
     build.dataset = lambda config, device: images(shape, device)  # no files
-    training = Training(config, RunFolder(folder, config), device)
-    training._restore = lambda: None
-    parameters = list(training.network.parameters())
+    trainer = Trainer(config, RunFolder(folder, config), device)
+    trainer._restore = lambda: None
+    parameters = list(trainer.network.parameters())
 
     def run():
         with precision(config.compute.precision, device):
-            for x0, u, z in training._batch(training.generator):
+            for x0, u, z in trainer._batch():
                 loss = (
-                    training.loss(training.network, x0, u, z).loss / training.gradient_accumulation
+                    trainer.loss(trainer.network, x0, u, z).loss / trainer.parts
                 )
                 with torch.autocast(device.type, enabled=False):
                     loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-            training.optimiser.step()
-            training.average.update_parameters(training.network)
-            training.optimiser.zero_grad()
+            trainer.optimiser.step()
+            trainer.ema.update_parameters(trainer.network)
+            trainer.optimiser.zero_grad()
         if device.type == "cuda":
             torch.cuda.synchronize()
 

@@ -76,8 +76,7 @@ class WandB(Logger):
         self.wandb = wandb
         name = "/".join(folder.resolve().parts[-2:])
         settings = dict(dir=os.fspath(folder), name=name, config=dict(config))
-        # one name of the run on their side, so that a resumed run goes on where it was
-        self.run = wandb.init(**settings, id=name.replace("/", "-"), resume="allow")
+        self.run = wandb.init(**settings, resume="auto")  # an interrupted run of this folder
 
     def log(self, record, step):
         self.run.log(_numbers(record), step=step)

@@ -1,4 +1,7 @@
-"""From configuration to objects: the only file that knows both."""
+"""Build what a configuration describes: data, process, network, loss, optimiser.
+
+Each function reads the sections it needs; what it builds never sees the configuration.
+"""
 
 import copy
 from collections.abc import Callable
@@ -13,7 +16,7 @@ from sde import losses
 from sde.config.model import NOT_OF_DDPM, UNETS
 from sde.config.run import SDEConfig
 from sde.data import registry as datasets
-from sde.data.dataset import Dataset
+from sde.data.dataset import Dataset, DataSpec
 from sde.discrete import DDPMTable, SMLDTable
 from sde.ema import EMA
 from sde.networks import DDPM, MLP, EnergyNetwork, NCSNpp, SmallConv
@@ -22,11 +25,11 @@ from sde.reverse import ScoreFn
 from sde.score import Network, discrete_network, discrete_score_fn, score_fn
 
 # one stream of random numbers for each purpose
-TRAINING, EVALUATION, SAMPLING, LIKELIHOOD = range(4)
+TRAINING, EVALUATION, SAMPLING, LIKELIHOOD, DROPOUT = range(5)
 
 NETWORKS = {"mlp": MLP, "small_conv": SmallConv, "ncsnpp": NCSNpp, "ddpm": DDPM}
-# what a U-Net embeds of each conditioning: its logarithm, or not; times a scale that spreads it
-# over about 1000 for "positional", and that makes it log std (or log t) for "fourier"
+# (logarithm, scale) of each conditioning in a U-Net: what is embedded is scale * condition, or scale
+# * log(condition). It spans about 1000 for "positional"; for "fourier" it is log std or log t.
 EMBEDDED = {
     "time": {"positional": (False, 999), "fourier": (True, 1)},
     "time_999": {"positional": (False, 1), "fourier": (True, 1)},
@@ -43,17 +46,24 @@ PROCESSES = {
 LossFn = Callable[[Network, Tensor, Tensor, Tensor], losses.Loss]
 
 
-def dataset(config: SDEConfig, device: torch.device) -> Dataset:
-    """The data of ``config``, drawn on the device. Raises InputError for bad files."""
-    what = config.data.model_dump(exclude={"memory"})
-    return datasets.load(**what).to(device, config.data.memory)
+def dataset(config: SDEConfig, device: torch.device, *, examples: bool = True) -> Dataset:
+    """The data set on the device. Raises InputError for bad files.
+
+    Without ``examples`` a published set of images has its spec alone, and no file is read; other
+    data are loaded all the same.
+    """
+    settings = config.data
+    if not examples:
+        known = datasets.data_spec(settings.name, centred=settings.centred)
+        if known is not None:
+            return Dataset(known, None, None)
+    loaded = datasets.load(**settings.model_dump(exclude={"memory"}))
+    return loaded.to(device, settings.memory)
 
 
-def outline(config: SDEConfig, device: torch.device) -> Dataset:
-    """The data of ``config`` without its items, where these need not be read to know what they are;
-    else the data."""
-    known = datasets.data_spec(config.data.name, centred=config.data.centred)
-    return dataset(config, device) if known is None else Dataset(known, None, None)
+def data_spec(config: SDEConfig, device: torch.device) -> DataSpec:
+    """The spec of the data, for which files are read only where nothing else tells it."""
+    return dataset(config, device, examples=False).spec
 
 
 def process(config: SDEConfig) -> SDE:
@@ -62,8 +72,10 @@ def process(config: SDEConfig) -> SDE:
 
 
 def network(config: SDEConfig, shape: tuple[int, ...], device: torch.device) -> nn.Module:
-    """The network for items of this shape, with seeded weights. Raises InputError for sizes that do
-    not fit, and for a condition that a level does not have."""
+    """The network for examples of this shape, with seeded weights.
+
+    Raises InputError for sizes that do not fit, and for a condition that timestep 0 does not have.
+    """
     seed_everything(config.seed)
     model = config.model
     if model.network in UNETS:
@@ -83,7 +95,7 @@ def _unet(config: SDEConfig) -> dict:
     model = config.model
     how = model.unet.model_dump(exclude=set(NOT_OF_DDPM) if model.network == "ddpm" else None)
     log, scale = EMBEDDED[model.conditioning][model.unet.embedding]
-    # level 0 is at time 0, where vp has no noise
+    # timestep 0 is at time 0, where vp has no noise
     zero = config.process.name == "vp" or model.conditioning in ("time", "time_999")
     if config.loss.num_timesteps is not None and log and zero and model.unet.conditional:
         raise InputError(
@@ -94,27 +106,29 @@ def _unet(config: SDEConfig) -> dict:
     return {**how, "log_condition": log, "condition_scale": scale}
 
 
-def laid_out(config: SDEConfig, network: nn.Module) -> nn.Module:
-    """The same network, in memory as ``compute`` says."""
+def to_memory_format(config: SDEConfig, network: nn.Module) -> nn.Module:
+    """The same network, channels last if ``compute.channels_last``."""
     if config.compute.channels_last:
         network = network.to(memory_format=torch.channels_last)
     return network
 
 
-def fast(config: SDEConfig, network: nn.Module) -> nn.Module:
-    """The same network, compiled if ``compute`` says so."""
+def compile_network(config: SDEConfig, network: nn.Module) -> nn.Module:
+    """The same network, compiled if ``compute.compile``."""
     if config.compute.compile:
         network.compile()
     return network
 
 
-def sampled(config: SDEConfig, network: nn.Module, device: torch.device) -> Network:
-    """The network as samplers call it: compiled if ``compute`` says so, and computed in
-    ``sampling.precision``. The module itself stays as it is: the likelihood differentiates it for
-    several probes at once, for which PyTorch has no other layout."""
+def inference_network(config: SDEConfig, network: nn.Module, device: torch.device) -> Network:
+    """The network as samplers call it: in ``sampling.precision``, compiled if ``compute.compile``.
+
+    The module itself is not changed. The likelihood differentiates it for several probes at once,
+    which PyTorch can do in the default memory format only.
+    """
     name = config.sampling.precision
     if config.compute.channels_last:
-        network = laid_out(config, copy.deepcopy(network))
+        network = to_memory_format(config, copy.deepcopy(network))
     call = torch.compile(network) if config.compute.compile else network
 
     def at_precision(x: Tensor, condition: Tensor) -> Tensor:
@@ -124,7 +138,7 @@ def sampled(config: SDEConfig, network: nn.Module, device: torch.device) -> Netw
     return call if name == "float32" else at_precision
 
 
-def average(config: SDEConfig, network: nn.Module) -> EMA:
+def ema(config: SDEConfig, network: nn.Module) -> EMA:
     """The moving average of the weights."""
     return EMA(network, config.optimiser.ema_decay)
 
@@ -180,5 +194,18 @@ def optimiser(config: SDEConfig, network: nn.Module) -> torch.optim.Adam:
 
 
 def stream(config: SDEConfig, device: torch.device, purpose: int, *part: int) -> torch.Generator:
-    """The random numbers of one purpose: looking at a model does not change its training."""
+    """The random numbers of one purpose, so that measuring a model does not change its training."""
     return generator(config.seed, device, purpose, *part)
+
+
+def summary(config: SDEConfig, dataset_name: str, network: nn.Module, iterations: int) -> dict:
+    """What ``results.json`` says of a trained model, JSON-ready."""
+    return {
+        "dataset": dataset_name,
+        "process": config.process.name,
+        "network": config.model.network,
+        "energy": config.model.energy,
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "seed": config.seed,
+        "iterations": iterations,
+    }

@@ -97,7 +97,7 @@ def import_exported(path: Path, out: Path) -> dict:
 
 
 def _network(config: SDEConfig) -> nn.Module:
-    return build.network(config, build.outline(config, CPU).spec.shape, CPU)
+    return build.network(config, build.data_spec(config, CPU).shape, CPU)
 
 
 def _source(path: Path) -> dict:
@@ -106,19 +106,11 @@ def _source(path: Path) -> dict:
 
 
 def _make_run(out: Path, config: SDEConfig, network: nn.Module, step: int, source: dict) -> dict:
-    summary = {
-        "dataset": build.outline(config, CPU).spec.name,
-        "process": config.process.name,
-        "network": config.model.network,
-        "energy": config.model.energy,
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "seed": config.seed,
-        "iterations": step,
-        "imported": source,
-    }
+    dataset_name = build.data_spec(config, CPU).name
+    summary = {**build.summary(config, dataset_name, network, step), "imported": source}
     state = {
         "config": config.model_dump(mode="json"),
-        "average": build.average(config, network).state_dict(),
+        "average": build.ema(config, network).state_dict(),
         "progress": {"step": step, "records": []},
     }
     with RunFolder(out, config) as folder:

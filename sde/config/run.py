@@ -11,6 +11,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 
 from repro.config import Settings
 from repro.errors import InputError
+from repro.loggers import LOGGERS
 from sde.config.data import PLANE, Data
 from sde.config.model import UNETS, Decay, Model
 from sde.samplers.adaptive import METHODS
@@ -106,7 +107,6 @@ class Evaluation(Settings):
     grid_every: NonNegativeInt = Field(
         0, description="iterations between figures of samples while training; 0: none"
     )
-    tensorboard: bool = Field(False, description="records and figures for TensorBoard, too")
     fid: NonNegativeInt = Field(
         0, description="samples for FID and inception score, by the extra fid; 0: none"
     )
@@ -131,6 +131,7 @@ class Evaluation(Settings):
     rtol: PositiveFloat = Field(1e-5, description="of the likelihood")
     atol: PositiveFloat = Field(1e-5, description="of the likelihood")
     method: Literal[METHODS] = Field("dormand_prince", description="of the likelihood's ODE")
+    RENAMED: ClassVar[dict[str, str]] = {"tensorboard": "compute.logger"}
 
     @model_validator(mode="after")
     def _knows_its_samplers(self):
@@ -161,6 +162,9 @@ class Compute(Settings):
     )
     checkpoint_seconds: NonNegative = Field(
         60.0, description="seconds between checkpoints; 0: one after every iteration"
+    )
+    logger: Literal[tuple(LOGGERS)] = Field(
+        "none", description="where records and figures of samples go while training"
     )
     RENAMED: ClassVar[dict[str, str]] = {"accumulate": "gradient_accumulation"}
 

@@ -64,7 +64,7 @@ def test_wandb_gets_numbers_and_figures(tmp_path, monkeypatch):
     logger.figure("samples", "a figure", 6)
     logger.close()
     assert begun["name"] == "digits/seed0" and begun["config"] == {"seed": 0}
-    assert begun["id"] == "digits-seed0" and begun["resume"] == "allow"
+    assert begun["dir"] == str(tmp_path / "digits" / "seed0") and begun["resume"] == "auto"
     assert logged == [(4, NUMBERS), (6, {"samples": ("image", "a figure")})]
 
 

@@ -16,7 +16,7 @@ from repro.errors import InputError
 from repro.run import RunFolder
 from repro.signals import Interrupted
 from sde.cli.parser import main
-from sde.train import Training
+from sde.train import Trainer
 from tests.helpers.waiting import ENOUGH, wait_for
 from tests.sde.conftest import CPU, StopAfter, run, tiny_config
 
@@ -110,7 +110,7 @@ def test_a_stop_waits_for_the_checkpoint(tmp_path):
 
     settings = tiny_config(compute={"checkpoint_seconds": 1000})
     with RunFolder(tmp_path / "run", settings) as folder, pytest.raises(Interrupted):
-        Training(settings, folder, CPU, Watched()).run(StopAfter(3))
+        Trainer(settings, folder, CPU, Watched()).run(StopAfter(3))
     assert seen == [["step_00000003.pt"]]
 
 
@@ -130,20 +130,20 @@ def test_ranks_say_whether_they_read_the_same_checkpoint(tmp_path, monkeypatch, 
     """The other rank, which is not here, read iteration ``other``; this one, the seventh."""
     config = tiny_config(compute={"checkpoint_seconds": 1000})
     with RunFolder(tmp_path / "run", config) as folder, pytest.raises(Interrupted):
-        Training(config, folder, CPU).run(StopAfter(7))
+        Trainer(config, folder, CPU).run(StopAfter(7))
 
     def all_reduce(ends, *_):
         ends.copy_(torch.maximum(ends, torch.tensor([other, -other])))
 
     monkeypatch.setattr("repro.distributed.dist.all_reduce", all_reduce)
     with RunFolder(tmp_path / "run", config, True) as folder:
-        training = Training(config, folder, CPU, DistributedContext(size=2))
+        trainer = Trainer(config, folder, CPU, DistributedContext(size=2))
         if agree:
-            training._restore()
-            assert training.progress.step == 7
+            trainer._restore()
+            assert trainer.progress.step == 7
         else:
             with pytest.raises(InputError, match="ranks read checkpoints of different iterations"):
-                training._restore()
+                trainer._restore()
 
 
 def test_more_processes_than_gpus(monkeypatch):

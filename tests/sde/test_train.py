@@ -181,7 +181,7 @@ def test_average_is_the_recursion_with_its_warm_up():
     """a_0 = w_0, a_n = d a_{n-1} + (1 - d) w_n, d = min(decay, (1 + n) / (10 + n))."""
     network = torch.nn.Linear(1, 1, bias=False)
     config = tiny_config(optimiser={"ema_decay": 0.25})
-    average, expected = build.average(config, network), None
+    average, expected = build.ema(config, network), None
     for n in range(8):
         network.weight.data.fill_(float(n * n))
         average.update_parameters(network)

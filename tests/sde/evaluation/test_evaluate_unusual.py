@@ -62,7 +62,7 @@ def test_likelihood_of_a_network_in_another_layout(tmp_path):
     assert torch.allclose(*drawn, atol=1e-4)
     trained = load(tmp_path, CPU)
     for network, last in (
-        (build.sampled(trained.config, trained.network, CPU), True),
+        (build.inference_network(trained.config, trained.network, CPU), True),
         (trained.network, False),
     ):
         weight = next(w for w in network.parameters() if w.ndim == 4 and min(w.shape) > 1)

@@ -57,9 +57,7 @@ def iteration(config: SDEConfig, device: torch.device, folder: Path, shape):
     def run():
         with precision(config.compute.precision, device):
             for x0, u, z in trainer._batch():
-                loss = (
-                    trainer.loss(trainer.network, x0, u, z).loss / trainer.parts
-                )
+                loss = trainer.loss(trainer.network, x0, u, z).loss / trainer.parts
                 with torch.autocast(device.type, enabled=False):
                     loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)

@@ -28,8 +28,8 @@ from sde.score import Network, discrete_network, discrete_score_fn, score_fn
 TRAINING, EVALUATION, SAMPLING, LIKELIHOOD, DROPOUT = range(5)
 
 NETWORKS = {"mlp": MLP, "small_conv": SmallConv, "ncsnpp": NCSNpp, "ddpm": DDPM}
-# (logarithm, scale) of each conditioning in a U-Net: what is embedded is scale * condition, or scale
-# * log(condition). It spans about 1000 for "positional"; for "fourier" it is log std or log t.
+# (logarithm, scale) of each conditioning in a U-Net, which embeds scale * condition, or scale *
+# log(condition): a span of about 1000 for "positional", log std or log t for "fourier"
 EMBEDDED = {
     "time": {"positional": (False, 999), "fourier": (True, 1)},
     "time_999": {"positional": (False, 1), "fourier": (True, 1)},

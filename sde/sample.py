@@ -1,4 +1,4 @@
-"""Samples of a trained model, by any sampler there is (`sde.samplers.spec`)."""
+"""Sampling of a trained model by a named sampler (`sde.samplers.spec`)."""
 
 import zipfile
 from dataclasses import replace
@@ -27,26 +27,36 @@ def draw(
     *,
     part: int = 0,
     progress: bool = False,
-    world: DistributedContext = SINGLE_PROCESS,
+    ranks: DistributedContext = SINGLE_PROCESS,
 ) -> Samples | None:
-    """``count`` samples (count, *event) of the model by a named sampler.
+    """Draw ``count`` samples (count, *event) of the model; return them on the leader, else None.
 
-    Whole batches of ``sampling.batch_size`` are dealt out to the ranks, each with a stream of noise
-    of its own, so the samples are the same on any number of them; the leader gets them, the others
-    None. ``part`` numbers the streams. Raises InputError for an unknown sampler, steps or a count
-    below 1, or samples that are not finite.
+    Batches of ``sampling.batch_size`` are distributed over the ranks. Each batch has a random
+    stream of its own, so the samples do not depend on the number of ranks.
+
+    Args:
+        trained: the model.
+        sampler: the name of a sampler.
+        steps: number of steps.
+        count: number of samples.
+        part: another number gives other random streams.
+        progress: whether to show a bar.
+        ranks: the processes that share the work.
+
+    Raises InputError for an unknown sampler, steps or a count below 1, or samples that are not
+    finite.
     """
     spec, size = parse_sampler(sampler), trained.config.sampling.batch_size
     counts = [min(size, count - start) for start in range(0, max(1, count), size)]
-    bar = progress and world.leader
+    bar = progress and ranks.leader
 
     def batch(number: int) -> Samples:
         stream = (part,) if number == 0 else (part, number)
         generator = trained.sampling_stream(*stream)
         drawn = draw_batch(trained, spec, steps, counts[number], generator, progress=bar)
-        return drawn if world.size == 1 else replace(drawn, x=drawn.x.cpu(), x_mean=None)
+        return drawn if ranks.size == 1 else replace(drawn, x=drawn.x.cpu(), x_mean=None)
 
-    drawn = world.scatter_map(
+    drawn = ranks.scatter_map(
         batch, range(len(counts)), "batches" if bar and len(counts) > 1 else None
     )
     if drawn is None:
@@ -68,8 +78,14 @@ def draw_batch(
     constraint: Constraint | None = None,
     batch_size: int | None = None,
 ) -> Samples:
-    """One batch of samples, computed ``batch_size`` at a time (default: as many as fit, see
-    `sde.samplers.loop`). Raises InputError as ``draw``, and for a constraint on the flow."""
+    """Draw one batch of samples with ``generator``.
+
+    Args:
+        constraint: what replaces known pixels after every step, see `sde.samplers.loop`.
+        batch_size: computed at once; the default is that of `sde.samplers.loop`.
+
+    Raises InputError as ``draw``, and for a constraint on the sampler ``ode``.
+    """
     settings = trained.config.sampling
     what = (trained.sde, trained.score_fn, (count, *trained.shape))
     how = dict(generator=generator, eps=settings.eps, progress=progress, batch_size=batch_size)
@@ -100,21 +116,24 @@ def sample(
     steps: int | None,
     count: int | None,
     out: Path | None,
-    world: DistributedContext = SINGLE_PROCESS,
+    ranks: DistributedContext = SINGLE_PROCESS,
 ) -> tuple[Path, Samples] | None:
-    """Draw samples and write them as ``samples_*.npz`` (array x) and ``.png`` (of images, the first
-    100); what is None is taken from the configuration. Returns the figure's path and the samples,
-    on the leader. Raises InputError as ``draw``, and where a file holds more samples already."""
+    """Draw samples and write ``samples_*.npz`` (array x) and ``.png`` (the first 100 images).
+
+    Arguments that are None are taken from the configuration. Returns the path of the figure and
+    the samples on the leader, else None. Raises InputError as ``draw``, and where a file that holds
+    more samples would be replaced.
+    """
     settings = trained.config.sampling
     sampler = sampler or settings.sampler
     steps = settings.steps if steps is None else steps
     count = settings.count if count is None else count
     folder = trained.folder if out is None else Path(out)
-    # the flow chooses its own steps
+    # ode chooses its own steps
     stem = f"samples_{sampler}" + ("" if sampler == "ode" else f"_{steps}")
     stem += f"_seed{settings.seed}" if settings.seed else ""
     _keep_larger(folder / f"{stem}.npz", count)
-    drawn = draw(trained, sampler, steps, count, progress=True, world=world)
+    drawn = draw(trained, sampler, steps, count, progress=True, ranks=ranks)
     if drawn is None:
         return None
     x, title = drawn.x.cpu(), f"{sampler}, {drawn.nfe} evaluations"
@@ -129,7 +148,7 @@ def sample(
 
 
 def _keep_larger(file: Path, count: int) -> None:
-    """Raise InputError where ``file`` holds more samples than that, which may have cost a day."""
+    """Raise InputError where ``file`` holds more than ``count`` samples, which may be costly."""
     if not file.exists():
         return
     try:

@@ -25,13 +25,13 @@ def train(options) -> int:
     out = options.out or default_folder(options.config, options.overrides, config.seed)
     run = RunFolder(out, config, options.resume, FREE)
     with (
-        init_distributed(resolve(options.device)) as (world, device),
-        run if world.leader else nullcontext(),
+        init_distributed(resolve(options.device)) as (ranks, device),
+        run if ranks.leader else nullcontext(),
         StopRequest() as stop,
     ):
-        world.wait()  # until the leader has claimed the folder
-        summary = None if run.complete else train(config, run, device, stop, world)
-    if not world.leader:
+        ranks.wait()  # until the leader has claimed the folder
+        summary = None if run.complete else train(config, run, device, stop, ranks)
+    if not ranks.leader:
         return 0
     if summary is None:
         print(f"{run.path}: complete already")
@@ -48,12 +48,12 @@ def sample(options) -> int:
     from sde.conditional.classifier import of_class
     from sde.sample import sample
 
-    with _trained(options, with_data=False) as (world, trained):
+    with _trained(options, with_data=False) as (ranks, trained):
         if options.label is not None:
             trained = replace(trained, score_fn=of_class(trained, options.label, options.strength))
             options.out = options.out or trained.folder / f"class_{options.label}"
-        drawn = sample(trained, options.sampler, options.steps, options.count, options.out, world)
-    if world.leader:
+        drawn = sample(trained, options.sampler, options.steps, options.count, options.out, ranks)
+    if ranks.leader:
         path, samples = drawn
         print(f"{path}: {len(samples.x)} samples, {samples.nfe} evaluations each")
     return 0
@@ -74,8 +74,8 @@ def samplers(options) -> None:
 def classifier(options) -> int:
     from sde.conditional.classifier import train
 
-    with _trained(options) as (world, trained):
-        if world.leader:
+    with _trained(options) as (ranks, trained):
+        if ranks.leader:
             path, right = train(trained, options.iterations)
             shares = ", ".join(f"{100 * share:.1f} % at t = {t:g}" for t, share in right.items())
             print(f"{path}: right on held-out examples: {shares}")
@@ -86,8 +86,8 @@ def complete(options) -> int:
     from sde.conditional.completion import complete
 
     names = ("hide", "way", "count", "draws", "sampler", "steps", "out")
-    with _trained(options) as (world, trained):
-        if world.leader:
+    with _trained(options) as (ranks, trained):
+        if ranks.leader:
             print(complete(trained, **{name: getattr(options, name) for name in names}))
     return 0
 
@@ -95,9 +95,9 @@ def complete(options) -> int:
 def likelihood(options) -> int:
     from sde.evaluation.nll import heldout_likelihood, heldout_split
 
-    with _trained(options) as (world, trained):
-        found = heldout_likelihood(trained, heldout_split(trained, options.data), world)
-    if world.leader:
+    with _trained(options) as (ranks, trained):
+        found = heldout_likelihood(trained, heldout_split(trained, options.data), ranks)
+    if ranks.leader:
         print(found.in_words())
     return 0
 
@@ -105,9 +105,9 @@ def likelihood(options) -> int:
 def evaluate(options) -> int:
     from sde.evaluation.evaluate import evaluate
 
-    with _trained(options) as (world, trained):
-        found = evaluate(trained, options.out or trained.folder, world)
-    if not world.leader:
+    with _trained(options) as (ranks, trained):
+        found = evaluate(trained, options.out or trained.folder, ranks)
+    if not ranks.leader:
         return 0
     page, results = found
     for name, distance in results["distances"].items():
@@ -156,8 +156,8 @@ def import_(options) -> int:
 def export(options) -> int:
     from sde.convert import export
 
-    with _trained(options, with_data=False) as (world, trained):
-        if world.leader:
+    with _trained(options, with_data=False) as (ranks, trained):
+        if ranks.leader:
             count = export(trained, options.file)
             print(f"{options.file}: {count} numbers, after {trained.step} iterations")
     return 0
@@ -170,8 +170,8 @@ def _trained(options, with_data: bool = True):
     from repro.distributed import init_distributed
     from sde.trained_model import load
 
-    with init_distributed(resolve(options.device)) as (world, device):
-        yield world, load(options.model, device, options.overrides, with_data)
+    with init_distributed(resolve(options.device)) as (ranks, device):
+        yield ranks, load(options.model, device, options.overrides, with_data)
 
 
 def load_config(options):

@@ -55,7 +55,7 @@ def measure(trained: TrainedModel, fake: Tensor) -> dict[str, dict]:
 
 
 def compare(
-    trained: TrainedModel, count: int, world: DistributedContext = SINGLE_PROCESS
+    trained: TrainedModel, count: int, ranks: DistributedContext = SINGLE_PROCESS
 ) -> dict | None:
     """Sliced Wasserstein distance of ``count`` samples to held-out examples, by sampler and budget.
 
@@ -91,7 +91,7 @@ def compare(
             return {**found, "nfe": None, "distance": None, "failed": str(error)}
         return {**found, "nfe": drawn.nfe, "distance": distance(drawn.x)}
 
-    rows = world.scatter_map(row, cells, "samplers")
+    rows = ranks.scatter_map(row, cells, "samplers")
     if rows is None:
         return None
     order = sorted(range(len(cells)), key=lambda i: cells[i][0])
@@ -100,7 +100,7 @@ def compare(
 
 
 def evaluate(
-    trained: TrainedModel, out: Path, world: DistributedContext = SINGLE_PROCESS
+    trained: TrainedModel, out: Path, ranks: DistributedContext = SINGLE_PROCESS
 ) -> tuple[Path, dict] | None:
     """Measure everything; write ``page.html``, figures and ``results.json`` (under "evaluation")
     into ``out``. Returns the page's path and the results, on the leader.
@@ -110,15 +110,15 @@ def evaluate(
     out, settings, sampling = Path(out), trained.config.evaluation, trained.config.sampling
     _require_ready(trained, out)
     count = min(settings.samples, len(trained.data.train))
-    drawn = draw(trained, sampling.sampler, sampling.steps, count, progress=True, world=world)
+    drawn = draw(trained, sampling.sampler, sampling.steps, count, progress=True, ranks=ranks)
     discrete = trained.config.loss.num_timesteps is not None
-    own = None if discrete else heldout_likelihood(trained, trained.data.heldout, world)
-    compared = compare(trained, count, world)
+    own = None if discrete else heldout_likelihood(trained, trained.data.heldout, ranks)
+    compared = compare(trained, count, ranks)
     many = None
     if settings.fid:
-        how = dict(part=FID_PART, progress=True, world=world)
+        how = dict(part=FID_PART, progress=True, ranks=ranks)
         many = draw(trained, sampling.sampler, sampling.steps, settings.fid, **how)
-    if not world.leader:
+    if not ranks.leader:
         return None
     results = {
         "iterations": trained.step,

@@ -79,7 +79,7 @@ def _require_shape(name: str, shape: tuple[int, ...], expected: tuple[int, ...])
 
 
 def heldout_likelihood(
-    trained: TrainedModel, split: Split, world: DistributedContext = SINGLE_PROCESS
+    trained: TrainedModel, split: Split, ranks: DistributedContext = SINGLE_PROCESS
 ) -> HeldoutLikelihood | None:
     """Return the likelihood of ``evaluation.likelihoods`` examples of ``split``, on the leader.
 
@@ -105,7 +105,7 @@ def heldout_likelihood(
         error = None if error is None else error.cpu()
         return replace(found, log_prob=found.log_prob.cpu(), z=None, standard_error=error)
 
-    parts = world.scatter_map(batch, range(len(batches)), "likelihood")
+    parts = ranks.scatter_map(batch, range(len(batches)), "likelihood")
     if parts is None:
         return None
     truth = None

@@ -31,7 +31,8 @@ def test_grids_of_samples_come_as_often_as_asked_and_change_nothing(tmp_path):
 def test_samples_that_fail_do_not_end_the_training(tmp_path, capsys):
     """beta_min 0 leaves the first level of DDPM without noise: its samples cannot be finite."""
     config = tiny_config(
-        process={"beta_min": 0.0}, loss={"num_timesteps": 30}, evaluation={"grid_every": 4, "every": 3},
+        process={"beta_min": 0.0}, loss={"num_timesteps": 30},
+        evaluation={"grid_every": 4, "every": 3},
         model={"prediction": "noise", "conditioning": "time"},
         sampling={"steps": 30, "grid": "published"},
     )  # fmt: skip
@@ -62,8 +63,8 @@ def test_tensorboard_gets_every_record(tmp_path):
         "tensorboard.backend.event_processing.event_accumulator",
         reason="TensorBoard is not installed",
     )
-    evaluation = {"every": 4, "grid_every": 6, "tensorboard": True}
-    run(tiny_config(evaluation=evaluation, sampling={"steps": 3, "count": 5}), tmp_path)
+    how = dict(evaluation={"every": 4, "grid_every": 6}, sampling={"steps": 3, "count": 5})
+    run(tiny_config(**how, compute={"logger": "tensorboard"}), tmp_path)
     events = accumulator.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     records = load(tmp_path, CPU).records
     assert [event.step for event in events.Scalars("loss")] == [4, 8, 12]
@@ -75,8 +76,8 @@ def test_tensorboard_gets_every_record(tmp_path):
 
 def test_tensorboard_that_is_missing_is_one_clear_line(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(InputError, match=r"evaluation.tensorboard.*not installed"):
-        run(tiny_config(evaluation={"tensorboard": True}), tmp_path)
+    with pytest.raises(InputError, match=r"compute.logger.*not installed"):
+        run(tiny_config(compute={"logger": "tensorboard"}), tmp_path)
 
 
 SWITCHES = [

@@ -12,7 +12,7 @@ from repro.run import RunFolder
 from repro.signals import Interrupted, StopRequest
 from sde.cli.parser import main
 from sde.evaluation.evaluate import evaluate
-from sde.train import Training, train
+from sde.train import Trainer, train
 from sde.trained_model import load
 from tests.helpers.fake_cuda import FakeCuda, run_on, without_a_gpu
 from tests.sde.cli.test_cli import SAMPLERS
@@ -145,9 +145,9 @@ def test_counts_of_a_resumed_optimiser_lie_where_they_did(tmp_path, fused):
         with RunFolder(tmp_path, config) as folder, pytest.raises(Interrupted):
             train(config, folder, CUDA, StopAfter(3))
         with RunFolder(tmp_path, config, True) as folder:
-            training = Training(config, folder, CUDA)
-            training._restore()
-        counts = [state["step"] for state in training.optimiser.state.values()]
+            trainer = Trainer(config, folder, CUDA)
+            trainer._restore()
+        counts = [state["step"] for state in trainer.optimiser.state.values()]
         assert len(counts) > 3 and all(count.is_cuda == fused for count in counts)
 
 

@@ -20,21 +20,23 @@ from sde.train import Trainer
 from tests.helpers.waiting import ENOUGH, wait_for
 from tests.sde.conftest import CPU, StopAfter, run, tiny_config
 
+FOLDERS = ("whole", "pieces")
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def launch(*arguments, processes=2) -> subprocess.Popen:
-    """``torchrun -m sde`` with these arguments."""
+def launch(*arguments, processes=2, module="sde") -> subprocess.Popen:
+    """``torchrun -m MODULE`` with these arguments."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", str(processes), "-m", "sde", *map(str, arguments)]
+    command += ["--nproc-per-node", str(processes), "-m", module]
+    command += map(str, arguments)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     return subprocess.Popen(command, cwd=ROOT, env=environment, **pipes)
 
 
-def on_two(*arguments) -> str:
+def on_two(*arguments, module="sde") -> str:
     """Run to the end and return stdout."""
-    process = launch(*arguments)
+    process = launch(*arguments, module=module)
     out, err = process.communicate(timeout=ENOUGH)
     assert process.returncode == 0, err
     return out
@@ -69,6 +71,17 @@ def test_two_processes_and_parts_train_like_one(tmp_path):
     environment = json.loads((tmp_path / "two" / "environment.json").read_text())
     assert environment["processes"] == 2
     assert json.loads((tmp_path / "two" / "results.json").read_text())["iterations"] == 12
+
+
+def test_with_dropout_two_ranks_resume_to_the_bit(tmp_path):
+    """Each rank drops other units; after a stop it drops those of the run that did not stop."""
+    on_two(tmp_path, module="tests.helpers.dropout_ranks")
+    whole, pieces = (checkpoint.load_newest(tmp_path / f / "checkpoints") for f in FOLDERS)
+    assert whole["progress"]["step"] == pieces["progress"]["step"] == 8
+    for name, weight in whole["network"].items():
+        assert torch.equal(weight, pieces["network"][name]), name
+    logs = [(tmp_path / folder / "metrics.jsonl").read_text() for folder in FOLDERS]
+    assert logs[0] == logs[1] != ""
 
 
 def test_a_lost_rank_ends_the_run_and_another_number_goes_on(tmp_path):
@@ -118,7 +131,7 @@ def test_shares_and_collectives_of_one_process():
     assert SINGLE_PROCESS.leader and SINGLE_PROCESS.share(12) == slice(0, 12)
     assert DistributedContext(rank=2, size=3).share(12) == slice(8, 12)
     assert SINGLE_PROCESS.any(True) and not SINGLE_PROCESS.any(False)
-    assert SINGLE_PROCESS.spread(lambda item: item**2, [1, 2, 3]) == [1, 4, 9]
+    assert SINGLE_PROCESS.scatter_map(lambda item: item**2, [1, 2, 3]) == [1, 4, 9]
     with pytest.raises(InputError, match="10 does not divide into 3 processes x 1 parts"):
         DistributedContext(rank=0, size=3).share(10)
     with pytest.raises(InputError, match="12 does not divide into 3 processes x 8 parts"):

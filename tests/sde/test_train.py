@@ -21,7 +21,7 @@ from sde.data.toy import RING
 from sde.evaluation.nll import heldout_likelihood
 from sde.metrics import energy_distance
 from sde.sample import draw
-from sde.train import DIVERGED, Training
+from sde.train import DIVERGED, Trainer
 from sde.trained_model import load
 from tests.helpers.oracles_sde import generator
 from tests.sde.conftest import CPU, StopAfter, run, tiny_config
@@ -140,10 +140,10 @@ def test_a_run_that_diverges_says_so_and_keeps_a_checkpoint_from_before(tmp_path
 
     gentle = tiny_config(optimiser={"learning_rate": 1e-3, "iterations": 200})
     with RunFolder(tmp_path / "later", gentle) as folder:
-        training = Training(gentle, folder, CPU)
-        training.loss = bad_from_call(60, training.loss)
+        trainer = Trainer(gentle, folder, CPU)
+        trainer.loss = bad_from_call(60, trainer.loss)
         with pytest.raises(InputError, match="the checkpoints are from before that"):
-            training.run(StopAfter(math.inf))
+            trainer.run(StopAfter(math.inf))
     trained = load(tmp_path / "later", CPU)
     assert 0 < trained.step <= 60
     assert torch.isfinite(draw(trained, "heun", 5, 4).x).all()
@@ -162,13 +162,13 @@ def bad_from_call(number, loss):
 
 def test_a_finite_but_enormous_loss_is_divergence_too(tmp_path):
     with RunFolder(tmp_path / "run", tiny_config()) as folder:
-        training = Training(tiny_config(), folder, CPU)
-        training.progress.first = training.heldout_loss(training.network)
-        training._require_sound()
-        for parameter in training.network.parameters():
+        trainer = Trainer(tiny_config(), folder, CPU)
+        trainer.progress.first = trainer.heldout_loss(trainer.network)
+        trainer._require_sound()
+        for parameter in trainer.network.parameters():
             parameter.data += 100 * math.sqrt(DIVERGED)
         with pytest.raises(InputError, match="diverged"):
-            training._require_sound()
+            trainer._require_sound()
 
 
 def test_an_energy_is_not_compiled():
@@ -209,10 +209,10 @@ def test_gradients_are_clipped_and_the_record_says_their_norm(tmp_path, monkeypa
 def test_heldout_loss_is_always_asked_with_the_same_numbers(tmp_path):
     config = tiny_config()
     with RunFolder(tmp_path / "run", config) as folder:
-        training = Training(config, folder, CPU)
-        before = training.generator.get_state()
-        one, two = (training.heldout_loss(training.network) for _ in range(2))
-        assert one == two and torch.equal(before, training.generator.get_state())
+        trainer = Trainer(config, folder, CPU)
+        before = trainer.rng.get_state()
+        one, two = (trainer.heldout_loss(trainer.network) for _ in range(2))
+        assert one == two and torch.equal(before, trainer.rng.get_state())
 
 
 @pytest.mark.parametrize(
@@ -232,11 +232,11 @@ def test_learning_reaches_the_truth(tmp_path, name, energy):
         compute={"checkpoint_seconds": 1000},
     )
     with RunFolder(tmp_path / "run", config) as folder:
-        training = Training(config, folder, CPU)
-        exact = exact_heldout_loss(training)
-        start = training.heldout_loss(training.network)
-        training.run(StopAfter(math.inf))
-        learnt = training.heldout_loss(training.average.module)
+        trainer = Trainer(config, folder, CPU)
+        exact = exact_heldout_loss(trainer)
+        start = trainer.heldout_loss(trainer.network)
+        trainer.run(StopAfter(math.inf))
+        learnt = trainer.heldout_loss(trainer.ema.module)
     assert learnt - exact < 0.12 * (start - exact)
 
     trained = load(tmp_path / "run", CPU)
@@ -253,17 +253,17 @@ def sampling_floor() -> float:
     return max(energy_distance(*pair).value for pair in pairs)
 
 
-def exact_heldout_loss(training) -> float:
-    """The held-out loss of the exact score, with the numbers that the training takes."""
-    parts = vars(training) | {"network": None}
-    other = object.__new__(Training)
+def exact_heldout_loss(trainer) -> float:
+    """The held-out loss of the exact score, with the numbers that the trainer draws."""
+    parts = vars(trainer) | {"network": None}
+    other = object.__new__(Trainer)
     other.__dict__.update(parts)
-    score = RING.score_fn(training.sde)
+    score = RING.score_fn(trainer.sde)
     how = dict(weighting="variance", reduce="mean")
 
     def exact(_, x0, u, z):
         t = losses.uniform_times(u)
-        return losses.denoising_score_matching(training.sde, score, x0, t, z, **how)
+        return losses.denoising_score_matching(trainer.sde, score, x0, t, z, **how)
 
     other.loss = exact
-    return other.heldout_loss(training.network)
+    return other.heldout_loss(trainer.network)

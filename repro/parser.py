@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from repro.wording import did_you_mean, shown
 
 MOST = 10_000_000  # of anything that is counted on a command line
+LONGEST_NAME = 255  # bytes of the name of a file or folder
 
 
 class Help(argparse.HelpFormatter):
@@ -180,13 +182,23 @@ def number(least: float, most: float) -> Callable[[str], float]:
 def path(text: str) -> Path:
     """Return the path of a file or folder: the ``type`` of an option that takes one.
 
-    Raises :class:`argparse.ArgumentTypeError` for an empty one and for a NUL character.
+    ``~`` is the home folder, also where no shell has replaced it. Raises
+    :class:`argparse.ArgumentTypeError` for an empty path, a NUL character, a user that does not
+    exist and a name that is longer than file systems take.
     """
     if not text or "\0" in text:
         raise argparse.ArgumentTypeError(
             f"expected the path of a file or folder, got {shown(text)}"
         )
-    return Path(text)
+    try:
+        found = Path(text).expanduser()
+    except RuntimeError:
+        raise argparse.ArgumentTypeError(f"{shown(text)}: no such user") from None
+    if (length := max((len(os.fsencode(part)) for part in found.parts), default=0)) > LONGEST_NAME:
+        raise argparse.ArgumentTypeError(
+            f"{shown(text)}: a name of {length} bytes; file systems take {LONGEST_NAME}"
+        )
+    return found
 
 
 def _group(parser: Parser) -> Any:

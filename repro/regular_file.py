@@ -1,4 +1,4 @@
-"""Opening files that were named by a user: regular files only."""
+"""Paths that a user has named: what can be read, and regular files only."""
 
 import os
 import stat
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from repro.errors import InputError
+from repro.wording import shown
 
 
 def open_regular(path: str | Path) -> BinaryIO:
@@ -25,3 +26,26 @@ def open_regular(path: str | Path) -> BinaryIO:
         os.close(descriptor)
         raise InputError("not a regular file")
     return os.fdopen(descriptor, "rb")
+
+
+def readable(path: str | Path) -> Path:
+    """Return the path of a file or folder that may be looked into, or that does not exist.
+
+    Raises `InputError` for a name that no file can have and for a missing permission.
+    """
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return Path(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "a path that holds a NUL character"
+        raise InputError(f"{_name(path)}: cannot be read: {reason}") from None
+    if not os.access(path, os.R_OK | (os.X_OK if os.path.isdir(path) else 0)):
+        raise InputError(f"{_name(path)}: cannot be read: Permission denied")
+    return Path(path)
+
+
+def _name(path: str | Path) -> str:
+    """Return the path for a message, cut where it is long."""
+    text = str(path)
+    return text if len(text) <= 200 and text.isprintable() else shown(text)

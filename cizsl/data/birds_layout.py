@@ -15,7 +15,7 @@ import numpy as np
 
 from cizsl.data.matfile import damage, mat_variables
 from repro.errors import InputError
-from repro.regular_file import open_regular
+from repro.regular_file import open_regular, readable
 from repro.safe_pickle import PickledArray, load_numbers
 
 LAYOUTS = {
@@ -102,11 +102,11 @@ def dataset_of(folder: Path) -> str:
 
 def dataset_folder(root: str | Path, dataset: str) -> Path | None:
     """The folder of `dataset` in `root`, or `root` itself where that is the dataset's folder."""
-    root, names = Path(root), dataset_layout(dataset)
-    if (root / names["folder"]).is_dir():
-        return root / names["folder"]
-    named = root.is_dir() and root.resolve().name == names["folder"]
-    return root if named or (root / names["text"]).is_file() else None
+    root, names = readable(root), dataset_layout(dataset)
+    if os.path.isdir(root / names["folder"]):
+        return readable(root / names["folder"])
+    named = os.path.isdir(root) and root.resolve().name == names["folder"]
+    return root if named or os.path.isfile(root / names["text"]) else None
 
 
 def datasets_in(root: str | Path) -> list[tuple[Path, str]]:
@@ -126,10 +126,8 @@ def datasets_in(root: str | Path) -> list[tuple[Path, str]]:
 def splits_in(folder: Path, dataset: str) -> list[str]:
     """The splits whose class ids are in the folder, easy before hard before others."""
     if dataset in LAYOUTS:
-        names = [
-            name for name in ("easy", "hard") if (folder / LAYOUTS[dataset][name]["ids"]).is_file()
-        ]
-        return names
+        ids = {name: folder / LAYOUTS[dataset][name]["ids"] for name in ("easy", "hard")}
+        return [name for name, path in ids.items() if os.path.isfile(path)]
     before, after = OWN_SPLIT["ids"].split("{}")
     files = sorted(folder.glob(f"{before}*{after}"))
     return [path.name.removeprefix(before).removesuffix(after) for path in files]

@@ -25,6 +25,7 @@ Source: Xian et al., TPAMI 2018 (arXiv:1707.00600), sections 4 and 5.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,6 +38,7 @@ from cizsl.data.findings import Finding
 from cizsl.data.gbu_validate import PARTS, SHA256, problems, validation_classes
 from cizsl.data.matfile import MatVariable, mat_variables
 from repro.errors import InputError
+from repro.regular_file import readable
 
 SPLIT = "PS"
 FEATURES, SPLITS = "res101.mat", "att_splits.mat"
@@ -89,16 +91,16 @@ def load_gbu(root: str | Path, dataset: str = "AWA2", split: str = SPLIT) -> ZSL
 
 def dataset_folder(root: str | Path, dataset: str) -> Path | None:
     """The folder of `dataset` in `root` or in its `xlsa17/data`, or `root` where it is that one."""
-    root = Path(root)
+    root = readable(root)
     for folder in (root / dataset, root / "xlsa17" / "data" / dataset):
-        if folder.is_dir():
-            return folder
-    return root if root.is_dir() and root.resolve().name == dataset else None
+        if os.path.isdir(folder):
+            return readable(folder)
+    return root if os.path.isdir(root) and root.resolve().name == dataset else None
 
 
 def folders(root: str | Path) -> list[Path]:
     """Every folder of this layout that `dataset_folder` could find under `root`."""
-    root = Path(root)
+    root = readable(root)
     places = [root, *root.glob("*"), *root.glob("xlsa17/data/*")]
     return sorted(p for p in places if (p / SPLITS).is_file() or (p / FEATURES).is_file())
 

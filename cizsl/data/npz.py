@@ -23,6 +23,7 @@ Python objects, which are pickles, are refused; `cizsl.data.npz_validate` lists 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,7 @@ from cizsl.data.npz_validate import (
 )
 from repro.checkpoint import write_atomically
 from repro.errors import InputError
+from repro.regular_file import readable
 from repro.safe_npz import read_arrays
 
 
@@ -108,7 +110,7 @@ def _places(classes: np.ndarray, count: int) -> np.ndarray:
 
 def npz_files(root: str | Path) -> list[Path]:
     """The datasets of this layout in `root`, or `root` itself."""
-    root = Path(root)
+    root = readable(root)
     if root.is_file():
         return [root] if root.suffix == ".npz" else []
     return sorted(path for path in root.glob("*.npz") if path.name != EXTRACTED)
@@ -116,9 +118,9 @@ def npz_files(root: str | Path) -> list[Path]:
 
 def npz_path(root: str | Path, dataset: str) -> Path:
     """The file of a dataset. Raises `InputError` where there is none."""
-    root = Path(root)
+    root = readable(root)
     path = root if root.is_file() else root / f"{dataset}.npz"
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"{root}: no file {dataset}.npz here (`cizsl data convert` makes one)")
     return path
 

@@ -18,6 +18,7 @@ from cizsl.data.matfile import mat_strings
 from cizsl.prepare.class_names import class_list, clean, in_order, key
 from cizsl.prepare.tfidf import stem_tokens, tfidf
 from repro.errors import InputError, InputErrors
+from repro.regular_file import open_regular
 
 
 def read_articles(
@@ -53,7 +54,10 @@ def read_articles(
 
 def _read(file: Path, encoding: str) -> str:
     try:
-        article = file.read_text(encoding=encoding)
+        with open_regular(file) as content:
+            article = content.read().decode(encoding)
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{file}: not {encoding.upper()} text (byte {error.start})") from None
     except LookupError:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import math
+import os
 import sys
 import warnings
 from collections.abc import Mapping
@@ -66,7 +67,7 @@ def load_backbone(name: str, weights: Path | None, device: torch.device) -> Back
     """
     seed_everything(0)
     path, preprocessing = Path(name), Preprocessing()
-    if path.is_file():
+    if os.path.isfile(path):
         if weights is not None:
             raise InputError(f"--weights {weights}: {name} has weights of its own")
         module = _load_program(path, device)
@@ -78,10 +79,10 @@ def load_backbone(name: str, weights: Path | None, device: torch.device) -> Back
         raise InputError(f"--backbone {name}: no such file; or else module:callable, timm:NAME")
     ignored = load_weights(module, weights) if weights is not None else []
     origin = {
-        "name": path.name if path.is_file() else name,
+        "name": path.name if os.path.isfile(path) else name,
         "weights": None if weights is None else weights.name,
     }
-    if (file := path if path.is_file() else weights) is not None:
+    if (file := path if os.path.isfile(path) else weights) is not None:
         origin["file_sha256"] = sha256(file)
     origin |= {"ignored_weights": ignored, "parameters_sha256": parameters_sha256(module)}
     module = module.to(device)
@@ -152,6 +153,8 @@ def _import(name: str) -> nn.Module:
 def load_weights(module: nn.Module, path: Path) -> list[str]:
     """Load a state dict into `module`; the names of its weights that the module has no place for,
     such as a classifier's, are returned. Raises `InputError` if one that it needs is missing."""
+    if not os.path.isfile(path):
+        raise InputError(f"{path}: no such file of weights")
     try:
         load = load_file if path.suffix == ".safetensors" else _load_pickle
         state = load(path)
@@ -159,8 +162,6 @@ def load_weights(module: nn.Module, path: Path) -> list[str]:
             state = inner
         state = {key.removeprefix("module."): value for key, value in state.items()}
         missing, ignored = module.load_state_dict(state, strict=False)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file of weights") from None
     except Exception as error:
         raise InputError(f"{path}: not a state dict of this backbone ({_short(error)})") from None
     if missing:

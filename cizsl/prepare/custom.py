@@ -37,6 +37,7 @@ from cizsl.prepare.extract import RESULT, Images, extract
 from cizsl.prepare.images import find_images
 from cizsl.prepare.splits import easy_split, hard_split
 from repro.errors import InputError, InputErrors
+from repro.safe_npz import read_arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +55,9 @@ def read_extracted(folder: Path) -> Extracted | None:
     if not path.exists():
         return None
     try:
-        with damage("an .npz file of features"), np.load(path, allow_pickle=False) as file:
-            return Extracted(file["features"], file["labels"], file["image_names"])
+        with damage("an .npz file of features"):
+            found, _ = read_arrays(path, {"features", "labels", "image_names"}.__contains__)
+            return Extracted(found["features"], found["labels"], found["image_names"])
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 

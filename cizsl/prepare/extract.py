@@ -107,7 +107,7 @@ def extract(
 def _record_of(path: Path) -> dict:
     try:
         with damage("JSON"):
-            found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+            found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
             return found if isinstance(found, dict) else {}
     except InputError as error:
         raise InputError(f"{path}: {error}") from None

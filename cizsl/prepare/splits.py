@@ -14,6 +14,7 @@ same for the same seed, names and families, whatever else is drawn.
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,6 +22,8 @@ import numpy as np
 
 from cizsl.prepare.class_names import duplicates, key
 from repro.errors import InputError, InputErrors
+from repro.regular_file import open_regular
+from repro.wording import one_line
 
 LAST_WORD = "last-word"
 STATES = {"seen": 0, "unseen": 1, "": None}
@@ -118,14 +121,16 @@ def read_splits(path: Path, classes: Sequence[str]) -> dict[str, tuple[np.ndarra
 def _read_csv(path: Path, classes: Sequence[str], columns: Sequence[str]) -> Mapping[str, dict]:
     """The rows of a file with the column class and others, by the key of the class."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restval="", skipinitialspace=True, strict=True)
+        with open_regular(path) as file:
+            text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+            reader = csv.DictReader(text, restval="", skipinitialspace=True, strict=True)
             header = [name.strip() for name in reader.fieldnames or []]
             reader.fieldnames = header
             rows = [row for row in reader if any(row.values())]
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise InputError(f"{path}: cannot be read: {reason}") from None
+        raise InputError(f"{path}: cannot be read: {one_line(error)}") from None
     if missing := [name for name in ("class", *columns) if name not in header]:
         raise InputError(f"{path}: no column {', '.join(missing)} in its first line, {header}")
     known, listed = {key(name) for name in classes}, {key(row["class"]) for row in rows}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from tests.helpers.skips import (  # noqa: F401 (pytest finds its hooks by these names)
     pytest_addoption,
@@ -12,6 +13,11 @@ from tests.helpers.skips import (  # noqa: F401 (pytest finds its hooks by these
     pytest_terminal_summary,
 )
 
+# The same examples on every machine, however slow: a suite that fails by chance teaches nothing.
+settings.register_profile(
+    "tests", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("tests")
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

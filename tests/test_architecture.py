@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.waiting import ENOUGH
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("repro", "cizsl", "sde")
 # lowest first: a module may import what stands on its own floor or on a lower one
@@ -126,4 +128,4 @@ assert {"load", "ZSLData", "normalise"} <= set(dir(cizsl.data))
 
 
 def test_a_reader_is_imported_alone():
-    subprocess.run([sys.executable, "-c", PROBE], cwd=ROOT, check=True, timeout=300)
+    subprocess.run([sys.executable, "-c", PROBE], cwd=ROOT, check=True, timeout=ENOUGH)

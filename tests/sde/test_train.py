@@ -3,10 +3,6 @@
 import functools
 import json
 import math
-import multiprocessing
-import os
-import random
-import signal
 import time
 
 import pytest
@@ -23,6 +19,7 @@ from sde.metrics import energy_distance
 from sde.sample import draw
 from sde.train import DIVERGED, Trainer
 from sde.trained_model import load
+from tests.helpers.killing import kill_at_random_moments
 from tests.helpers.oracles_sde import generator
 from tests.sde.conftest import CPU, StopAfter, run, tiny_config
 
@@ -94,24 +91,15 @@ def test_stopping_anywhere_changes_nothing(tmp_path, variant):
 
 def test_kill_at_random_moments(tmp_path):
     """SIGKILL again and again, at any moment: in an iteration, a record, or while writing."""
-    config = tiny_config(optimiser={"iterations": 150})
+    config, killed = tiny_config(optimiser={"iterations": 60}), tmp_path / "killed"
+    begun = time.monotonic()
     run(config, tmp_path / "whole")
-    context, moments = multiprocessing.get_context("fork"), random.Random(0)
-    kills = attempts = 0
-    while kills < 6 and not (tmp_path / "killed" / "results.json").exists():
-        child = context.Process(target=run, args=(config, tmp_path / "killed", True))
-        child.start()
-        time.sleep(moments.uniform(0.05, 0.5))
-        attempts += 1
-        if child.exitcode is None:
-            os.kill(child.pid, signal.SIGKILL)
-            kills += 1
-        child.join()
-        assert attempts < 60
-    assert kills >= 2, "the run was over too soon to be a test"
-    if not (tmp_path / "killed" / "results.json").exists():
-        run(config, tmp_path / "killed", resume=True)
-    assert_same(outcome(tmp_path / "whole"), outcome(tmp_path / "killed"))
+    kill_at_random_moments(
+        lambda: run(config, killed, resume=True), killed, time.monotonic() - begun
+    )
+    if not (killed / "results.json").exists():
+        run(config, killed, resume=True)
+    assert_same(outcome(tmp_path / "whole"), outcome(killed))
 
 
 def test_run_folder_is_complete_and_owned(tmp_path):

@@ -17,6 +17,7 @@ from PIL import Image
 from repro.errors import InputError
 from sde.data import cache, registry
 from sde.data.cache import Decoding, read_folder
+from tests.helpers.waiting import wait_for
 
 
 def pixels(*shape, seed=0):
@@ -305,25 +306,27 @@ def test_killed_while_decoding_then_two_at_once(classes, monkeypatch):
     path, _ = classes
     expected = load(path, root=str(path.parent / "other")).checksums
     context, plain = multiprocessing.get_context("fork"), cache.decode
-    decoded = path.parent / "decoded"
+    place = path.parent / "root" / ".cache"
+    decoded, hold = path.parent / "decoded", path.parent / "hold"
+    hold.touch()
 
-    def slowly(content, how):
-        time.sleep(0.02)
+    def held(content, how):
+        """Decode, but wait for the kill once the file is begun."""
+        while hold.exists() and list(place.glob(".*.part")):
+            time.sleep(0.01)
         with decoded.open("a") as file:
             file.write("x")
         return plain(content, how)
 
-    monkeypatch.setattr(cache, "decode", slowly)
+    monkeypatch.setattr(cache, "decode", held)
     process = context.Process(target=load, args=(path,))
     process.start()
-    place = path.parent / "root" / ".cache"
-    while not list(place.glob(".*.part")):
-        assert process.is_alive()
-        time.sleep(0.002)
+    wait_for(lambda: list(place.glob(".*.part")))
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     assert not cache_of(path)
     decoded.unlink()
+    hold.unlink()
     pair = [context.Process(target=load, args=(path,)) for _ in range(2)]
     for process in pair:
         process.start()

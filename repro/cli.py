@@ -2,12 +2,9 @@
 
 import argparse
 import errno
-import hashlib
 import os
-import re
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from repro import locate
 from repro.errors import InputError
@@ -15,8 +12,6 @@ from repro.parser import Parser, positive  # noqa: F401
 from repro.signals import Interrupted
 from repro.wording import did_you_mean, shown
 
-RUNS = Path("runs")
-LONGEST = 255  # bytes that a file system takes for a name
 MACHINE = (  # errors that a full disk, a limit or a permission causes, wherever they come up
     errno.ENOSPC,
     errno.EDQUOT,
@@ -108,16 +103,3 @@ def _of_the_machine(error: BaseException) -> str | None:
     if isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in signs):
         return "not enough memory for these settings"
     return None
-
-
-def default_folder(config: str, overrides: list[str], seed: int, root: Path = RUNS) -> Path:
-    """``<root>/<file name>[<overrides>]/seed<seed>``: another setting is another folder.
-
-    What would be too long for the name of a folder ends in a checksum."""
-    others = [text for text in overrides if not text.startswith("seed=")]
-    suffix = f"[{','.join(others)}]" if others else ""
-    name = re.sub(r"[^\w\[\],.=+-]", "_", Path(config).stem + suffix)
-    if len(name.encode()) > LONGEST:
-        digest = hashlib.sha256(name.encode()).hexdigest()[:12]
-        name = name.encode()[: LONGEST - 13].decode(errors="ignore") + f"-{digest}"
-    return root / name / f"seed{seed}"

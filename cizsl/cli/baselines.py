@@ -4,10 +4,11 @@ import json
 
 from cizsl.config import CIZSLConfig
 from cizsl.training.fit_baselines import fit_all
-from repro import cli, locate
+from repro import locate
 from repro.device import resolve
 from repro.errors import InputError
 from repro.run import RunFolder
+from repro.run_names import RUNS
 
 
 def command(options) -> int:
@@ -20,7 +21,7 @@ def command(options) -> int:
     configs = {file: locate.load(file, "cizsl", CIZSLConfig, overrides) for file in files}
     device = resolve(options.device)
     for file, config in configs.items():
-        for folder in fit_all(config, file, overrides, options.out or cli.RUNS, device):
+        for folder in fit_all(config, file, overrides, options.out or RUNS, device):
             print(_said(folder))
     return 0
 

@@ -6,7 +6,7 @@ Imports stand inside the functions, so that ``--help`` does not wait for PyTorch
 from typing import TYPE_CHECKING
 
 from repro import locate
-from repro.cli import default_folder
+from repro.run_names import default_folder
 
 if TYPE_CHECKING:
     from cizsl.config import CIZSLConfig

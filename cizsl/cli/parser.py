@@ -7,6 +7,7 @@ from cizsl.cli.data_parser import add_parsers
 from repro import cli
 from repro import parser as parsing
 from repro.config_commands import add_config_commands
+from repro.run_names import RUNS
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -168,6 +169,6 @@ def _several_configs(command: parsing.Parser, settings: str) -> None:
         "--out",
         type=parsing.path,
         metavar="DIR",
-        help=f"folder of all run folders (default: {cli.RUNS})",
+        help=f"folder of all run folders (default: {RUNS})",
     )
     command.set_defaults(overrides=[])

@@ -7,9 +7,9 @@ from cizsl.cli import table
 from cizsl.sweep.launch import gpus, here
 from cizsl.sweep.plan import dry_run, plan, read_variants, run_sweep, seed_list
 from repro import config as configuration
-from repro.cli import RUNS
 from repro.device import resolve
 from repro.errors import InputError
+from repro.run_names import RUNS
 
 
 def command(options) -> int:

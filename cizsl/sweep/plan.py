@@ -24,9 +24,9 @@ from cizsl.data.birds import find_birds
 from cizsl.sweep.launch import Planned, here
 from repro import config as configuration
 from repro import locate
-from repro.cli import RUNS, default_folder
 from repro.errors import InputError
 from repro.run import RunFolder
+from repro.run_names import RUNS, default_folder
 from repro.signals import Interrupted, StopRequest
 
 

@@ -18,9 +18,9 @@ from cizsl.config import Baseline, Choice, CIZSLConfig
 from cizsl.evaluate import Evaluation, assess
 from cizsl.protocols import ZSLTask
 from cizsl.training import results
-from repro import cli
 from repro.device import precision
 from repro.run import RunFolder, environment
+from repro.run_names import default_folder
 
 TITLES = {"ridge": "ridge regression", "eszsl": "ESZSL"}
 NAMED_BY = ("data.", *(f"evaluation.{key}=" for key in Choice.model_fields if key != "protocol"))
@@ -34,7 +34,7 @@ def fit_all(
     shared = [text for text in overrides if text.startswith(NAMED_BY)]
     folders = []
     for name in BASELINES:
-        path = cli.default_folder(f"{Path(source).stem}_{name}.yaml", shared, 0, runs).parent
+        path = default_folder(f"{Path(source).stem}_{name}.yaml", shared, 0, runs).parent
         with RunFolder(path, build.baseline(config, name), resume=True) as folder:
             if not folder.complete:
                 fit(folder.settings, folder, device)

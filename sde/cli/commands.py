@@ -9,8 +9,8 @@ from pathlib import Path
 
 from repro import config as configuration
 from repro import locate
-from repro.cli import default_folder
 from repro.errors import InputError
+from repro.run_names import default_folder
 
 
 def train(options) -> int:

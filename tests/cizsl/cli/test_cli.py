@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from cizsl.cli.parser import main
-from repro.cli import default_folder
 from tests.helpers.waiting import ENOUGH, wait_for
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs" / "cizsl"
@@ -104,20 +103,6 @@ def test_overrides_may_stand_after_options(toy, tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         main(["train", config, "--out", str(run), "stray", "--sede=3"])
     assert stop.value.code == 2 and "write seed=3" not in capsys.readouterr().err
-
-
-def test_default_folders_tell_settings_apart():
-    plain = default_folder("configs/cizsl/birds/cub_easy.yaml", [], 3)
-    assert plain == Path("runs/cub_easy/seed3")
-    other = default_folder("x/cub_easy.yaml", ["seed=3", "creativity.weight=1"], 3)
-    assert other == Path("runs/cub_easy[creativity.weight=1]/seed3")
-
-
-def test_a_name_too_long_for_a_folder_ends_in_a_checksum():
-    long = [f"optimiser.iterations={n}" for n in range(20)]
-    paths = [default_folder("a.yaml", [*long, f"data.seed={n}"], 0) for n in range(2)]
-    assert len({*paths}) == 2  # what tells them apart is cut off
-    assert all(len(path.parts[-2].encode()) <= 255 for path in paths)
 
 
 def test_help_of_every_command(capsys):

@@ -16,9 +16,9 @@ import yaml
 from cizsl.cli.parser import main
 from cizsl.config import CIZSLConfig
 from cizsl.sweep import launch, plan
-from repro.cli import default_folder
 from repro.config import load
 from repro.errors import InputError
+from repro.run_names import default_folder
 from tests.helpers.fake_slurm import install
 from tests.helpers.waiting import ENOUGH, wait_for
 

@@ -1,10 +1,10 @@
-"""Image files decoded once, into a file of bytes that is mapped into memory.
+"""Image files decoded once into a memory-mapped array.
 
-Images are PNG, JPEG, WebP, BMP, GIF, TIFF or PPM, of 8 bits a channel; transparency is dropped and
-the orientation that a camera noted is applied. They are decoded in threads, in an order shuffled by
-the seed of the split, so that its held-out part is one end of the file. The file is an array
-(N, C, H, W) in a cache; its name is a hash of the names, sizes and times of the images and of how
-they are decoded. It appears when it is whole; one process decodes, the others wait for it.
+Images are PNG, JPEG, WebP, BMP, GIF, TIFF or PPM, of 8 bits a channel. Transparency is dropped and
+the orientation noted by the camera is applied. Images are decoded in threads, in an order shuffled
+by the seed of the split, so that the held-out part is one end of the array (N, C, H, W). The file
+in the cache is named by a hash of the names, sizes and times of the images and of how they are
+decoded. It is moved into place when it is complete; one process decodes, the others wait for it.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ import io
 import json
 import os
 import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -42,18 +43,31 @@ BATCH = 128  # images decoded ahead
 
 @dataclass(frozen=True)
 class Decoding:
-    """What is made of each image: a square cut from its middle and resized, if a side is given."""
+    """The channels, and the side of the square cut from the middle and resized (None: whole)."""
 
     channels: int = 3
     image_size: int | None = None
 
 
 def read_folder(
-    path: Path, how: Decoding, *, seed: int, cache: Path, skip_bad: bool = False
+    path: Path,
+    how: Decoding,
+    *,
+    seed: int,
+    cache: Path,
+    skip_bad: bool = False,
+    read_only: bool = False,
 ) -> tuple[Images, tuple[str, ...]]:
-    """The images of a folder or a zip, shuffled by ``seed``, and the files skipped, with reasons.
+    """Return the images of a folder or a zip, and the skipped files with the reasons.
 
-    Raises InputError where there are none, or where files cannot be used and ``skip_bad`` is false.
+    Args:
+        seed: of the order of the images.
+        cache: the folder of decoded images.
+        skip_bad: leave out files that cannot be used.
+        read_only: decode into a temporary file where the cache does not hold the images.
+
+    Raises InputError where there are no images, or where files cannot be used and ``skip_bad`` is
+    false.
     """
     with open_folder(path) as folder:
         entries = folder.entries()
@@ -62,26 +76,24 @@ def read_folder(
         order = torch.randperm(len(entries), generator=generator(seed)).tolist()
         shuffled = [entries[i] for i in order]
         key = json.dumps([[astuple(entry) for entry in shuffled], astuple(how)])
-        file = cache / f"{path.stem}-{hashlib.sha256(key.encode()).hexdigest()[:20]}.npy"
-        try:
-            with alone_in(cache, "decoding"):
-                if not file.exists():
-                    _decode_all(file, path, shuffled, folder.read, how)
-        except OSError as error:
-            raise InputError(f"{cache}: cannot be written: {error.strerror or error}") from None
-    bad = json.loads(file.with_suffix(".json").read_text())
+        digest = hashlib.sha256(key.encode()).hexdigest()[:20]
+        name = f"{path.stem[:60]}-{digest}.npy"
+
+        def decode_into(file: Path) -> None:
+            _decode_all(file, path, shuffled, folder.read, how)
+
+        array, bad = _cached(cache / name, decode_into, read_only)
     if bad and not skip_bad:
         raise InputError(
             f"{path}: {len(bad)} of {len(entries)} files cannot be used: {_first(bad, len(bad))}; "
             "mend or remove them, or set data.skip_bad=true"
         )
     labels, classes = classes_of([entry for entry in shuffled if entry.name not in bad])
-    images = Images(np.load(file, mmap_mode="c"), labels, classes)
-    return images, tuple(f"{name}: {bad[name]}" for name in bad)
+    return Images(array, labels, classes), tuple(f"{name}: {bad[name]}" for name in bad)
 
 
 def decode(content: bytes, how: Decoding) -> np.ndarray:
-    """An image file as (C, H, W) uint8. Raises ValueError, saying why, where it is none."""
+    """Return an image file as (C, H, W) uint8. Raises ValueError, with the reason, for others."""
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > LARGEST:
@@ -97,6 +109,36 @@ def decode(content: bytes, how: Decoding) -> np.ndarray:
         side = (how.image_size, how.image_size)
         image = ImageOps.fit(image, side, Image.Resampling.LANCZOS)
     return np.asarray(image).reshape(image.height, image.width, -1).transpose(2, 0, 1)
+
+
+def _cached(
+    file: Path, decode_into: Callable[[Path], None], read_only: bool
+) -> tuple[np.ndarray, dict[str, str]]:
+    """The array and the bad files of the cache, decoded first where they are not there."""
+    if read_only and not file.exists():
+        with tempfile.TemporaryDirectory(prefix="sde-") as folder:  # a mapped file may be unlinked
+            decode_into(Path(folder) / "images.npy")
+            return _read(Path(folder) / "images.npy")
+    try:
+        if not read_only:
+            with alone_in(file.parent, "decoding"):
+                if not file.exists():
+                    decode_into(file)
+    except OSError as error:
+        raise InputError(f"{file.parent}: cannot be written: {error.strerror or error}") from None
+    return _read(file)
+
+
+def _read(file: Path) -> tuple[np.ndarray, dict[str, str]]:
+    """The mapped array, and the reason for each bad file. Raises InputError for a damaged cache."""
+    try:
+        bad = json.loads(file.with_suffix(".json").read_text())
+        array = np.load(file, mmap_mode="c")
+        if array.ndim != 4 or array.dtype != np.uint8 or not isinstance(bad, dict):
+            raise ValueError("of another kind")
+    except (OSError, ValueError, EOFError, RecursionError) as error:
+        raise InputError(f"{file}: damaged ({error}); remove it and the file .json") from None
+    return array, bad
 
 
 def _decode_all(
@@ -133,7 +175,7 @@ def _decode_all(
 def _write(
     target: BinaryIO, file: Path, entries: list[Entry], found: Iterator, shape: tuple, bar: tqdm
 ) -> None:
-    """The images of one shape as an array, whose length is known, and written, in the end."""
+    """Write the images of ``shape`` as an array; its length, known at the end, is written last."""
     bad, count = {}, 0
     _write_header(target, (len(entries), *shape))
     for entry, image in zip(entries, found, strict=True):
@@ -147,7 +189,7 @@ def _write(
             target.write(image.tobytes())
             count += 1
     target.seek(0)
-    _write_header(target, (count, *shape))  # as long as before: numpy leaves room to grow
+    _write_header(target, (count, *shape))  # not longer than before: numpy leaves room to grow
     text = json.dumps(dict(sorted(bad.items())), indent=1)
     write_atomically(file.with_suffix(".json"), lambda other: other.write(text), mode="w")
 

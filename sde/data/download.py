@@ -1,8 +1,8 @@
-"""Fetching the files of published data sets, whole and checked, or not at all.
+"""Download of the files of published data sets, whole and checked, or not at all.
 
-A file goes to a temporary name, is compared with its known SHA-256 and only then moved into place
-(by pooch); the next mirror is asked where one fails. A file that is there is never fetched again,
-nor replaced.
+A file is written under a temporary name, compared with its known SHA-256 and only then moved into
+place (by pooch). Mirrors are tried in order. A file that is there is neither fetched again nor
+replaced.
 """
 
 import sys
@@ -16,10 +16,10 @@ TIMEOUT = 30  # seconds without an answer
 
 
 def fetch(name: str, file: str, folder: Path, download: bool = True) -> Path:
-    """The path of ``file`` of the data set ``name`` in ``folder``, downloaded if it is not there.
+    """Return the path of a file of the data set ``name`` in ``folder``; download it if missing.
 
-    Raises InputError, one line that says what to do by hand, where ``download`` is false or no
-    mirror gives a file with the right checksum.
+    Raises InputError, with what to do by hand, where ``download`` is false or no mirror gives a
+    file with the right checksum.
     """
     path = folder / file
     if path.is_file():
@@ -36,8 +36,19 @@ def fetch(name: str, file: str, folder: Path, download: bool = True) -> Path:
     return path
 
 
+def require_there(name: str, files: list[Path]) -> None:
+    """Raise InputError, with what would be downloaded and how, where files are missing."""
+    missing = [path.name for path in files if not path.exists()]
+    if missing:
+        folder = files[0].parent
+        raise InputError(
+            f"{folder}: missing {', '.join(missing)}; nothing was downloaded: to fetch them from "
+            f"{MIRRORS[name][0]}, run: sde data download {name} --root {folder.parent}"
+        )
+
+
 def _try_mirrors(name: str, path: Path) -> list[str]:
-    """Fetch from the first mirror that has it: no failures; else those of all."""
+    """Fetch from the first mirror that has the file. Returns no failures, or those of all."""
     import pooch
     import requests
 
@@ -63,7 +74,7 @@ def _try_mirrors(name: str, path: Path) -> list[str]:
 
 
 def _reason(error) -> str:
-    """What went wrong with a request, without the inner workings of the connection."""
+    """The reason of a failed request, without the details of the connection."""
     if error.response is not None:
         return f"HTTP {error.response.status_code}"
     names = {"ChunkedEncodingError": "cut off", "ReadTimeout": f"silent for {TIMEOUT} s"}

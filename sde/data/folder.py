@@ -1,13 +1,13 @@
-"""The files of a folder, or of a zip of one, that should be images.
+"""Folders of image files, and zips of such folders.
 
-Every file counts that is not hidden nor left there by a system. Where they lie in two or more
-folders, side by side, these are the classes. A zip is read in place: nothing of it is unpacked onto
-the disk, and a file in it that declares an absurd size is not read at all.
+All files count except hidden ones and those that operating systems leave. Where the files lie in
+two or more folders side by side, these folders are the classes. A zip is read in place: nothing is
+unpacked onto the disk, and a file in it that declares an absurd size is not read.
 """
 
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +15,16 @@ from pathlib import Path
 import numpy as np
 
 from repro.errors import InputError
+from repro.regular_file import open_regular
+from sde.data.paths import printable
 
-NOT_MEANT = ("__MACOSX", "Thumbs.db", "desktop.ini")  # what systems leave in folders
+LEFT_BY_SYSTEMS = ("__MACOSX", "Thumbs.db", "desktop.ini")
 LARGEST_FILE = 128 * 2**20  # bytes
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file: its name in the folder, its size, when it was written."""
+    """A file: its name in the folder, its size, and the time at which it was written."""
 
     name: str
     size: int
@@ -35,18 +37,21 @@ class Entry:
 
 @dataclass(frozen=True)
 class Folder:
-    """What lies in a folder on disk."""
+    """A folder on disk."""
 
     path: Path
 
     def entries(self) -> list[Entry]:
-        """Every file that is not hidden, by name."""
-        files = sorted(file for file in self.path.rglob("*") if file.is_file())
-        found = [(file.relative_to(self.path).as_posix(), file.stat()) for file in files]
-        return _meant(Entry(name, stat.st_size, stat.st_mtime_ns) for name, stat in found)
+        """Return every file that is not hidden, sorted by name."""
+        try:
+            files = sorted(file for file in _all_files(self.path) if file.is_file())
+            found = [(file.relative_to(self.path).as_posix(), file.stat()) for file in files]
+        except OSError as error:
+            raise InputError(f"{error.filename}: cannot be read: {error.strerror}") from None
+        return _visible(Entry(name, stat.st_size, stat.st_mtime_ns) for name, stat in found)
 
     def read(self, entry: Entry) -> bytes:
-        """The content of a file. Raises ValueError, saying why, where it cannot be had."""
+        """Return the content of a file. Raises ValueError, with the reason, where that fails."""
         _require_readable(entry)
         try:
             return (self.path / entry.name).read_bytes()
@@ -56,18 +61,18 @@ class Folder:
 
 @dataclass(frozen=True)
 class Zip:
-    """What lies in a zip; the methods are those of ``Folder``."""
+    """A zip; the methods are those of ``Folder``."""
 
     archive: zipfile.ZipFile
 
     def entries(self) -> list[Entry]:
-        """Every file that is not hidden, by name."""
+        """Return every file that is not hidden, sorted by name."""
         files = [member for member in self.archive.infolist() if not member.is_dir()]
         found = [Entry(file.filename, file.file_size, file.CRC) for file in files]
-        return _meant(sorted(found, key=lambda entry: entry.name))
+        return _visible(sorted(found, key=lambda entry: entry.name))
 
     def read(self, entry: Entry) -> bytes:
-        """The content of a file. Raises ValueError, saying why, where it cannot be had."""
+        """Return the content of a file. Raises ValueError, with the reason, where that fails."""
         _require_readable(entry)
         try:
             return self.archive.read(entry.name)
@@ -77,18 +82,22 @@ class Zip:
 
 @contextmanager
 def open_folder(path: Path) -> Iterator[Folder | Zip]:
-    """What lies at ``path``, a folder or a zip. Raises InputError where it is neither, or where a
-    name in the zip leads out of it or stands there twice."""
+    """Open the folder or zip at ``path``.
+
+    Raises InputError where it is neither, where a name in the zip leads out of it, and where two
+    files in the zip have one name.
+    """
     if path.is_dir():
         yield Folder(path)
         return
+    if not path.exists():
+        raise InputError(f"{path}: no such folder or zip (data.path)")
     try:
-        archive = zipfile.ZipFile(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such folder or zip (data.path)") from None
-    except (OSError, zipfile.BadZipFile) as error:
+        file = open_regular(path)
+        archive = zipfile.ZipFile(file)
+    except (InputError, OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: neither a folder nor a whole zip: {error}") from None
-    with archive:
+    with file, archive:
         names = archive.namelist()
         for name in names:
             if name.startswith("/") or "\\" in name or ".." in name.split("/"):
@@ -99,22 +108,36 @@ def open_folder(path: Path) -> Iterator[Folder | Zip]:
 
 
 def classes_of(entries: list[Entry]) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """The class (N,) int64 of each file, and the names of the classes, sorted; None and no names
-    where all files lie in one folder, or some above the others."""
+    """Return the class (N,) int64 of each file, and the sorted names of the classes.
+
+    The classes are the folders of the files. None and no names are returned where all files lie in
+    one folder, or where a folder lies in another.
+    """
     folders = sorted({entry.folder for entry in entries})
     common = os.path.commonpath(folders)
     if len(folders) < 2 or common in folders or "." in folders:
         return None, ()
     number = {folder: i for i, folder in enumerate(folders)}
     labels = np.array([number[entry.folder] for entry in entries], dtype=np.int64)
-    return labels, tuple(os.path.relpath(folder, common or ".") for folder in folders)
+    names = (os.path.relpath(folder, common or ".") for folder in folders)
+    return labels, tuple(map(printable, names))
 
 
-def _meant(entries) -> list[Entry]:
-    """Those that somebody put there on purpose."""
+def _all_files(folder: Path) -> Iterator[Path]:
+    """Every file below ``folder``. Raises OSError for a folder that cannot be read."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for place, _, names in os.walk(folder, onerror=refuse):
+        yield from (Path(place, name) for name in names)
+
+
+def _visible(entries: Iterable[Entry]) -> list[Entry]:
+    """The entries without hidden files and those that systems leave."""
 
     def hidden(name: str) -> bool:
-        return any(part.startswith(".") or part in NOT_MEANT for part in name.split("/"))
+        return any(part.startswith(".") or part in LEFT_BY_SYSTEMS for part in name.split("/"))
 
     return [entry for entry in entries if not hidden(entry.name)]
 

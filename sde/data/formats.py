@@ -1,21 +1,18 @@
-"""Images in the files that published data sets come as, and in npz files.
+"""Readers of the file formats of published data sets.
 
     IDX          16 bytes (2051, count, rows, columns, big-endian), then a byte a pixel;
                  labels: 8 bytes (2049, count), then a byte a label       yann.lecun.com/exdb/mnist
     CIFAR, bin   records of a label and 3 x 32 x 32 bytes, red first         cs.toronto.edu/~kriz
     CIFAR, py    pickled dicts, "data" (10000, 3072) uint8 and "labels"; nothing in them is run
-    npz          ``images`` (N, H, W) or (N, H, W, C) uint8 and, if there are, ``labels`` (N,);
-                 ``test_images`` and ``test_labels`` likewise
 
-A damaged file costs neither memory nor time: no more is unpacked than a whole one would hold. A
-data set that bears a published name has the published contents, or is refused: its numbers could
-be mistaken for others.
+No reader unpacks more than an intact file would hold, so that a damaged or hostile file takes
+neither memory nor time. A published data set must have the published contents, by checksum, because
+its numbers would otherwise be compared with those of other data.
 """
 
 import gzip
 import hashlib
 import math
-import os
 import struct
 import tarfile
 import zipfile
@@ -27,14 +24,13 @@ from pathlib import Path
 import numpy as np
 
 from repro.errors import InputError
+from repro.regular_file import open_regular
 from repro.safe_pickle import PickledArray, load_numbers
 from sde.data.catalogue import CIFAR10_BATCHES, CLASSES, CONTENTS, COUNTS
 
 IDX_IMAGES, IDX_LABELS = 2051, 2049  # the first four bytes
 RECORDS, PIXELS = 10000, 3 * 32 * 32  # of a CIFAR-10 batch, and of an image of it
-MOST_CLASSES = 100_000  # every one has a name
-NPZ = ("images", "labels", "test_images", "test_labels")
-UNPACKED = 64 * 2**20  # bytes; no member of these archives is half as large
+UNPACKED = 64 * 2**20  # bytes; more than twice the largest member of these archives
 
 
 @dataclass(frozen=True)
@@ -53,15 +49,15 @@ class Images:
         return tuple(self.values.shape[1:])
 
     def rows(self, chosen) -> "Images":
-        """Those of an index or a slice."""
+        """Return the images at an index array or a slice."""
         labels = None if self.labels is None else self.labels[chosen]
         return Images(self.values[chosen], labels, self.classes)
 
 
 def read_mnist(name: str, images: Path, labels: Path) -> Images:
-    """A part of MNIST or of a data set in its format, from its two files, gzipped or not.
+    """Read a part of MNIST, or of a data set in its format, from its two files, gzipped or not.
 
-    Raises InputError where they are not those of ``name``, a key of ``published.CLASSES``.
+    Raises InputError where they are not the files of ``name``, a key of ``catalogue.CLASSES``.
     """
     part = images.name.split("-")[0]
     shape = (COUNTS[name][part], 28, 28)
@@ -74,7 +70,7 @@ def read_mnist(name: str, images: Path, labels: Path) -> Images:
 
 
 def read_idx(content: bytes, path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """The array uint8 of this shape in an IDX file. Raises InputError for any other content."""
+    """Return the uint8 array of this shape in an IDX file. Raises InputError for other content."""
     magic = IDX_LABELS if len(shape) == 1 else IDX_IMAGES
     head = 4 * (1 + len(shape))
     if len(content) < head:
@@ -83,14 +79,14 @@ def read_idx(content: bytes, path: Path, shape: tuple[int, ...]) -> np.ndarray:
     if found != magic:
         raise InputError(f"{path}: not IDX: begins with {found}, {magic} expected")
     if tuple(sizes) != shape:
-        raise InputError(f"{path}: declares {_times(sizes)}, {_times(shape)} expected")
+        raise InputError(f"{path}: declares {times(sizes)}, {times(shape)} expected")
     if len(content) != (whole := head + math.prod(shape)):
         raise InputError(f"{path}: damaged: {len(content)} bytes where its header asks for {whole}")
     return np.frombuffer(content, np.uint8, offset=head).reshape(shape).copy()
 
 
 def read_cifar10(source: Path, part: str) -> Images:
-    """The "train" or "test" part from an archive or the unpacked folder of either version."""
+    """Read the "train" or "test" part from an archive, or an unpacked folder, of either version."""
     binary = "bin" in source.name
     wanted = [name + (".bin" if binary else "") for name in CIFAR10_BATCHES[part]]
     found = _members(source, wanted)
@@ -108,7 +104,7 @@ def read_cifar10(source: Path, part: str) -> Images:
 
 
 def cifar_records(content: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Images (10000, 3, 32, 32) uint8 and labels int64 of a batch of the binary version."""
+    """Return images (10000, 3, 32, 32) uint8 and labels int64 of a batch, binary version."""
     if len(content) != RECORDS * (1 + PIXELS):
         raise InputError(
             f"{path}: {len(content)} bytes, {RECORDS * (1 + PIXELS)} expected: {RECORDS} records "
@@ -119,8 +115,8 @@ def cifar_records(content: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def cifar_pickle(content: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The same of a batch of the Python version; nothing that it names is called."""
-    with _damage(path):
+    """Return the same of a batch of the Python version; no pickled function is called."""
+    with damage(path):
         batch = load_numbers(content, encoding="bytes")
         batch = {key.decode() if isinstance(key, bytes) else key: batch[key] for key in batch}
         pixels, labels = batch["data"], np.asarray(batch["labels"])
@@ -133,65 +129,18 @@ def cifar_pickle(content: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
 def _cifar(pixels: np.ndarray, labels: np.ndarray, path: Path) -> tuple[np.ndarray, np.ndarray]:
     if pixels.shape != (RECORDS, PIXELS) or pixels.dtype != np.uint8 or labels.shape != (RECORDS,):
         raise InputError(
-            f"{path}: pixels {_times(pixels.shape)} of {pixels.dtype} and labels "
-            f"{_times(labels.shape)}; {RECORDS} x {PIXELS} of uint8 and {RECORDS} expected"
+            f"{path}: pixels {times(pixels.shape)} of {pixels.dtype} and labels "
+            f"{times(labels.shape)}; {RECORDS} x {PIXELS} of uint8 and {RECORDS} expected"
         )
     if not ((labels >= 0) & (labels < 10)).all():
         raise InputError(f"{path}: labels must lie in 0..9, found {labels.min()}..{labels.max()}")
     return pixels.reshape(RECORDS, 3, 32, 32), labels.astype(np.int64)
 
 
-def read_npz(path: Path) -> tuple[Images, Images | None]:
-    """The images of an npz file and, if it has them, its ``test_images``.
-
-    Raises InputError where there is no array ``images``, or one is not as this module's docstring
-    says, or does not fit into memory.
-    """
-    with _damage(path), zipfile.ZipFile(path) as archive:
-        unpacked = sum(member.file_size for member in archive.infolist())
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if unpacked > memory:
-        raise InputError(
-            f"{path}: declares {unpacked / 1e9:.1f} GB, more than the {memory / 1e9:.1f} GB of "
-            "memory here"
-        )
-    with _damage(path), np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files if name in NPZ}
-        others = ", ".join(sorted(set(file.files) - set(NPZ))[:5])
-    if "images" not in arrays:
-        raise InputError(f"{path}: no array 'images'; it holds {others or 'nothing'}")
-    train = _npz_images(arrays, "", path)
-    return train, _npz_images(arrays, "test_", path) if "test_images" in arrays else None
-
-
-def _npz_images(arrays: dict[str, np.ndarray], part: str, path: Path) -> Images:
-    values, labels = arrays[f"{part}images"], arrays.get(f"{part}labels")
-    if values.dtype != np.uint8 or values.ndim not in (3, 4) or not values.size:
-        raise InputError(
-            f"{path}: {part}images is {_times(values.shape)} of {values.dtype}, expected uint8 "
-            "(N, H, W) or (N, H, W, C)"
-        )
-    if values.ndim == 4 and values.shape[3] not in (1, 3):
-        raise InputError(f"{path}: {part}images has {values.shape[3]} channels, expected 1 or 3")
-    values = values[:, None] if values.ndim == 3 else values.transpose(0, 3, 1, 2)
-    values = np.ascontiguousarray(values)
-    if labels is None:
-        return Images(values)
-    if labels.shape != values.shape[:1] or labels.dtype.kind not in "iu" or labels.min() < 0:
-        raise InputError(
-            f"{path}: {part}labels is {_times(labels.shape)} of {labels.dtype}, expected "
-            f"{len(values)} whole numbers from 0"
-        )
-    count = max(int(arrays[name].max()) for name in arrays if name.endswith("labels")) + 1
-    if count > MOST_CLASSES:
-        raise InputError(f"{path}: a label is {count - 1}, expected below {MOST_CLASSES}")
-    return Images(values, labels.astype(np.int64), tuple(map(str, range(count))))
-
-
 def _unpacked(path: Path, size: int) -> bytes:
     """The content of a file, gzipped or not, of which ``size`` bytes are expected."""
-    with _damage(path), (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-        content = file.read(size + 1)
+    with damage(path), open_regular(path) as file:
+        content = (gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file).read(size + 1)
     if len(content) > size:
         raise InputError(f"{path}: holds more than the {size} bytes expected")
     return content
@@ -203,7 +152,11 @@ def _members(source: Path, wanted: list[str]) -> dict[str, bytes]:
         here = [source / name for name in wanted if (source / name).is_file()]
         return {path.name: _unpacked(path, UNPACKED) for path in here}
     found = {}
-    with _damage(source), tarfile.open(source, "r:gz") as archive:
+    with (
+        damage(source),
+        open_regular(source) as file,
+        tarfile.open(fileobj=file, mode="r:gz") as archive,
+    ):
         for member in archive:
             if member.size > UNPACKED:
                 raise InputError(f"{member.name} declares {member.size} bytes: refused")
@@ -227,8 +180,8 @@ def _require_published(name: str, file: str, content: bytes, path: Path) -> None
 
 
 @contextmanager
-def _damage(path: Path):
-    """Turn whatever a damaged file raises into one line that names it."""
+def damage(path: Path):
+    """Turn any exception that a damaged file raises into an InputError that names the file."""
     try:
         yield
     except InputError as error:
@@ -242,5 +195,5 @@ def _damage(path: Path):
         raise InputError(f"{path}: damaged: {type(error).__name__}: {error}") from None
 
 
-def _times(shape) -> str:
+def times(shape) -> str:
     return " x ".join(map(str, shape))

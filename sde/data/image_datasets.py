@@ -1,13 +1,13 @@
-"""Images in files as data sets: levels 0 to 255 on [-1, 1], in a training and a held-out part.
+"""Data sets of images in files: grey levels 0 to 255, scaled to [-1, 1].
 
     mnist, fashion_mnist   28 x 28 grey, 60,000 + 10,000, ten classes
     cifar10                32 x 32 colour, 50,000 + 10,000, ten classes
     folder                 any images, in a folder or a zip (sde/data/cache.py)
-    npz                    arrays of images (sde/data/formats.py)
+    npz                    arrays of images (sde/data/npz.py)
 
-Three ways to a held-out part: the official one is the test part, where there is one; the training
-part alone or the test part alone is cut in two at random. The last two say so in the name of the
-data, so that their numbers are not mistaken for those of the official split.
+The held-out part is the official test part, where there is one. With ``split`` "train" or "test"
+that part alone is cut in two at random; the name of the data then says so, because its numbers
+cannot be compared with those of the official split.
 """
 
 import sys
@@ -20,16 +20,18 @@ from repro.errors import InputError
 from repro.seeding import generator
 from sde.data.cache import Decoding, read_folder
 from sde.data.dataset import Dataset, DataSpec, Split
-from sde.data.download import fetch
-from sde.data.formats import Images, read_cifar10, read_mnist, read_npz
+from sde.data.download import fetch, require_there
+from sde.data.formats import Images, read_cifar10, read_mnist
+from sde.data.npz import read_npz
+from sde.data.paths import printable, user_path
 from sde.data.quantisation import Quantisation
 
 BYTES = Quantisation(-1.0, 1.0, grey_levels=256)
 SHAPES = {"mnist": (1, 28, 28), "fashion_mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
 PARTS = {"official": ("train", "test"), "train": ("train",), "test": ("test",)}
-CIFAR10_SOURCES = (  # in this order, whichever is there; the first archive is what is fetched
+CIFAR10_SOURCES = (  # the first that is there is read
     "cifar-10-batches-bin",
-    "cifar-10-binary.tar.gz",
+    "cifar-10-binary.tar.gz",  # downloaded where none is there
     "cifar-10-batches-py",
     "cifar-10-python.tar.gz",
 )
@@ -37,7 +39,7 @@ CIFAR10_SOURCES = (  # in this order, whichever is there; the first archive is w
 
 @dataclass(frozen=True)
 class Request:
-    """Which files, and what of them; the keys of ``data`` in a configuration."""
+    """Which files to read, and how; the keys of ``data`` in a configuration."""
 
     heldout: int | float
     seed: int = 0
@@ -49,43 +51,83 @@ class Request:
     channels: int | None = None
     skip_bad: bool = False
     download: bool = True
+    read_only: bool = False  # write no file: neither download nor cache
 
 
 def load(name: str, **request) -> Dataset:
-    """The data set ``name``, a key of ``READERS``; the keywords are those of ``Request``.
+    """Return the data set ``name``, a key of ``READERS``.
 
-    ``heldout`` is a count of images or, below 1, a share of them; the official split, and a second
-    folder, have their own. ``root`` holds the files of published sets, ``path`` a folder, a zip or
-    an npz file, ``heldout_path`` a second folder or zip, whose images are held out. Raises
-    InputError where files are missing, damaged or not what their name says.
+    Args:
+        heldout: how many images to hold out or, below 1, which share of them. The official split,
+            and a second folder, determine it themselves.
+        seed: of the random split.
+        root: the folder of the published data sets, and of the cache.
+        path: a folder, a zip, or an npz file.
+        heldout_path: a second folder or zip; its images are held out.
+        split: "official", "train" or "test".
+        image_size: side of the square cut from the middle of each image and resized.
+        channels: 1 or 3.
+        skip_bad: leave out files that cannot be used.
+        download: fetch published files that are missing.
+        read_only: write no file; published files must be there, and decoded images go to a
+            temporary file.
+
+    Raises InputError where files are missing, damaged or not what their name says.
     """
     return READERS[name](name, Request(**request))
 
 
 def folder_of(name: str, root: str | Path) -> Path:
-    """Where the files of a published data set lie: ``root/name``, or ``root`` if it ends so."""
-    root = Path(root).expanduser()
+    """Return the folder of a published data set: ``root/name``, or ``root`` if it is named so."""
+    root = user_path(root, "data.root")
     return root if root.resolve().name == name else root / name
 
 
-def _mnist(name: str, request: Request) -> Dataset:
-    folder, parts = folder_of(name, request.root), []
-    for part in PARTS[request.split]:
+def download(name: str, root: str | Path) -> list[Path]:
+    """Fetch the files of a published data set that are missing; return the paths of all.
+
+    Raises InputError where no mirror has a file.
+    """
+    folder = folder_of(name, root)
+    return [
+        path if path.exists() else fetch(name, path.name, folder) for path in files_of(name, folder)
+    ]
+
+
+def files_of(name: str, folder: Path, split: str = "official") -> list[Path]:
+    """Return the files that ``name`` is read from: those that are there, else what is fetched."""
+    if name == "cifar10":
+        there = [folder / source for source in CIFAR10_SOURCES if (folder / source).exists()]
+        return there[:1] or [folder / CIFAR10_SOURCES[1]]
+    found = []
+    for part in PARTS[split]:
         stem = "t10k" if part == "test" else part
-        files = []
         for file in (f"{stem}-images-idx3-ubyte", f"{stem}-labels-idx1-ubyte"):
             unpacked = folder / file
-            if not unpacked.is_file():
-                unpacked = fetch(name, f"{file}.gz", folder, request.download)
-            files.append(unpacked)
-        parts.append(read_mnist(name, *files))
-    return _dataset(name, parts, request)
+            found.append(unpacked if unpacked.is_file() else folder / f"{file}.gz")
+    return found
+
+
+def _published_files(name: str, request: Request) -> list[Path]:
+    """The files of a published data set, fetched if they are missing and may be."""
+    folder = folder_of(name, request.root)
+    files = files_of(name, folder, request.split)
+    if request.read_only:
+        require_there(name, files)
+    return [
+        path if path.exists() else fetch(name, path.name, folder, request.download)
+        for path in files
+    ]
+
+
+def _mnist(name: str, request: Request) -> Dataset:
+    files = _published_files(name, request)
+    pairs = zip(files[::2], files[1::2], strict=True)
+    return _dataset(name, [read_mnist(name, *pair) for pair in pairs], request)
 
 
 def _cifar10(name: str, request: Request) -> Dataset:
-    folder = folder_of(name, request.root)
-    there = [folder / source for source in CIFAR10_SOURCES if (folder / source).exists()]
-    source = there[0] if there else fetch(name, CIFAR10_SOURCES[1], folder, request.download)
+    (source,) = _published_files(name, request)
     return _dataset(name, [read_cifar10(source, part) for part in PARTS[request.split]], request)
 
 
@@ -103,14 +145,15 @@ def _npz(name: str, request: Request) -> Dataset:
 
 def _folder(name: str, request: Request) -> Dataset:
     path, how = _path(name, request), Decoding(request.channels or 3, request.image_size)
-    options = dict(seed=request.seed, cache=Path(request.root).expanduser() / ".cache")
+    options = dict(seed=request.seed, skip_bad=request.skip_bad, read_only=request.read_only)
+    options["cache"] = user_path(request.root, "data.root") / ".cache"
     other = request.heldout_path
-    paths = [path, Path(other).expanduser()] if other else [path]
+    paths = [path, user_path(other, "data.heldout_path")] if other else [path]
     title = ", held out: ".join(each.name for each in paths)
     title += f", {how.image_size} x {how.image_size}" if how.image_size else ""
     parts, skipped = [], ()
     for each in paths:
-        images, left_out = read_folder(each, how, skip_bad=request.skip_bad, **options)
+        images, left_out = read_folder(each, how, **options)
         parts.append(images)
         skipped += left_out
         if left_out:
@@ -121,7 +164,7 @@ def _folder(name: str, request: Request) -> Dataset:
 def _path(name: str, request: Request) -> Path:
     if request.path is None:
         raise InputError(f"data.path: {name} needs one")
-    return Path(request.path).expanduser()
+    return user_path(request.path, "data.path")
 
 
 def _dataset(
@@ -131,14 +174,11 @@ def _dataset(
     skipped: tuple[str, ...] = (),
     shuffled: bool = False,
 ) -> Dataset:
-    """A training and a held-out part, or one part that is to be cut in two."""
+    """Combine a training and a held-out part, or cut one part in two."""
     if len(parts) == 1:
-        whole, count = parts[0], _count(title, parts[0], request.heldout)
-        if shuffled:  # a file mapped into memory stays one
-            parts = [whole.rows(slice(count, None)), whole.rows(slice(count))]
-        else:
-            order = torch.randperm(len(whole), generator=generator(request.seed)).numpy()
-            parts = [whole.rows(order[count:]), whole.rows(order[:count])]
+        (whole,) = parts
+        count = _count(title, whole, request.heldout)
+        parts = _cut(whole, count, None if shuffled else request.seed)
         which = {"train": " training", "test": " test"}.get(request.split, "")
         title += f",{which} images cut into {len(whole) - count} + {count}"
     train, heldout = parts
@@ -146,16 +186,25 @@ def _dataset(
         mine, other = getattr(train, what), getattr(heldout, what)
         if mine != other:
             raise InputError(f"{title}: {what} {mine} in training, {other} in the held-out part")
-    spec = DataSpec(title, train.shape, BYTES, train.classes)
-    splits = [
-        Split(
-            spec,
-            torch.from_numpy(part.values),
-            None if part.labels is None else torch.from_numpy(part.labels),
-        )
-        for part in parts
-    ]
-    return Dataset(spec, *splits, skipped=skipped)
+    spec = DataSpec(printable(title), train.shape, BYTES, train.classes)
+    return Dataset(spec, _split(spec, train), _split(spec, heldout), skipped=skipped)
+
+
+def _cut(whole: Images, count: int, seed: int | None) -> list[Images]:
+    """The training and the held-out part, of ``count`` images, drawn at random.
+
+    Without a seed the images are in random order already, and slices of a memory-mapped file stay
+    memory-mapped.
+    """
+    if seed is None:
+        return [whole.rows(slice(count, None)), whole.rows(slice(count))]
+    order = torch.randperm(len(whole), generator=generator(seed)).numpy()
+    return [whole.rows(order[count:]), whole.rows(order[:count])]
+
+
+def _split(spec: DataSpec, part: Images) -> Split:
+    labels = None if part.labels is None else torch.from_numpy(part.labels)
+    return Split(spec, torch.from_numpy(part.values), labels)
 
 
 def _count(title: str, images: Images, heldout: int | float) -> int:

@@ -8,6 +8,7 @@
 import importlib
 import sys
 from collections.abc import Callable, Mapping
+from importlib import metadata
 from typing import Any
 
 from repro.wording import did_you_mean
@@ -37,3 +38,11 @@ def exports(
         return sorted({*vars(sys.modules[package]), *homes})
 
     return get, listed, sorted(homes)
+
+
+def version() -> str:
+    """Return the version of the installed distribution; "unknown" for a bare source tree."""
+    try:
+        return metadata.version("cizsl-sde")
+    except metadata.PackageNotFoundError:
+        return "unknown"

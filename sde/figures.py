@@ -118,10 +118,23 @@ def comparison(rows: list[dict], floors: list[float]) -> Figure:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure, whole or not at all, in the format that the name says."""
+    """Write a figure atomically, in the format of the file name's suffix.
+
+    Raises InputError where it cannot be written.
+    """
+    content = _rendered(figure, path.suffix[1:])
+    write_atomically(path, lambda file: file.write(content))
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as the content of a PNG file."""
+    return _rendered(figure, "png")
+
+
+def _rendered(figure: Figure, kind: str) -> bytes:
     image = io.BytesIO()
-    figure.savefig(image, format=path.suffix[1:], dpi=150)
-    write_atomically(path, lambda file: file.write(image.getvalue()))
+    figure.savefig(image, format=kind, dpi=150)
+    return image.getvalue()
 
 
 def svg(figure: Figure, name: str) -> str:

@@ -74,25 +74,58 @@ def complete(
     ``.npz`` (arrays truth, known, and completed (draws, count, C, H, W)); returns the figure's
     path. Raises InputError for data that is no images, or an unknown name.
     """
+    _require_images(trained, way)
+    if count < 1 or draws < 1:
+        raise InputError(f"counts must be at least 1; got {count} images and {draws} draws")
+    rng = trained.sampling_stream(0, 1)
+    truth = trained.data.heldout.first(count).points(rng)
+    how = dict(hide=hide, way=way, sampler=sampler, steps=steps, draws=draws)
+    known, drawn = draw_completions(trained, truth, rng=rng, progress=True, **how)
+    folder = trained.folder if out is None else Path(out)
+    return _write(trained, folder / f"completed_{hide}_{way}.png", truth, known, drawn)
+
+
+def draw_completions(
+    trained: TrainedModel,
+    truth: Tensor,
+    *,
+    hide: str,
+    way: str = "guided",
+    draws: int = 1,
+    sampler: str | None = None,
+    steps: int | None = None,
+    rng: torch.Generator,
+    progress: bool = False,
+) -> tuple[Tensor, list[Tensor]]:
+    """Hide a part of images and draw it anew.
+
+    Args:
+        truth: images (B, C, H, W); what is hidden of them is not used.
+        hide: what is hidden, one of ``HIDDEN``.
+        way: how the rest conditions the samples, one of ``WAYS``.
+        draws: completions of each image.
+        sampler, steps: default to those of the configuration.
+
+    Returns what stays known (B, C, H, W), and the completed images (B, C, H, W) of each draw.
+    Raises InputError for data that are no images, and for an unknown name.
+    """
+    _require_images(trained, way)
+    settings = trained.config.sampling
+    spec = parse_sampler(sampler or settings.sampler)
+    steps = settings.steps if steps is None else steps
+    observation = observe(truth, hide, rng)
+    model, constraint = _conditioned(trained, observation, way)
+    # each image has its own known part, so all of them are one batch
+    how = dict(progress=progress, constraint=constraint, batch_size=len(truth))
+    drawn = [draw_batch(model, spec, steps, len(truth), rng, **how).x for _ in range(draws)]
+    return observation.combine(torch.zeros_like(truth), observation.of_batch(truth)), drawn
+
+
+def _require_images(trained: TrainedModel, way: str) -> None:
     if not trained.data.spec.is_image:
         raise InputError(f"{trained.data.spec.name}: only images can be completed")
     if way not in WAYS:
         raise InputError(f"--way {way}: choose from {', '.join(WAYS)}")
-    if count < 1 or draws < 1:
-        raise InputError(f"counts must be at least 1; got {count} images and {draws} draws")
-    settings = trained.config.sampling
-    spec = parse_sampler(sampler or settings.sampler)
-    steps = settings.steps if steps is None else steps
-    random = trained.sampling_stream(0, 1)
-    truth = trained.data.heldout.first(count).points(random)
-    observation = observe(truth, hide, random)
-    model, constraint = _conditioned(trained, observation, way)
-    # what is known is of each of them, so all are one batch
-    how = dict(progress=True, constraint=constraint, batch_size=len(truth))
-    drawn = [draw_batch(model, spec, steps, len(truth), random, **how).x for _ in range(draws)]
-    known = observation.combine(torch.zeros_like(truth), observation.of_batch(truth))
-    folder = trained.folder if out is None else Path(out)
-    return _write(trained, folder / f"completed_{hide}_{way}.png", truth, known, drawn)
 
 
 def _conditioned(

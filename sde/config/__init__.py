@@ -1,1 +1,26 @@
-"""Every setting of an sde run."""
+"""The settings of a run: ``SDEConfig`` and its sections."""
+
+from sde.config.data import Data
+from sde.config.model import Model, UNet
+from sde.config.run import (
+    Compute,
+    Evaluation,
+    Loss,
+    Optimiser,
+    Process,
+    Sampling,
+    SDEConfig,
+)
+
+__all__ = [
+    "Compute",
+    "Data",
+    "Evaluation",
+    "Loss",
+    "Model",
+    "Optimiser",
+    "Process",
+    "SDEConfig",
+    "Sampling",
+    "UNet",
+]

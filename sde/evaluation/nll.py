@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from repro.distributed import SINGLE_PROCESS, DistributedContext
 from repro.errors import InputError
@@ -86,32 +87,58 @@ def heldout_likelihood(
     Raises InputError where the model is one of discrete noise levels, the solver stalls or the
     score is not finite.
     """
-    if trained.config.loss.num_timesteps is not None:
-        raise InputError(NO_FLOW)
+    _require_flow(trained)
     settings = trained.config.evaluation
-    generator = trained.stream(build.LIKELIHOOD)
-    x = split.some(settings.likelihoods).points(generator)
-    dims = x[0].numel()
-    how = dict(exact=True) if settings.probes == 0 else dict(probes=settings.probes)
-    how |= dict(rtol=settings.rtol, atol=settings.atol, method=settings.method)
-    how["at_once"] = trained.config.model.energy == "none"
-    batches = x.split(min(settings.batch_size, max(1, ROWS // (settings.probes or dims))))
-    score = trained.float32_score_fn or trained.score_fn
-
-    def batch(number: int) -> LogProb:
-        stream = trained.stream(build.LIKELIHOOD, number) if number else generator
-        found = log_prob(trained.sde, score, batches[number], generator=stream, **how)
-        error = found.standard_error
-        error = None if error is None else error.cpu()
-        return replace(found, log_prob=found.log_prob.cpu(), z=None, standard_error=error)
-
-    parts = ranks.scatter_map(batch, range(len(batches)), "likelihood")
+    rng = trained.stream(build.LIKELIHOOD)
+    x = split.some(settings.likelihoods).points(rng)
+    parts = log_probs(trained, x, rng, ranks, bar="likelihood")
     if parts is None:
         return None
     truth = None
     if trained.data.log_density is not None and split is trained.data.heldout:
         truth = trained.data.log_density(x.cpu()).mean().item()
-    return _summary(parts, split, dims, settings.probes, truth)
+    return _summary(parts, split, x[0].numel(), settings.probes, truth)
+
+
+def log_probs(
+    trained: TrainedModel,
+    x: Tensor,
+    rng: torch.Generator,
+    ranks: DistributedContext = SINGLE_PROCESS,
+    bar: str | None = None,
+) -> list[LogProb] | None:
+    """Return the log densities of x (B, *event), in batches, on the leader.
+
+    Args:
+        x: examples, dequantised where they have grey levels.
+        rng: of the probes of the first batch; each of the others has its own.
+        ranks: the processes that share the work.
+        bar: the name of a progress bar, or None.
+
+    Raises InputError as :func:`heldout_likelihood`.
+    """
+    _require_flow(trained)
+    settings = trained.config.evaluation
+    how = dict(exact=True) if settings.probes == 0 else dict(probes=settings.probes)
+    how |= dict(rtol=settings.rtol, atol=settings.atol, method=settings.method)
+    how["at_once"] = trained.config.model.energy == "none"
+    rows = max(1, ROWS // (settings.probes or x[0].numel()))
+    batches = x.split(min(settings.batch_size, rows))
+    score = trained.float32_score_fn or trained.score_fn
+
+    def batch(number: int) -> LogProb:
+        stream = trained.stream(build.LIKELIHOOD, number) if number else rng
+        found = log_prob(trained.sde, score, batches[number], generator=stream, **how)
+        error = found.standard_error
+        error = None if error is None else error.cpu()
+        return replace(found, log_prob=found.log_prob.cpu(), z=None, standard_error=error)
+
+    return ranks.scatter_map(batch, range(len(batches)), bar)
+
+
+def _require_flow(trained: TrainedModel) -> None:
+    if trained.config.loss.num_timesteps is not None:
+        raise InputError(NO_FLOW)
 
 
 def _summary(

@@ -1,1 +1,1 @@
-"""Ten questions about the two halves of this repository, each answered by a program."""
+"""Ten questions, each answered by a program with a figure, and two notebooks."""

@@ -20,16 +20,23 @@ QUESTIONS = {
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Draw one figure for each question and print the numbers that docs/questions.md quotes."""
+    """Draw a figure for each question and print the numbers that docs/questions.md quotes."""
     parser = argparse.ArgumentParser(prog="python -m examples", description=main.__doc__)
-    parser.add_argument("numbers", nargs="*", type=int, help="which questions; all by default")
-    parser.add_argument("--out", type=Path, default=Path("docs/figures"), help="for the figures")
+    parser.add_argument(
+        "numbers", nargs="*", type=int, metavar="N", help="questions to answer (default: all)"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("docs/figures"),
+        help="folder of the figures (default: docs/figures)",
+    )
     chosen = parser.parse_args(arguments)
     if unknown := [n for n in chosen.numbers if n not in QUESTIONS]:
         parser.error(f"there is no question {unknown[0]}: choose from 1 to {len(QUESTIONS)}")
     for number in chosen.numbers or QUESTIONS:
         started = time.monotonic()
-        module = importlib.import_module(f"questions.{QUESTIONS[number]}")
+        module = importlib.import_module(f"examples.{QUESTIONS[number]}")
         print(f"\n== {number}. {module.__doc__.splitlines()[0]}", flush=True)
         module.main(chosen.out)
         print(f"   ({time.monotonic() - started:.0f} s; {chosen.out / module.NAME}.png)")

@@ -1,9 +1,8 @@
-"""What the questions about hallucinated text share: GANs trained on the TOY birds, once each.
+"""GANs trained on the toy birds, shared by the questions on hallucinated text.
 
 Every bird here is invented by ``cizsl.prepare.toy_birds``. Settings are
 ``configs/cizsl/toy/toy_corrected.yaml``, the exact divergence and the strict protocol, for a fixed
-number of iterations: nothing is selected, and the unseen classes are looked at once, after
-training.
+number of iterations. Nothing is selected, and the unseen classes are evaluated once at the end.
 """
 
 import tempfile
@@ -31,7 +30,7 @@ CONFIG = Path(__file__).parents[1] / "configs" / "cizsl" / "toy" / "toy_correcte
 CPU = torch.device("cpu")
 METHODS = {
     "GAZSL": ["creativity.divergence=none"],
-    "weight 0": ["creativity.weight=0"],  # hallucinated text, asked to look real and no more
+    "weight 0": ["creativity.weight=0"],  # the adversarial term on hallucinated text alone
     "CIZSL": ["creativity.weight=0.1"],
     "weight 3": ["creativity.weight=3"],
     "weight 10": ["creativity.weight=10"],
@@ -65,7 +64,7 @@ class Bird:
 
 @cache
 def data(split: str) -> ZSLData:
-    """The CUB-like toy birds, made anew in a folder that is gone afterwards."""
+    """Return the CUB-like toy birds, made in a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
         make_toy(folder)
         return load_birds(folder, "CUB", split)

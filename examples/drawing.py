@@ -1,5 +1,5 @@
-"""How the figures of the questions look: eight colours that a colour-blind reader can tell apart
-(Okabe and Ito 2008), one width, small axes, PNG without a date."""
+"""Style of the figures: one width, PNG without a date, and eight colours that colour-blind readers
+can distinguish (Okabe and Ito 2008)."""
 
 import io
 from pathlib import Path
@@ -12,11 +12,11 @@ from PIL import Image
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 YELLOW, SKY, GREY, BLACK = "#E69F00", "#56B4E9", "#767676", "#000000"
 matplotlib.rcParams.update({"axes.titlesize": 9.5, "axes.labelsize": 9})
-WIDTH, DPI = 7.4, 120  # inches and pixels to each: as wide as a page of GitHub shows
+WIDTH, DPI = 7.4, 120  # inches and pixels to each: the width of a page on GitHub
 
 
 def panels(rows: int, columns: int, height: float, **how):
-    """A figure ``height`` inches high, and its axes as ``Figure.subplots`` returns them."""
+    """Return a figure ``height`` inches high, and its axes as ``Figure.subplots`` returns them."""
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     axes = figure.subplots(rows, columns, **how)
     for panel in figure.axes:
@@ -25,7 +25,7 @@ def panels(rows: int, columns: int, height: float, **how):
 
 
 def tidy(axes: Axes) -> None:
-    """A light grid behind, no box."""
+    """Draw a light grid and no box."""
     axes.grid(alpha=0.25)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -40,7 +40,7 @@ def plain_ticks(axis, ticks) -> None:
 
 
 def shared_legend(figure: Figure, axes: Axes, columns: int) -> None:
-    """One legend below all panels, of what ``axes`` shows."""
+    """Draw one legend of the lines of ``axes`` below all panels."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=8.5
@@ -48,7 +48,7 @@ def shared_legend(figure: Figure, axes: Axes, columns: int) -> None:
 
 
 def save(figure: Figure, out: Path, name: str) -> None:
-    """Write ``out/name.png``, in 256 colours: a third of the size."""
+    """Write ``out/name.png`` in 256 colours, which need a third of the space."""
     out.mkdir(parents=True, exist_ok=True)
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=DPI)

@@ -31,7 +31,7 @@ METHODS = ("GAZSL", "CIZSL")
 
 @dataclass(frozen=True)
 class Course:
-    """What one model makes of P pairs at the A weights of ``WEIGHTS``."""
+    """Features of one model for P pairs at the A weights of ``WEIGHTS``."""
 
     along: Tensor  # (A, P)
     off: Tensor  # (A, P)

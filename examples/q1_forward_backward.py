@@ -4,9 +4,9 @@
     backward      dx = (f x - g^2 score) dt + g dw       eq. 6, time runs from 1 down to 0
     without noise dx = (f x - g^2 score / 2) dt          eq. 13, the probability flow
 
-On a mixture on the line the density p_t is known at every t, and so is its score. Whether the
-three move samples through these very densities is measured by the largest gap between the
-samples' distribution function and that of p_t (Kolmogorov and Smirnov), time by time.
+For a Gaussian mixture on the line, the density p_t and its score are known at every t. The three
+processes should have these densities. This is measured by the largest gap between the distribution
+function of the samples and that of p_t (Kolmogorov and Smirnov) at several times.
 """
 
 import math
@@ -29,21 +29,21 @@ PROCESSES = {"VE": VESDE(0.01, 10.0), "VP": VPSDE(0.1, 20.0), "sub-VP": SubVPSDE
 DATA = Mixture(
     torch.tensor([[1.0], [-0.8]]), torch.tensor([0.03, 0.03]), torch.tensor([0.35, 0.65])
 )
-EPS, LOOKS = 1e-3, 10  # where the backward runs stop; in how many equal steps of time we look
+EPS, LOOKS = 1e-3, 10  # last time of the backward runs; number of time intervals compared
 DIRECTIONS = {"forward": "forward", "backward": "backward SDE", "flow": "probability flow"}
 
 
 @dataclass(frozen=True)
 class Path3:
-    """What one process did. T looks from t = EPS to 1, N samples."""
+    """Paths of one process at T times from t = EPS to 1, for N samples."""
 
     times: Tensor  # (steps + 1,) ascending
     paths: dict[str, Tensor]  # each direction: (steps + 1, N), in the order of the times
-    gaps: dict[str, list[float]]  # each direction: the gap at every look
+    gaps: dict[str, list[float]]  # each direction: the gap at every time compared
 
 
 def measure(samples: int = 10000, steps: int = 500, seed: int = 0) -> dict[str, Path3]:
-    """Run every process in all three ways."""
+    """Run every process in all three directions."""
     return {name: _run(sde, samples, steps, seed) for name, sde in PROCESSES.items()}
 
 
@@ -76,7 +76,7 @@ def _forward(sde: SDE, times: Tensor, x0: Tensor, stream) -> Tensor:
 
 
 def ks(x: Tensor, sde: SDE, t: Tensor) -> float:
-    """max over x (N,) of |their distribution function - that of p_t|."""
+    """Return the largest gap between the distribution functions of x (N,) and of p_t."""
     x = x.sort().values
     variance = sde.scale(t) ** 2 * DATA.variances[:, 0] + sde.std(t) ** 2
     centred = (x[:, None] - sde.scale(t) * DATA.means[:, 0]) / variance.sqrt()
@@ -86,12 +86,12 @@ def ks(x: Tensor, sde: SDE, t: Tensor) -> float:
 
 
 def critical(samples: int) -> float:
-    """The gap that exact samples exceed once in a thousand times (asymptotic)."""
+    """Return the gap that exact samples exceed with probability 0.001 (asymptotic)."""
     return math.sqrt(-0.5 * math.log(0.001 / 2) / samples)
 
 
 def figure(runs: dict[str, Path3]):
-    """Rows: the three ways; columns: the three processes; shades: the density p_t."""
+    """Draw directions as rows, processes as columns, and the density p_t in grey."""
     drawn, axes = drawing.panels(3, 3, 6.4, sharex=True, sharey=True)
     for column, (name, run) in enumerate(runs.items()):
         sde = PROCESSES[name]

@@ -1,13 +1,13 @@
 """Energy-based against score-based models.
 
     energy model   p_t(x) = exp(-E(x, t)) / Z(t),   score = -grad_x E     Z(t) unknown
-    score model    score = network(x, t)            any field, the gradient of something or not
+    score model    score = network(x, t)            any vector field, not necessarily a gradient
 
 Here both hold the same perceptron and are trained by the same denoising loss; the energy is the
 form of Salimans and Ho 2021, |x - network|^2 / 2 (sde/networks/energy.py), Du et al. 2023
-(arXiv:2302.11552), section 3. Measured: the error of the score, the price of it, the circulation
-of the field (the antisymmetric part of its Jacobian, zero for every gradient), and what only the
-energy gives: ratios of densities, and with them Metropolis' test in Langevin sampling.
+(arXiv:2302.11552), section 3. Measured: the error of the score, its cost, the circulation of the
+field (the antisymmetric part of its Jacobian, zero for every gradient), and density ratios, which
+only the energy gives and which allow the Metropolis test in Langevin sampling.
 """
 
 import time
@@ -40,13 +40,13 @@ from sde.score import SIGMA_DATA
 NAME = "q2_energy_or_score"
 PROCESS = VPSDE(0.1, 20.0)
 TIMES = (0.01, 0.03, 0.1, 0.3, 0.6, 1.0)  # where the error of the score is measured
-COLD = 0.03  # the time whose density Langevin is asked to sample
+COLD = 0.03  # the time whose density Langevin dynamics samples
 STEPS = (0.1, 0.3, 1.0, 2.0)  # of Langevin, in units of std(COLD)^2
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """One model and what was measured on it."""
+    """A trained model and its measurements."""
 
     network: nn.Module
     errors: list[float]  # at TIMES
@@ -222,7 +222,7 @@ def _over_steps(panel, runs, colour, mark, line, label) -> None:
 
 
 def main(out: Path, **sizes) -> None:
-    """Draw the figure and print what each model can do at which price."""
+    """Draw the figure and print accuracy and cost of each model."""
     runs = measure(**sizes)
     drawing.save(figure(runs), out, NAME)
     for kind, models in runs.items():

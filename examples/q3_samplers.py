@@ -41,7 +41,7 @@ PARTS = {
 
 @dataclass(frozen=True)
 class Failures:
-    """Each: name of a sampler -> what varies -> one number for each seed."""
+    """Results by sampler and by the varied quantity, one number for each seed."""
 
     light: dict[str, dict[float, list[float]]]  # share on the lighter mode's side
     ratios: dict[str, dict[float, list[float]]]  # energy distance squared, at 200 evaluations
@@ -73,7 +73,7 @@ def _exact(samples: int, seed: int) -> Tensor:
 
 
 def _distance(name: str, evaluations: int, snr: float, samples: int, seed: int) -> float:
-    """Squared energy distance of a sampler's result from as many exact draws."""
+    """Return the squared energy distance of samples from the same number of exact draws."""
     x = run(name, DATA, evaluations, snr, samples, seed)
     return metrics.energy_distance(_exact(samples, seed)[:samples], x).value
 
@@ -152,7 +152,7 @@ def figure(found: Failures):
 
 
 def _floor(found: Failures) -> float:
-    """The largest size of the distance between two exact samples: less means nothing."""
+    """Return the largest distance between two exact samples; smaller distances mean nothing."""
     return max(map(abs, found.floor))
 
 

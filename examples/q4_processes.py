@@ -1,4 +1,4 @@
-"""VE, VP and sub-VP: variances over time, and what they do to likelihood and to samples.
+"""VE, VP and sub-VP: variances over time, likelihoods and samples.
 
     VE      x_t = x_0 + sigma(t) z                     the noise grows without bound
     VP      x_t = sqrt(a) x_0 + sqrt(1 - a) z          variance 1 stays 1
@@ -43,7 +43,7 @@ COLOURS = {
 
 @dataclass(frozen=True)
 class Fit:
-    """One trained model."""
+    """Measurements of one trained model."""
 
     lost: float  # true mean log density of held-out points less the model's, nats
     distance: float  # squared energy distance of samples from held-out points
@@ -122,7 +122,7 @@ def _dots(panel, fits, field: str, label: str, title: str, unit: float = 1) -> N
 
 
 def main(out: Path, **sizes) -> None:
-    """Draw the figure and print what each process gave."""
+    """Draw the figure and print the results of each process."""
     fits = measure(**sizes)
     drawing.save(figure(fits), out, NAME)
     for name, models in fits.items():

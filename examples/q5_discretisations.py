@@ -1,4 +1,4 @@
-"""How SDEs connect to the score-based models before them: SMLD and DDPM are discretisations.
+"""SMLD and DDPM, the earlier score-based models, as discretisations of SDEs.
 
     SMLD  x_k = x_{k-1} + sqrt(sigma_k^2 - sigma_{k-1}^2) z  ->  dx = g dw,  g^2 = d sigma^2 / dt
     DDPM  x_k = sqrt(1 - beta_k) x_{k-1} + sqrt(beta_k) z    ->  dx = -beta x / 2 dt + sqrt(beta) dw
@@ -34,7 +34,7 @@ EPS = 1e-5
 
 @dataclass(frozen=True)
 class Gaps:
-    """Each list has one entry for each N."""
+    """Distances from the continuous limit; each list has one entry for each N."""
 
     levels: tuple[int, ...]
     step: dict[str, list[float]]  # of the variance added by one step, the largest of the chain
@@ -43,7 +43,7 @@ class Gaps:
 
 
 def measure(levels: tuple[int, ...] = LEVELS) -> Gaps:
-    """Every gap at every N."""
+    """Measure every gap at every N."""
     return Gaps(
         levels,
         {"DDPM": [ddpm_step_gap(n) for n in levels], "SMLD": [smld_step_gap(n) for n in levels]},
@@ -105,7 +105,7 @@ def sampled_gap(sde, predictor: str, n: int) -> float:
 
 
 def order(levels, gaps) -> float:
-    """The p of gap ~ N^-p, by least squares over the largest half of N."""
+    """Return p of gap ~ N^-p, by least squares over the larger half of N."""
     half = len(levels) // 2
     return -np.polyfit(np.log(levels[half:]), np.log(gaps[half:]), 1)[0]
 

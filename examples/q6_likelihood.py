@@ -1,4 +1,4 @@
-"""How the likelihood is computed through the probability flow, and why not for the SDE itself.
+"""The likelihood through the probability flow, and the bound for the SDE.
 
     flow:  log p_ode(x) = log prior(x_1) + int_0^1 div v dt       along one path, exactly
            (Song et al. 2021, arXiv:2011.13456, eq. 39)
@@ -57,7 +57,7 @@ class Densities:
 
 
 def measure(points: int = 1000, moments: int = 400, seeds: int = 3) -> tuple[Densities, Densities]:
-    """On the line with factors, and in the plane with a network in training."""
+    """Measure on the line with factors, and in the plane with a network in training."""
     return _on_the_line(points, moments, seeds), _in_training(points // 2, moments, seeds)
 
 

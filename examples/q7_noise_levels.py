@@ -1,4 +1,4 @@
-"""What discrete noise levels cost against a continuum.
+"""The cost of discrete noise levels, compared with a continuum.
 
     discrete     E_k sigma_k^2 |network(x_0 + sigma_k z, k) + z / sigma_k|^2,   k = 0..N-1
     continuous   the same over every t in [0, 1], sigma(t) = sigma_min (sigma_max/sigma_min)^t
@@ -47,7 +47,7 @@ LEAST = 1e-4  # what is drawn for less: an unbiased distance may be negative
 
 @dataclass(frozen=True)
 class Fit:
-    """One model; distances are squared energy distances from held-out points."""
+    """Measurements of one model; distances are squared energy distances from held-out points."""
 
     at_levels: float  # error of the score, mean over the N levels
     between: float  # the same half way between neighbours
@@ -153,7 +153,7 @@ def _lines(panel, fits, fields: dict[str, str]) -> None:
 
 
 def main(out: Path, **sizes) -> None:
-    """Draw the figure and print what every number of levels gave."""
+    """Draw the figure and print the results for every number of levels."""
     fits = measure(**sizes)
     drawing.save(figure(fits), out, NAME)
     for n, models in fits.items():

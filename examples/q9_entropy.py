@@ -1,4 +1,4 @@
-"""How creativity is tied to the classification head, and why it can help.
+"""The creativity loss and the classification head on which it depends.
 
     p = softmax(head(G(z, t_h)))      the head that also tells the seen classes apart
     H(p) = - sum_c p_c ln p_c         ln C where p is uniform

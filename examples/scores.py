@@ -1,7 +1,7 @@
-"""What the questions about scores share: the data, a training loop, and a mean with its spread.
+"""Data, training loop and statistics shared by the questions on scores.
 
-The loop is the smallest that works: Adam, a learning rate that falls linearly to zero (in place of
-the average of the weights that ``sde train`` keeps), gradients clipped to norm one.
+The loop is minimal: Adam, a learning rate that decreases linearly to zero (instead of the average
+of the weights that ``sde train`` keeps), and gradients clipped to norm one.
 """
 
 import math
@@ -38,13 +38,13 @@ LossFn = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def perceptron(seed: int, hidden_dim: int = 64, depth: int = 2, outputs: int | None = None) -> MLP:
-    """The network of all questions, for points of the plane, with seeded weights."""
+    """Return the network of all questions, for points of the plane, with seeded weights."""
     seed_everything(seed)
     return MLP(2, hidden_dim=hidden_dim, depth=depth, outputs=outputs)
 
 
 def score_of(sde: SDE, network: nn.Module) -> ScoreFn:
-    """The score of a network, by the parametrisation that all questions share."""
+    """Return the score of a network in the parametrisation that all questions share."""
     return score_fn(sde, network, prediction="denoised", conditioning="log_noise")
 
 
@@ -69,8 +69,8 @@ def train(
     learning_rate: float = 5e-3,
     watch: Callable[[int], None] | None = None,
 ) -> nn.Module:
-    """Follow the gradient of ``loss`` on fresh draws of ``data``; ``watch(i)`` sees the network
-    after i iterations. Returns the network."""
+    """Train on fresh draws of ``data`` and return the network; ``watch(i)`` is called after i
+    iterations."""
     stream = generator(seed, "cpu", TRAINING)
     optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
     fade = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, iterations)
@@ -95,7 +95,7 @@ def score_error(score: ScoreFn, data: Mixture, sde: SDE, x: Tensor, t: Tensor) -
 
 
 def spread(values: Iterable[float], digits: int = 3) -> str:
-    """Mean ± standard deviation over seeds."""
+    """Return "mean ± standard deviation" over seeds."""
     values = list(values)
     deviation = statistics.stdev(values) if len(values) > 1 else math.nan
     return f"{statistics.fmean(values):.{digits}f} ± {deviation:.{digits}f}"

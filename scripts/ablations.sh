@@ -4,7 +4,7 @@
 set -euo pipefail
 source "$(dirname "$0")/setup.sh"
 config=toy_cub_easy_corrected
-case "${1:-}" in *.yaml) config=$1 && shift ;; esac
-case $config in */toy_*) [ -d data/toy ] || cizsl data toy data/toy ;; esac
+case "${1:-}" in "" | -* | *=*) ;; *) config=$1 && shift ;; esac
+case $config in *toy_*) [ -d data/toy ] || cizsl data toy data/toy ;; esac
 exec cizsl sweep "$config" --variants configs/variants/ablations.yaml --out runs/ablations \
     --html runs/ablations.html "$@"

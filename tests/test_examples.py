@@ -48,7 +48,7 @@ def test_every_question_draws_a_small_figure_and_prints(number, tmp_path, capsys
     monkeypatch.setattr(q3, "RATIOS", (0.16,))
     monkeypatch.setattr(q6, "FACTORS", (0.8, 1.0))
     monkeypatch.setattr(q6, "LOOKS", (1, 2))
-    module = importlib.import_module(f"questions.{QUESTIONS[number]}")
+    module = importlib.import_module(f"examples.{QUESTIONS[number]}")
     module.main(tmp_path, **TINY[number])
     assert 5_000 < (tmp_path / f"{module.NAME}.png").stat().st_size < 200_000
     assert len(capsys.readouterr().out.splitlines()) >= 2
@@ -58,7 +58,7 @@ def test_command_line(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(q5, "main", lambda out: print(f"drawn in {out}"))
     main(["5", "--out", str(tmp_path)])
     printed = capsys.readouterr().out
-    assert "== 5. How SDEs connect" in printed
+    assert "== 5. SMLD and DDPM" in printed
     assert f"drawn in {tmp_path}" in printed
     with pytest.raises(SystemExit) as stopped:
         main(["11"])

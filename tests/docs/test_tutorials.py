@@ -1,12 +1,9 @@
-"""The tutorials are programs: every block of them runs, in order, in an empty folder.
-
-A ``python`` block goes on where the last one ended. A ``yaml`` or ``python`` block whose first line
-is ``# NAME`` is the file of that name. A ``bash`` block is commands. A ``text`` block is the output
-of the block before it, in order, where lines of ``...`` stand for whatever came between.
-"""
+"""The tutorials are programs: every cell of their notebooks runs, in order, in an empty folder, and
+prints what the tutorial says, where lines of ``...`` stand for any other lines."""
 
 import contextlib
 import io
+import json
 import re
 import shlex
 import sys
@@ -16,23 +13,41 @@ import matplotlib
 import pytest
 
 from cizsl.cli.parser import main as cizsl
+from examples.make_notebooks import notebook
 from sde.cli.parser import main as sde
 
-TUTORIALS = Path(__file__).resolve().parents[2] / "docs" / "tutorials"
+ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = {"cizsl": cizsl, "sde": sde}
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
-FILE = re.compile(r"# ([\w.]+\.(?:py|yaml))\n")
+NAMES = ("birds", "scores")
 
 
-def run_commands(text: str) -> str:
-    """What the commands print; each must end with exit code 0."""
-    out = io.StringIO()
+def cells(name: str) -> list[dict]:
+    """The code cells of a tutorial's notebook but the first, which changes the folder."""
+    made = json.loads((ROOT / f"examples/tutorial_{name}.ipynb").read_text())
+    first, *rest = (cell for cell in made["cells"] if cell["cell_type"] == "code")
+    assert "chdir" in "".join(first["source"])
+    return rest
+
+
+def run_commands(text: str) -> None:
+    """Run the commands in this process; each must end with exit code 0."""
     for line in text.replace("\\\n", " ").splitlines():
-        name, *arguments = shlex.split(line, comments=True)
-        with contextlib.redirect_stdout(out):
-            code = COMMANDS[name](arguments)
+        name, *arguments = shlex.split(line.removeprefix("!"), comments=True)
+        code = COMMANDS[name](arguments)
         assert code == 0, f"{line}: exit code {code}"
-    return out.getvalue()
+
+
+def run(source: str, namespace: dict) -> str:
+    """Run a cell and return what it prints."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        if named := re.match(r"%%writefile (\S+)\n", source):
+            Path(named[1]).write_text(source[named.end() :] + "\n")
+        elif source.startswith("!"):
+            run_commands(source)
+        else:
+            exec(compile(source, "cell", "exec"), namespace)
+    return printed.getvalue()
 
 
 def check_output(expected: str, out: str) -> None:
@@ -45,25 +60,23 @@ def check_output(expected: str, out: str) -> None:
         assert out.strip() == expected.strip()
 
 
-@pytest.mark.parametrize("name", ["birds", "scores"])
-def test_every_block_runs(name, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", NAMES)
+def test_notebooks_are_those_of_the_tutorials(name):
+    made = json.loads((ROOT / f"examples/tutorial_{name}.ipynb").read_text())
+    page = (ROOT / f"docs/tutorials/{name}.md").read_text()
+    assert made == notebook(page), "run: python -m examples.make_notebooks"
+    assert sorted(p.stem for p in (ROOT / "docs/tutorials").glob("*.md")) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_cell_runs(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     matplotlib.use("Agg")
-    blocks = BLOCK.findall((TUTORIALS / f"{name}.md").read_text())
-    assert {kind for kind, _ in blocks} == {"python", "bash", "yaml", "text"}
-    namespace, out, before = {"__name__": "tutorial"}, "", ""
-    for kind, text in blocks:
-        if named := FILE.match(text):
-            Path(named[1]).write_text(text)
-        elif kind == "python":
-            printed = io.StringIO()
-            with contextlib.redirect_stdout(printed):
-                exec(compile(text, f"{name}.md", "exec"), namespace)
-            out = printed.getvalue()
-        elif kind == "bash":
-            out = run_commands(text)
-        else:
-            assert kind == "text" and before in ("python", "bash"), "output of what?"
-            check_output(text, out)
-        before = kind
+    namespace, outputs = {"__name__": "tutorial"}, 0
+    for cell in cells(name):
+        out = run("".join(cell["source"]), namespace)
+        for expected in cell["outputs"]:
+            check_output(expected["text"], out)
+            outputs += 1
+    assert outputs >= 2

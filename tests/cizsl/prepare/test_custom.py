@@ -214,7 +214,10 @@ MISTAKES = [
     (IMAGES + " --crop 10", "crop 10: expected 1 to 9"),
     (IMAGES + " --classes families.csv", "no class of this name among the 10"),
     (SPLITS, "data/coast: no classes.txt; --classes FILE names the classes"),
-    (SPLITS + " --classes names.txt --unseen 2", "--unseen: expected a number from 0 to 1, got '2'"),
+    (
+        SPLITS + " --classes names.txt --unseen 2",
+        "--unseen: expected a number from 0 to 1, got '2'",
+    ),
     (SPLITS + " --classes names.txt --from families.csv", "either --families or --from"),
     (SPLITS + " --classes names.txt --check", "data/coast: no split here"),
     ("data splits data/coast --classes names.txt --check", "--check: expected --families"),

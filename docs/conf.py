@@ -7,7 +7,11 @@ from pathlib import Path
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)]
+
+import api_pages  # noqa: E402
+
+api_pages.write()
 
 project = "cizsl and sde"
 copyright = "the authors; MIT licence"

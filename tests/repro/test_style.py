@@ -13,7 +13,7 @@ SOURCES = sorted(p for name in ("cizsl", "sde", "repro") for p in (ROOT / name).
 
 @pytest.mark.parametrize("command", [["check"], ["format", "--check"]])
 def test_ruff(command):
-    folders = ["cizsl", "sde", "repro", "tests", "benchmarks", "examples", "setup.py"]
+    folders = ["cizsl", "sde", "repro", "tests", "benchmarks", "examples", "docs", "setup.py"]
     done = subprocess.run(
         [sys.executable, "-m", "ruff", *command, *folders], cwd=ROOT, capture_output=True, text=True
     )

@@ -12,6 +12,23 @@ PREPROCESSING = ("resize", "crop", "interpolation", "mean", "std")
 NO_SPLIT = "no split yet: `cizsl data splits` makes some"
 
 
+def download(options) -> int:
+    """Download the published files, verify them, and say what is not to be had."""
+    from cizsl.data.verify import run_verify
+    from cizsl.prepare.download import download
+
+    fetched, missing = download(options.dataset.upper(), options.root)
+    for path in fetched:
+        print(f"fetched {path}")
+    if missing:
+        print(
+            f"not listed there: {', '.join(missing)}; without them the runs on this dataset cannot "
+            "start, and data/README.md says where else to look"
+        )
+        return 0
+    return run_verify(options.root)
+
+
 def verify(options) -> int:
     """List everything that is wrong with the files in a folder; 2 if anything is an error."""
     from cizsl.data.verify import run_verify

@@ -15,6 +15,7 @@ CLASSES = "class names in their order, one a line (default: classes.txt, else th
 def add_parsers(commands: Any) -> None:
     """Add every command and its options."""
     _look(commands)
+    _download(commands)
     _toy(commands)
     _text(commands)
     _images(commands)
@@ -34,6 +35,19 @@ def _look(commands: Any) -> None:
     ):
         command = _command(commands, name, purpose, f"{name} data", run)
         _add_folder(command, Path("data"), "folder of the data files")
+
+
+def _download(commands: Any) -> None:
+    purpose = "download the published files that a public repository lists, checked by git SHA-1"
+    command = _command(commands, "download", purpose, "download cub", data.download)
+    command.add_argument("dataset", choices=("cub", "nab"), help="cub: all files; nab: not all")
+    command.add_argument(
+        "--root",
+        type=parsing.path,
+        default=Path("data"),
+        metavar="DIR",
+        help="folder that holds the datasets",
+    )
 
 
 def _toy(commands: Any) -> None:

@@ -27,9 +27,7 @@ def train(config: CIZSLConfig, folder: RunFolder, device: torch.device, stop: St
     iterations, seconds, weights, curves, candidates = config.optimiser.iterations, 0.0, {}, {}, []
     strict = config.evaluation.protocol == "strict"
     problem = build.problem(config, data, "selection" if strict else "test", device)
-    build.sampler(
-        config, problem
-    )  # refuses too few data, before the run counts as begun
+    build.sampler(config, problem)  # refuses too few data, before the run counts as begun
     folder.record_environment(environment(device, data.files))
     if strict:
         chosen = select(

@@ -9,7 +9,7 @@ import yaml
 
 from repro import config as configuration
 from repro import locate, parser
-from repro.checkpoint import write_atomically
+from repro.atomic import write_atomically
 from repro.errors import InputError
 
 

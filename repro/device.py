@@ -1,30 +1,31 @@
 """Where and how precisely to compute."""
 
 import contextlib
+import re
 
 import torch
 
 from repro.errors import InputError
+from repro.wording import shown
 
 
 def resolve(name: str | None) -> torch.device:
-    """``cpu``, ``cuda``, ``cuda:1``; None takes the GPU if there is one.
+    """Return the device called ``cpu``, ``cuda`` or ``cuda:N``; None takes the GPU if there is one.
 
     From here on float32 means float32: PyTorch would let convolutions use TensorFloat-32 units.
+    Raises :class:`InputError` for another name, and for a GPU that is not there.
     """
     torch.backends.cudnn.allow_tf32 = False
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise InputError(f"--device {name}: expected cpu or cuda") from None
+    wrong = f"--device {shown(name)[1:-1]}"
+    if not re.fullmatch(r"cpu|cuda(:\d{1,3})?", name, re.ASCII):
+        raise InputError(f"{wrong}: expected cpu or cuda, or cuda:N")
+    device = torch.device(name)
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"--device {name}: this machine (or this torch build) has no CUDA GPU")
+        raise InputError(f"{wrong}: this machine (or this torch build) has no CUDA GPU")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise InputError(f"--device {name}: this machine has {torch.cuda.device_count()} GPUs")
-    if device.type not in ("cpu", "cuda"):
-        raise InputError(f"--device {name}: expected cpu or cuda")
+        raise InputError(f"{wrong}: this machine has {torch.cuda.device_count()} GPUs")
     if device.index:
         torch.cuda.set_device(device)  # for libraries that know of one GPU only
     return device

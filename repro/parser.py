@@ -2,16 +2,16 @@
 
 import argparse
 import math
-import os
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from repro.errors import InputError
+from repro.paths import expanded
 from repro.wording import did_you_mean, shown
 
 MOST = 10_000_000  # of anything that is counted on a command line
-LONGEST_NAME = 255  # bytes of the name of a file or folder
 
 
 class Help(argparse.HelpFormatter):
@@ -183,22 +183,14 @@ def path(text: str) -> Path:
     """Return the path of a file or folder: the ``type`` of an option that takes one.
 
     ``~`` is the home folder, also where no shell has replaced it. Raises
-    :class:`argparse.ArgumentTypeError` for an empty path, a NUL character, a user that does not
-    exist and a name that is longer than file systems take.
+    :class:`argparse.ArgumentTypeError` for an empty one, and as :func:`repro.paths.expanded` does.
     """
-    if not text or "\0" in text:
-        raise argparse.ArgumentTypeError(
-            f"expected the path of a file or folder, got {shown(text)}"
-        )
+    if not text:
+        raise argparse.ArgumentTypeError("expected the path of a file or folder, got ''")
     try:
-        found = Path(text).expanduser()
-    except RuntimeError:
-        raise argparse.ArgumentTypeError(f"{shown(text)}: no such user") from None
-    if (length := max((len(os.fsencode(part)) for part in found.parts), default=0)) > LONGEST_NAME:
-        raise argparse.ArgumentTypeError(
-            f"{shown(text)}: a name of {length} bytes; file systems take {LONGEST_NAME}"
-        )
-    return found
+        return expanded(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _group(parser: Parser) -> Any:

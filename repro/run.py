@@ -8,47 +8,52 @@
     checkpoints/       the newest two
 
 One process at a time owns a folder (an advisory lock), and a folder that holds a run is refused
-unless the run is to be resumed.
+unless the run is to be resumed. A record counts as written once it is on the disk, so that a power
+cut takes no line of a run that goes on.
 """
 
 import contextlib
-import fcntl
 import json
 import os
-import platform
-import subprocess
 import sys
 from collections.abc import Collection
-from importlib import metadata
 from pathlib import Path
 
-import torch
-
 from repro import config as configuration
-from repro.checkpoint import write_atomically
+from repro import json_file
+from repro.atomic import flush_folder, write_atomically
+from repro.environment import Environment
 from repro.errors import InputError
-
-PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "pydantic")
+from repro.file_lock import NAME as LOCK
+from repro.file_lock import lock
+from repro.paths import expanded
+from repro.wording import shown
 
 
 class RunFolder:
-    """A run folder that this process owns; use as a context manager.
+    """A run folder that this process owns; use it as a context manager.
 
-    Args: ``path``; ``settings``, the resolved configuration; ``resume``, whether an existing run
-    may be continued (its configuration must then be the same, but for ``free`` keys and sections,
-    whose new values are written down).
-    Raises :class:`InputError` if the folder is in use, holds another run, or cannot be written.
+    Args:
+        path: the folder, which is made where it is missing.
+        settings: the resolved configuration.
+        resume: whether an existing run may be continued. Its configuration must then be the same.
+        free: keys and sections that may differ nevertheless; their new values are written down.
+            The place of the data is one: the checksums of the files are compared.
+        accept_data: whether a resumed run may go on with other data files than it began with.
+
+    Raises :class:`InputError` on entry if the folder is in use, holds another run, or cannot be
+    written; no folder is then left that was not there.
     """
 
     def __init__(
         self,
-        path: Path,
+        path: str | Path,
         settings: configuration.Settings,
         resume: bool = False,
-        free: Collection[str] = ("data.root",),  # data may move: their checksums are compared
+        free: Collection[str] = ("data.root",),
         accept_data: bool = False,
     ):
-        self.path = Path(path)
+        self.path = expanded(path)
         self.settings, self.resume, self.free = settings, resume, free
         self.accept_data = accept_data
 
@@ -70,40 +75,46 @@ class RunFolder:
         return (self.path / "results.json").exists()
 
     def __enter__(self) -> "RunFolder":
-        self._made = [place for place in (self.path, *self.path.parents) if not place.exists()]
+        self._made: list[Path] = []
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = open(self.path / ".lock", "w")
+            self._made = [place for place in (self.path, *self.path.parents) if not place.exists()]
+            self._lock = lock(self.path)
+        except BlockingIOError:
+            raise InputError(f"{self.path}: another process is writing this run") from None
         except OSError as error:
+            self._remove_folders()
             raise InputError(f"{self.path}: cannot be written: {error.strerror}") from None
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._lock.close()
-            raise InputError(f"{self.path}: another process is writing this run") from None
-        try:
             self._claim()
-        except InputError:
-            self._lock.close()
+            for leftover in self.path.glob(".*.part"):  # of a process that was killed while writing
+                leftover.unlink()
+        except BaseException:
+            self._vacate()
+            os.close(self._lock)
             raise
-        for leftover in self.path.glob(".*.part"):  # of a process that was killed while writing
-            leftover.unlink()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_) -> None:
         if kind is not None and issubclass(kind, InputError):
             self._vacate()
-        self._lock.close()
+        os.close(self._lock)
 
     def _vacate(self) -> None:
-        """A run that could not start, for want of data, leaves no folder that was not there."""
-        ours = {file.name for file in self.path.iterdir()} <= {".lock", "config.yaml"}
-        if not self._made or not ours:
+        """Remove the folder of a run that could not start, for want of data for instance."""
+        try:
+            names = {file.name for file in self.path.iterdir()}
+        except OSError:
+            return
+        if not self._made or not names <= {LOCK, "config.yaml"}:
             return
         (self.path / "config.yaml").unlink(missing_ok=True)
-        (self.path / ".lock").unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # a folder above in which another run began meanwhile
-            for place in self._made:
+        (self.path / LOCK).unlink(missing_ok=True)
+        self._remove_folders()
+
+    def _remove_folders(self) -> None:
+        """Remove the folders that this process made, but for those in which another run began."""
+        for place in self._made:
+            with contextlib.suppress(OSError):
                 place.rmdir()
 
     def _claim(self) -> None:
@@ -131,33 +142,59 @@ class RunFolder:
         fixed = [key for key in keys if not {key, key.split(".")[0]} & {*self.free}]
         differing = [key for key in fixed if began.get(key) != given.get(key)]
         if differing:
-            words = [f"{key} {began.get(key)} here, {given.get(key)} given" for key in differing]
+            words = [
+                f"{key} {shown(began.get(key))} here, {shown(given.get(key))} given"
+                for key in differing
+            ]
             raise InputError(
                 f"{file}: differs from the configuration given; cannot resume: "
                 f"{'; '.join(sorted(words))}"
             )
 
     def record_environment(self, found: dict) -> None:
-        """Write ``environment.json``; in a resumed run, compare data files and device with it."""
-        file = self.path / "environment.json"
-        if not file.exists():
-            self.write(file.name, found)
+        """Write ``environment.json``, or compare it with what a resumed run finds.
+
+        Args:
+            found: what :func:`repro.environment.environment` returns.
+
+        Raises :class:`InputError` where a resumed run has lost its record or began on another kind
+        of device, and where data files changed; ``accept_data`` allows the first and the last.
+        """
+        began = self._began()
+        if began is None:
+            self.write("environment.json", found)
             return
-        try:
-            began = json.loads(file.read_text(encoding="utf-8"))
-            changed = sorted(set(began["data_files"].items()) ^ set(found["data_files"].items()))
-            before = began["device"].split(":")[0]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        now = Environment.model_validate(found)
+        if began.device_type != now.device_type:
             raise InputError(
-                f"{file}: not the record of a run; without it, what the data were is not known"
-            ) from None
-        if changed:
-            names = ", ".join(dict.fromkeys(name for name, _ in changed))
-            raise InputError(f"{self.path}: data files changed since the run began: {names}")
-        if before != found["device"].split(":")[0]:
-            raise InputError(
-                f"{self.path}: the run began on {before}; resume it with --device {before}"
+                f"{self.path}: the run began on {began.device_type}; resume it with --device "
+                f"{began.device_type}"
             )
+        changed = sorted(set(began.data_files.items()) ^ set(now.data_files.items()))
+        if not changed:
+            return
+        names = ", ".join(dict.fromkeys(name for name, _ in changed))
+        said = f"{self.path}: data files changed since the run began: {names}"
+        if not self.accept_data:
+            raise InputError(f"{said}; --accept-data goes on with them")
+        print(f"warning: {said}", file=sys.stderr)
+        self.write("environment.json", found | {"data_files_before": began.data_files})
+
+    def _began(self) -> Environment | None:
+        """What the run began with; None for a new run."""
+        file = self.path / "environment.json"
+        if not file.exists() and not self.started:
+            return None
+        try:
+            return json_file.read_model(file, Environment)
+        except InputError as error:
+            if self.accept_data:
+                print(f"warning: {error}", file=sys.stderr)
+                return None
+            raise InputError(
+                f"{error}; without this record it is not known whether the data are those that the "
+                "run began with; --accept-data goes on"
+            ) from None
 
     def write(self, name: str, content: str | dict) -> Path:
         """Write a text file, or a dict as JSON, whole or not at all."""
@@ -166,64 +203,26 @@ class RunFolder:
         return self.path / name
 
     def log(self, name: str, record: dict) -> None:
-        """Append one JSON line to ``<name>.jsonl``."""
+        """Append one JSON line to ``<name>.jsonl`` and flush it to the disk."""
         file = self.path / f"{name}.jsonl"
+        new = not file.exists()
         try:
             with open(file, "a", encoding="utf-8") as log:
                 log.write(json.dumps(record) + "\n")
+                log.flush()
+                os.fsync(log.fileno())
+            if new:
+                flush_folder(self.path)
         except OSError as error:
             raise InputError(f"{file}: cannot be written: {error.strerror}") from None
 
     def read_log(self, name: str) -> list[dict]:
-        """The whole lines of ``<name>.jsonl``; a line cut off by a crash is left out."""
-        file = self.path / f"{name}.jsonl"
-        lines = file.read_text("utf-8", "replace").splitlines() if file.exists() else []
-        records = []
-        for line in lines:
-            try:
-                records.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
-        return records
+        """Return the records of ``<name>.jsonl``; a line cut off by a crash is left out.
+
+        Raises :class:`InputError` where another line is damaged.
+        """
+        return json_file.read_lines(self.path / f"{name}.jsonl")
 
     def write_log(self, name: str, records: list[dict]) -> None:
         """Replace ``<name>.jsonl``: a resumed run writes what came after its checkpoint again."""
         self.write(f"{name}.jsonl", "".join(json.dumps(record) + "\n" for record in records))
-
-
-def environment(device: torch.device | str, data_files: dict[str, str]) -> dict:
-    """What the result depends on besides the configuration: JSON-ready.
-
-    ``data_files`` maps the name of each data file to its SHA-256.
-    """
-    device = torch.device(device)
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
-    return {
-        "python": platform.python_version(),
-        "packages": {package: metadata.version(package) for package in PACKAGES},
-        "git_commit": _git_commit(),
-        "command": sys.argv,
-        "device": f"{device.type}: {name}",
-        "threads": torch.get_num_threads(),
-        "data_files": data_files,
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        name = platform.processor() or platform.machine()
-    return f"{name}, {os.cpu_count()} cores"
-
-
-def _git_commit() -> str | None:
-    """The commit of the source tree, with ``+changes`` if the tree differs from it."""
-    here = Path(__file__).parent
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty=+changes", "--abbrev=40"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from repro import checkpoint
 from repro import config as configuration
-from repro.checkpoint import write_atomically
+from repro.atomic import write_atomically
+from repro.environment import environment
 from repro.errors import InputError
-from repro.run import RunFolder, environment
+from repro.run import RunFolder
 from sde import build
 from sde.checkpoint import fill, read_official
 from sde.config.model import UNETS

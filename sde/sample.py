@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from repro.checkpoint import write_atomically
+from repro.atomic import write_atomically
 from repro.distributed import SINGLE_PROCESS, DistributedContext
 from repro.errors import InputError
 from sde import figures, samplers

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from repro import checkpoint
 from repro.device import precision
 from repro.distributed import SINGLE_PROCESS, DistributedContext
+from repro.environment import environment
 from repro.errors import InputError
 from repro.loop import TrainingLoop
-from repro.run import RunFolder, environment
+from repro.run import RunFolder
 from repro.seeding import global_states, seed_of, set_global_states
 from repro.signals import StopRequest
 from sde import build

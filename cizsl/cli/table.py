@@ -12,7 +12,7 @@ from cizsl.report.html import page
 from cizsl.report.markdown import comparison_report, report
 from cizsl.report.runs import Run, collect
 from cizsl.report.tables import every_score, overview
-from repro.checkpoint import write_atomically
+from repro.atomic import write_atomically
 from repro.errors import InputError
 from repro.tables import csv_text, latex
 

@@ -13,7 +13,7 @@ import numpy as np
 import scipy.io
 
 from cizsl.data.birds_layout import dataset_layout, split_layout
-from repro.checkpoint import write_atomically
+from repro.atomic import write_atomically
 from repro.errors import InputError
 
 LIMIT = 2**32 - 2**16  # bytes of one variable and what describes it

@@ -43,7 +43,7 @@ from cizsl.data.npz_validate import (
     rows_of,
     split_names,
 )
-from repro.checkpoint import write_atomically
+from repro.atomic import write_atomically
 from repro.errors import InputError
 from repro.regular_file import readable
 from repro.safe_npz import read_arrays

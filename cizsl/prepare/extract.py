@@ -34,7 +34,7 @@ from cizsl.data.birds_layout import EXTRACTED
 from cizsl.data.matfile import damage
 from cizsl.prepare.backbones import Backbone
 from cizsl.prepare.images import Preprocessing, read_image
-from repro.checkpoint import write_atomically
+from repro.atomic import write_atomically
 from repro.errors import InputError, InputErrors
 from repro.signals import Interrupted, StopRequest
 

@@ -21,7 +21,7 @@ import numpy as np
 from cizsl.data.birds_write import write_mat
 from cizsl.data.gbu import FEATURES, SPLITS, read_splits
 from cizsl.data.gbu_validate import PUBLISHED
-from repro.checkpoint import write_atomically
+from repro.atomic import write_atomically
 from repro.errors import InputError
 
 VERSION = 1  # raised whenever a seed gives other numbers than before

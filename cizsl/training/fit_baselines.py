@@ -19,7 +19,8 @@ from cizsl.evaluate import Evaluation, assess
 from cizsl.protocols import ZSLTask
 from cizsl.training import results
 from repro.device import precision
-from repro.run import RunFolder, environment
+from repro.environment import environment
+from repro.run import RunFolder
 from repro.run_names import default_folder
 
 TITLES = {"ridge": "ridge regression", "eszsl": "ESZSL"}

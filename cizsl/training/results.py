@@ -6,7 +6,7 @@ import torch
 from cizsl.config import Baseline, CIZSLConfig
 from cizsl.data.dataset import ZSLData
 from cizsl.training.records import RETRIEVAL, SCORES
-from repro.checkpoint import write_atomically
+from repro.atomic import write_atomically
 from repro.run import RunFolder
 
 

@@ -17,7 +17,8 @@ from cizsl.training import results
 from cizsl.training.selection import select
 from cizsl.training.trainer import Trainer
 from repro import checkpoint
-from repro.run import RunFolder, environment
+from repro.environment import environment
+from repro.run import RunFolder
 from repro.signals import StopRequest
 
 

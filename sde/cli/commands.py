@@ -23,7 +23,7 @@ def train(options) -> int:
 
     config = load_config(options)
     out = options.out or default_folder(options.config, options.overrides, config.seed)
-    run = RunFolder(out, config, options.resume, FREE)
+    run = RunFolder(out, config, options.resume, FREE, options.accept_data)
     with (
         init_distributed(resolve(options.device)) as (ranks, device),
         run if ranks.leader else nullcontext(),

@@ -30,6 +30,11 @@ def _train(commands) -> None:
     )
     command.add_argument("--out", type=Path, help="run folder (default: runs/NAME/seedN)")
     command.add_argument("--resume", action="store_true", help="go on with the run in the folder")
+    command.add_argument(
+        "--accept-data",
+        action="store_true",
+        help="with --resume: go on although the data files are not those that the run began with",
+    )
     _device(command)
     command.set_defaults(run=actions.train)
 

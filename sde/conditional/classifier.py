@@ -71,7 +71,7 @@ def train(trained: TrainedModel, iterations: int = 3000) -> tuple[Path, dict[flo
         schedule.step()
     path = trained.folder / FILE
     state = {"weights": classifier.state_dict(), "classes": list(classes), "step": trained.step}
-    checkpoint.write_atomically(path, lambda file: torch.save(state, file))
+    checkpoint.write(path, state)
     return path, {time: _accuracy(trained, classifier, time) for time in TESTED_AT}
 
 

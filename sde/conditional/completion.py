@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from repro.checkpoint import write_atomically
+from repro.atomic import write_atomically
 from repro.errors import InputError
 from sde import figures
 from sde.conditional import guidance

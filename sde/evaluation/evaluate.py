@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from repro.checkpoint import write_atomically
+from repro.atomic import write_atomically
 from repro.distributed import SINGLE_PROCESS, DistributedContext
 from repro.errors import InputError
 from sde import build, metrics

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from repro.device import precision, resolve
+from repro.errors import InputError
 
 CPU = torch.device("cpu")
 
@@ -41,3 +42,13 @@ def test_float32_is_float32_once_a_device_is_chosen(monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     resolve("cpu")
     assert not torch.backends.cudnn.allow_tf32
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "cpu:5", "cpu:0", "cuda:99999999999", "cuda:-1", "tpu", "meta", "c" * 999, "cpu\0"],
+)
+def test_a_device_that_cannot_be_is_one_line(name):
+    with pytest.raises(InputError, match="expected cpu or cuda, or cuda:N") as caught:
+        resolve(name)
+    assert len(str(caught.value)) < 150 and "\n" not in str(caught.value)

@@ -1,23 +1,21 @@
-"""Checkpoints, run folders, random states and interruptions."""
+"""Checkpoints, files that are written whole, random states and interruptions."""
 
 import os
 import signal
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from repro import checkpoint, seeding
-from repro.config import Settings
+from repro.atomic import write_atomically
+from repro.environment import environment
 from repro.errors import InputError
-from repro.run import RunFolder, environment
 from repro.signals import StopRequest
-
-
-class Few(Settings):
-    value: int = 1
 
 
 def test_keeps_the_newest_two_and_falls_back(tmp_path, capsys):
@@ -40,6 +38,46 @@ def test_keeps_the_newest_two_and_falls_back(tmp_path, capsys):
     assert checkpoint.load_newest(tmp_path / "none") is None
 
 
+def test_a_flipped_bit_is_seen_and_the_one_before_is_taken(tmp_path, capsys):
+    """Every part of the file: the numbers, their description, the archive's own tables."""
+    for step in (1, 2):
+        checkpoint.save(tmp_path, step, {"step": step, "weights": torch.arange(200.0)})
+    newest = tmp_path / "step_00000002.pt"
+    whole = newest.read_bytes()
+    with zipfile.ZipFile(newest) as archive:  # what lies between the parts is padding
+        starts = {part.filename: part.header_offset for part in archive.infolist()}
+        places = [whole.index(archive.read(name)) + 5 for name in starts if "data" in name]
+    assert len(places) >= 2
+    for place in (*places, whole.rindex(b"PK\x01\x02") + 17):  # the last: a recorded checksum
+        damaged = bytearray(whole)
+        damaged[place] ^= 4
+        newest.write_bytes(damaged)
+        assert checkpoint.load_newest(tmp_path)["step"] == 1
+        said = capsys.readouterr().err
+        assert "step_00000002.pt: not a whole checkpoint" in said
+        assert "trying the one before it" in said
+
+
+def test_a_compressed_checkpoint_is_refused(tmp_path):
+    """torch.save writes none, and a small one may hold any number of bytes."""
+    torch.save({"x": torch.zeros(10)}, tmp_path / "plain.pt")
+    with (
+        zipfile.ZipFile(tmp_path / "plain.pt") as plain,
+        zipfile.ZipFile(tmp_path / "small.pt", "w", zipfile.ZIP_DEFLATED) as small,
+    ):
+        for name in plain.namelist():
+            small.writestr(name, plain.read(name))
+    with pytest.raises(InputError, match=r"compressed, which torch\.save never does"):
+        checkpoint.load(tmp_path / "small.pt")
+
+
+def test_a_checkpoint_is_a_regular_file(tmp_path):
+    (tmp_path / "step_00000001.pt").mkdir()
+    for path in (tmp_path / "step_00000001.pt", Path("/dev/zero")):
+        with pytest.raises(InputError, match="not a whole checkpoint"):
+            checkpoint.load(path)
+
+
 def test_a_checkpoint_never_runs_code(tmp_path):
     class Hostile:
         def __reduce__(self):
@@ -60,8 +98,24 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
         raise OSError(28, "disk full")
 
     with pytest.raises(InputError, match="file: cannot be written: disk full"):
-        checkpoint.write_atomically(path, fail, mode="w")
+        write_atomically(path, fail, mode="w")
     assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
+
+
+def test_text_that_is_no_utf8_leaves_what_was_there(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("before")
+    with pytest.raises(InputError, match="file: cannot be written: 'utf-8' codec can't encode"):
+        write_atomically(path, lambda file: file.write("\udcff"), mode="w")
+    assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
+
+
+def test_the_longest_name_that_a_file_system_takes(tmp_path):
+    write_atomically(tmp_path / ("x" * 255), lambda file: file.write(b"1"))
+    for name in ("x" * 256, "a\0b"):
+        with pytest.raises(InputError, match="cannot be written"):
+            write_atomically(tmp_path / name, lambda file: file.write(b"1"))
+    assert [file.name for file in tmp_path.iterdir()] == ["x" * 255]
 
 
 def test_global_states_come_back():
@@ -81,14 +135,6 @@ def test_streams_are_reproducible_and_differ():
     assert first(1, "cpu", 2) == first(1, "cpu", 2)
     draws = [first(seed, "cpu", stream) for seed in range(4) for stream in range(4)]
     assert len({tuple(values) for values in draws}) == 16
-
-
-def test_log_survives_a_line_cut_in_two(tmp_path):
-    with RunFolder(tmp_path / "run", Few()) as folder:
-        folder.log("metrics", {"iteration": 1})
-        with open(folder.path / "metrics.jsonl", "a") as file:
-            file.write('{"iteration": 2, "lo')
-        assert folder.read_log("metrics") == [{"iteration": 1}]
 
 
 def test_a_full_disk_is_named_and_costs_nothing(tmp_path):
@@ -112,73 +158,13 @@ def test_a_full_disk_is_named_and_costs_nothing(tmp_path):
 def test_text_is_utf8_whatever_the_locale(tmp_path):
     script = f"""if True:
         from pathlib import Path
-        from repro.checkpoint import write_atomically
+        from repro.atomic import write_atomically
         text = "R\\xe9nyi, \\u65e5"
         write_atomically(Path({str(tmp_path / "text")!r}), lambda f: f.write(text), "w")
     """
     locale = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     subprocess.run([sys.executable, "-c", script], env=locale, check=True)
     assert (tmp_path / "text").read_text(encoding="utf-8") == "R\xe9nyi, \u65e5"
-
-
-@pytest.mark.parametrize("kept", ["results.json", "checkpoints/test/step_00000001.pt"])
-def test_what_has_results_or_checkpoints_is_a_run(tmp_path, kept):
-    """Without ``environment.json``, as a partial copy is: its configuration stays what it was."""
-    with RunFolder(tmp_path, Few(value=2)) as folder:
-        folder.write(kept, {})
-    before = (tmp_path / "config.yaml").read_text()
-    with pytest.raises(InputError, match="holds a run already"):
-        RunFolder(tmp_path, Few(value=3)).__enter__()
-    with pytest.raises(InputError, match="value 2 here, 3 given"):
-        RunFolder(tmp_path, Few(value=3), resume=True).__enter__()
-    assert (tmp_path / "config.yaml").read_text() == before
-
-
-@pytest.mark.parametrize("content", ["{", "{}", "[]", '{"data_files": {}, "device": 1}'])
-def test_a_damaged_record_of_the_environment_is_named(tmp_path, content):
-    folder = RunFolder(tmp_path, Few())
-    (tmp_path / "environment.json").write_text(content)
-    with pytest.raises(InputError, match="not the record of a run"):
-        folder.record_environment(environment("cpu", {}))
-
-
-def test_a_folder_that_cannot_be_written_is_named(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="file/run: cannot be written"):
-        RunFolder(tmp_path / "file" / "run", Few()).__enter__()
-
-
-def test_a_run_goes_on_where_a_setting_was_added_since(tmp_path):
-    class More(Few):
-        added: int = 5
-
-    with RunFolder(tmp_path, Few(value=2)) as folder:
-        folder.write("environment.json", {})
-    with RunFolder(tmp_path, More(value=2), resume=True):
-        pass
-    for other in (More(value=2, added=6), More(value=3)):
-        with pytest.raises(InputError, match="differs from the configuration") as caught:
-            RunFolder(tmp_path, other, resume=True).__enter__()
-    assert str(caught.value).endswith("cannot resume: value 2 here, 3 given")
-
-
-def test_a_run_that_could_not_start_leaves_only_what_others_wrote(tmp_path):
-    def fail(path):
-        with pytest.raises(InputError), RunFolder(path, Few(value=2)):
-            raise InputError("no data")
-
-    fail(tmp_path / "runs" / "few" / "seed0")
-    assert not list(tmp_path.iterdir())
-    (tmp_path / "mine").mkdir()
-    fail(tmp_path / "mine")
-    assert (tmp_path / "mine" / "config.yaml").exists()
-    with RunFolder(tmp_path / "runs" / "few" / "seed1", Few(value=2)):
-        fail(tmp_path / "runs" / "few" / "seed0")
-    assert [file.name for file in (tmp_path / "runs" / "few").iterdir()] == ["seed1"]
-    with pytest.raises(InputError), RunFolder(tmp_path / "begun", Few(value=2)) as folder:
-        folder.write("environment.json", {})
-        raise InputError("the loss is no number")
-    assert folder.started
 
 
 def test_environment_is_complete():

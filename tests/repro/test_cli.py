@@ -85,7 +85,7 @@ def test_each_mistake_is_one_line(arguments, expected, capsys):
 def test_a_path_may_not_be_empty_nor_hold_a_nul_character(capsys):
     for place in ("", "a\0b"):
         code, text = said(cizsl, ["train", "toy_cub_easy", "--out", place], capsys)
-        assert code == 2 and "--out: expected the path of a file or folder, got " in text
+        assert code == 2 and "--out: " in text and "expected " in text and len(text) < 200
 
 
 def test_the_version_is_that_of_the_package_and_of_torch(capsys):

@@ -83,7 +83,7 @@ def test_a_run_that_could_not_start_leaves_only_what_others_wrote(tmp_path):
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("new/" + 300 * "x", "cannot be written: File name too long"),
+        ("new/" + 300 * "x", "a name of 300 bytes; file systems take 255"),
         ("new/a\0b", "holds no NUL character"),
         ("file/run", "file/run: cannot be written: Not a directory"),
         ("closed/new/run", "closed/new/run: cannot be written: Permission denied"),
@@ -104,7 +104,7 @@ def test_a_path_that_no_folder_can_have_is_one_line_and_leaves_nothing(tmp_path,
 def test_a_home_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert RunFolder("~/runs", Few()).path == tmp_path / "runs"
-    with pytest.raises(InputError, match="~no_such_user/x: there is no user of this name"):
+    with pytest.raises(InputError, match="no such user"):
         RunFolder("~no_such_user/x", Few())
 
 

@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy.exports(
         "ZSLData": "cizsl.data.dataset",
         "load": "cizsl.data.layouts",
         "load_birds": "cizsl.data.birds",
+        "load_compact": "cizsl.data.compact_features",
         "load_gbu": "cizsl.data.gbu",
         "load_npz": "cizsl.data.npz",
         "normalise": "cizsl.data.normalise",

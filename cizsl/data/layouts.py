@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from cizsl.data.birds import load_birds
+from cizsl.data.compact_features import load_compact
 from cizsl.data.dataset import ZSLData
 from cizsl.data.gbu import load_gbu
 from cizsl.data.npz import load_npz
@@ -24,5 +25,6 @@ def load(
 LAYOUT_READERS = {  # each (root, dataset, split) -> ZSLData
     "published": load_birds,  # MAT-files and pickles, as CIZSL and GAZSL published them
     "npz": load_npz,  # one file of numpy arrays, see cizsl/data/npz.py
+    "compact": load_compact,  # real birds in this package, see cizsl/data/compact_features.py
     "gbu": load_gbu,  # the attribute benchmarks, see cizsl/data/gbu.py
 }

@@ -5,6 +5,7 @@ text, the strict protocol. ``configs/cizsl/birds/published.yaml`` turns each swi
 published code does. A YAML file states only what it changes.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
@@ -35,16 +36,31 @@ def _divergences() -> list[str]:
 Candidates = Annotated[tuple[NonNegative, ...], Field(min_length=2), AfterValidator(_ascending)]
 
 
+def _layouts() -> Iterable[str]:
+    from cizsl.data.layouts import LAYOUT_READERS
+
+    return LAYOUT_READERS
+
+
+def _normalisations() -> Iterable[str]:
+    from cizsl.data.normalise import NORMALISATIONS
+
+    return NORMALISATIONS
+
+
 class Data(Settings):
     """Which classes and images, and how their features are normalised."""
 
-    layout: Literal["published", "npz", "gbu"] = Field(
-        "published", description="of the files, see docs/data.md; gbu: docs/gbu.md"
+    layout: registered(_layouts, "layout") = Field(
+        "published",
+        description="layout of the files: published, npz or compact, see docs/data.md; gbu",
     )
     root: str = Field("data", description="the folder that holds the dataset: CUB2011, NABird")
-    dataset: Name = Field("CUB", description="CUB, NAB, or a name of your own")
-    split: Name = Field("easy", description="easy or hard in the published layout, PS in gbu")
-    normalisation: Literal["published", "standardise", "minmax", "l2", "none"] = Field(
+    dataset: Name = Field(
+        "CUB", description="CUB, NAB, a name of your own; in the compact layout CUB-compact"
+    )
+    split: Name = Field("easy", description="easy or hard; PS in gbu; or a name of your own")
+    normalisation: registered(_normalisations, "normalisation") = Field(
         "published", description="published: (x - mean) / variance, both scalars"
     )
 

@@ -145,6 +145,19 @@ def convert(options) -> None:
         print(f"wrote {convert(options.source, options.target, options.overwrite)}")
 
 
+def compact(options) -> None:
+    """Write the compact file of a dataset."""
+    from cizsl.prepare.compact import make_compact
+
+    names = ("components", "square_root", "overwrite")
+    with _writing(options.target):
+        images, kept = make_compact(
+            options.source, options.target, **{name: getattr(options, name) for name in names}
+        )
+    share = f"{100 * kept:.1f} % of the variance of the seen images"
+    print(f"wrote {options.target}: {images} images, {options.components} components, {share}")
+
+
 @contextlib.contextmanager
 def _writing(place: Path) -> Iterator[None]:
     """A full disk, or a place that cannot be written, is no fault of ours."""

@@ -21,6 +21,7 @@ def add_parsers(commands: Any) -> None:
     _images(commands)
     _splits(commands)
     _convert(commands)
+    _compact(commands)
 
 
 def _command(commands: Any, name: str, purpose: str, example: str, run: Callable) -> parsing.Parser:
@@ -203,6 +204,30 @@ def _convert(commands: Any) -> None:
     )
     command.add_argument(
         "target", type=_dataset, metavar="TO", help="file NAME.npz, or folder NAME, to write"
+    )
+    _add_overwrite(command)
+
+
+def _compact(commands: Any) -> None:
+    purpose = "make a small file of a dataset: principal components of its features, as bytes"
+    example = "compact data/CUB2011 data/CUB-mine.npz"
+    command = _command(commands, "compact", purpose, example, data.compact)
+    command.description += " The components are fitted on images of seen classes only."
+    command.add_argument(
+        "source", type=parsing.path, metavar="FROM", help="folder of the dataset, or file NAME.npz"
+    )
+    command.add_argument("target", type=_dataset, metavar="TO", help="file NAME.npz to write")
+    command.add_argument(
+        "--components",
+        type=parsing.whole(1, 4096),
+        default=256,
+        metavar="N",
+        help="number of principal components",
+    )
+    command.add_argument(
+        "--square-root",
+        action="store_true",
+        help="take square roots of the features and scale each image to length one first",
     )
     _add_overwrite(command)
 

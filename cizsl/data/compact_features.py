@@ -13,7 +13,7 @@ Classes count from 1. Arrays in brackets may be missing; a split of any name may
     text_data, text_indices, text_indptr    the TF-IDF matrix (C, V), compressed sparse rows
     terms           (V,)    strings
     [classes] (C,)  [images] (N,)    names;  [attributes] (C, A)  [sentences] (C, E)  floats
-    easy_seen       (S,)    integers;  easy_unseen (U,): classes, whose images are all seen or unseen
+    easy_seen       (S,)    integers, classes;  easy_unseen (U,): the same
 
 The text of a class is its row of TF-IDF. Another description is chosen by the name of the dataset:
 "CUB-compact-attributes" has the 312 attributes of each class (mean over its annotated images, in
@@ -24,12 +24,14 @@ can be seen.
 from __future__ import annotations
 
 import os
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 
 from cizsl.data.birds_layout import sha256
 from cizsl.data.dataset import ZSLData
+from cizsl.data.findings import Finding
 from repro.errors import InputError
 from repro.regular_file import readable
 from repro.safe_npz import read_arrays
@@ -137,6 +139,20 @@ def check_compact(arrays: dict[str, np.ndarray], split: str, text: str) -> dict[
     if text in DESCRIPTIONS:
         _expect(arrays, text, FLOATS, (classes, None))
     return arrays
+
+
+def check_compact_file(path: Path) -> list[Finding]:
+    """Return what is wrong with the splits and descriptions of a file."""
+    found = []
+    try:
+        arrays, headers = read_arrays(path, lambda key: key not in ("classes", "images"))
+        splits = [name.removesuffix("_seen") for name in headers if name.endswith("_seen")]
+        texts = ["text", *(kind for kind in DESCRIPTIONS if kind in headers)]
+        for split, text in product(splits or ["easy"], texts):
+            check_compact(arrays, split, text)
+    except InputError as error:
+        found.append(Finding("error", str(path), str(error)))
+    return found
 
 
 def _classes(arrays: dict[str, np.ndarray]) -> int:

@@ -7,19 +7,23 @@ from cizsl.data.compact_features import load_compact
 from cizsl.data.dataset import ZSLData
 from cizsl.data.gbu import load_gbu
 from cizsl.data.npz import load_npz
-from repro.errors import InputError
+from repro.plugins import resolve
 
 
 def load(
     root: str | Path, dataset: str = "CUB", split: str = "easy", layout: str = "published"
 ) -> ZSLData:
-    """`LAYOUT_READERS[layout]`: read one split of a dataset from the files under `root`.
+    """Read one split of a dataset by `LAYOUT_READERS[layout]`.
+
+    Args:
+        root: the folder that holds the dataset's files, or that folder itself.
+        dataset: the name of the dataset.
+        split: the name of the split.
+        layout: a key of `LAYOUT_READERS`, or "package.module:name" of a function like them.
 
     Raises `InputError` for an unknown layout, and for whatever the reader finds.
     """
-    if layout not in LAYOUT_READERS:
-        raise InputError(f"no layout {layout!r}: expected {', '.join(LAYOUT_READERS)}")
-    return LAYOUT_READERS[layout](root, dataset, split)
+    return resolve(layout, LAYOUT_READERS, "layout")(root, dataset, split)
 
 
 LAYOUT_READERS = {  # each (root, dataset, split) -> ZSLData

@@ -12,17 +12,21 @@ import torch
 from torch import Tensor
 
 from repro.errors import InputError
+from repro.plugins import resolve
 
 
 def normalise(features: Tensor, reference: Tensor, kind: str) -> Tensor:
-    """`NORMALISATIONS[kind]`: features (N, D), statistics from `reference` (M, D) only -> (N, D).
+    """Normalise features by `NORMALISATIONS[kind]`.
 
-    `reference` is the training features, also where the features of unseen classes are normalised.
-    Raises `InputError` for an unknown kind.
+    Args:
+        features: (N, D).
+        reference: (M, D), from which statistics are taken: the training features, also where the
+            features of unseen classes are normalised.
+        kind: a key of `NORMALISATIONS`, or "package.module:name" of a function like them.
+
+    Returns (N, D). Raises `InputError` for an unknown kind.
     """
-    if kind not in NORMALISATIONS:
-        raise InputError(f"no normalisation {kind!r}: expected {', '.join(NORMALISATIONS)}")
-    return NORMALISATIONS[kind](features, reference)
+    return resolve(kind, NORMALISATIONS, "normalisation")(features, reference)
 
 
 def _published(features: Tensor, reference: Tensor) -> Tensor:

@@ -30,6 +30,7 @@ from pathlib import Path
 import numpy as np
 
 from cizsl.data.birds_layout import EXTRACTED, sha256
+from cizsl.data.compact_features import check_compact_file
 from cizsl.data.dataset import ZSLData
 from cizsl.data.findings import Finding
 from cizsl.data.npz_validate import (
@@ -181,6 +182,8 @@ def check_npz(path: Path) -> tuple[Arrays, list[Finding]]:
         arrays, headers = read_arrays(path, is_known)
     except InputError as error:
         return {}, [Finding("error", str(path), str(error))]
+    if "schema" not in headers and "scale" in headers:
+        return {}, check_compact_file(path)
     others = [name for name in headers if name not in arrays]
     found = problems(arrays, others)
     return arrays, [Finding(level, str(path), message) for level, message in found]

@@ -77,7 +77,7 @@ class Run:
             return "toy"
         if self.cell not in self.benchmark.cells:
             return "own"
-        if self.layout == "npz":  # which has no checksum of a published file
+        if self.layout not in ("published", "gbu"):  # without checksums of published files
             return "other"
         known = self._known_checksums()
         differs = any(known.get(name) not in (None, d) for name, d in self.data_files.items())

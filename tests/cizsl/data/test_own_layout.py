@@ -40,7 +40,7 @@ def test_the_published_layout_under_a_name_of_ones_own(tmp_path):
         InputError, match=r"no folder wrens here, which holds finches; docs/data.md"
     ):
         layouts.load(tmp_path, "wrens")
-    with pytest.raises(InputError, match="no layout 'hdf': expected published"):
+    with pytest.raises(InputError, match="unknown layout 'hdf'; known: published"):
         layouts.load(tmp_path, "finches", "easy", "hdf")
 
 

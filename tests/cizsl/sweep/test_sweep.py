@@ -15,7 +15,8 @@ import yaml
 
 from cizsl.cli.parser import main
 from cizsl.config import CIZSLConfig
-from cizsl.sweep import launch, plan
+from cizsl.sweep import launch
+from cizsl.sweep.plan import alternatives, plan, read_variants, seed_list
 from repro.config import load
 from repro.errors import InputError
 from repro.run_names import default_folder
@@ -58,27 +59,53 @@ def small(toy, tmp_path):
 )
 def test_values_are_split_at_the_outermost_commas(text, values):
     key = text.split("=")[0]
-    assert plan.alternatives(text) == [f"{key}={value}" for value in values]
+    assert alternatives(text) == [f"{key}={value}" for value in values]
 
 
 @pytest.mark.parametrize("text", ["a", "a=", "a=1,", "a=1,,2", "a=[1", "a=1],[2", "seed=1,2"])
 def test_what_is_no_list_of_values_is_refused(text):
     with pytest.raises(InputError, match=r"expected (key=value|one value|seeds)"):
-        plan.alternatives(text)
+        alternatives(text)
 
 
 def test_seeds():
-    assert plan.seed_list("0-2,7") == [0, 1, 2, 7] and plan.seed_list("3") == [3]
+    assert seed_list("0-2,7") == [0, 1, 2, 7] and seed_list("3") == [3]
     for text in ("", "1-", "-1", "a", "1,1", "0-2,1", "3-1", "1.5"):
         with pytest.raises(InputError, match="--seeds"):
-            plan.seed_list(text)
+            seed_list(text)
+
+
+@pytest.mark.parametrize("text", ["0-99999999999", "0-9999,20000-29999", "1" * 5000])
+def test_seeds_are_counted_before_a_list_is_made(text):
+    with pytest.raises(InputError, match=r"at most 10000|--seeds"):
+        seed_list(text)
+
+
+def test_a_plan_is_counted_before_it_is_made():
+    values = ",".join(map(str, range(1, 150)))
+    with pytest.raises(InputError, match="22201 runs or more, expected at most 10000"):
+        plan([CONFIG], [0], [f"model.hidden_dim={values}", f"model.noise_dim={values}"])
+
+
+def test_shipped_configurations_are_given_by_name(tmp_path):
+    (run,) = plan(["toy_cub_easy"], [0], root=tmp_path)
+    assert run.folder.settings == load(CONFIG, CIZSLConfig)
+    assert run.arguments[:2] == ["train", "toy_cub_easy"]
+
+
+@pytest.mark.parametrize("content", ["", "7", "[1]", "null", '{"iteration": -1}', "[" * 100_000])
+def test_other_content_of_a_log_is_no_progress(tmp_path, content):
+    (run,) = plan(["toy_cub_easy"], [0], root=tmp_path)
+    run.folder.path.mkdir(parents=True)
+    (run.folder.path / "metrics.jsonl").write_text(content)
+    assert run.progress == "begins"
 
 
 def test_the_plan_is_every_training_by_hand(tmp_path):
     """Seeds outermost, then files, then values, each in the folder and with the settings of the
     single command."""
     given = ["creativity.weight=0,0.1", "creativity.mixing=[0.2,0.8],[0,1]", "model.noise_dim=7"]
-    runs = plan.plan([CONFIG, STRICT], [3, 1], given, root=tmp_path)
+    runs = plan([CONFIG, STRICT], [3, 1], given, root=tmp_path)
     expected = []
     for seed, file, weight, mixing in product(
         (3, 1), (CONFIG, STRICT), ("0", "0.1"), ("[0.2,0.8]", "[0,1]")
@@ -94,8 +121,8 @@ def test_the_plan_is_every_training_by_hand(tmp_path):
 
 def test_variants(tmp_path):
     """Every line of the ablations trains with its name; the rest of the configuration stays."""
-    variants = plan.read_variants(ABLATIONS)
-    runs = plan.plan([STRICT], [0], ["optimiser.iterations=50"], variants, tmp_path)
+    variants = read_variants(ABLATIONS)
+    runs = plan([STRICT], [0], ["optimiser.iterations=50"], variants, tmp_path)
     plain = load(STRICT, CIZSLConfig, ["optimiser.iterations=50"]).model_dump()
     for run, (name, values) in zip(
         runs, yaml.safe_load(ABLATIONS.read_text()).items(), strict=True
@@ -107,10 +134,10 @@ def test_variants(tmp_path):
     assert len({run.folder.path for run in runs}) == len(runs) == 12
     (tmp_path / "bad.yaml").write_text("a: 1")
     with pytest.raises(InputError, match=r"bad.yaml: a: expected settings"):
-        plan.read_variants(tmp_path / "bad.yaml")
+        read_variants(tmp_path / "bad.yaml")
     (tmp_path / "bad.yaml").write_text("a: {creativty: {weight: 1}}")
     with pytest.raises(InputError, match=r"override 'creativty.weight=1'.*did you mean"):
-        plan.plan([STRICT], [0], [], plan.read_variants(tmp_path / "bad.yaml"), tmp_path)
+        plan([STRICT], [0], [], read_variants(tmp_path / "bad.yaml"), tmp_path)
 
 
 def mistakes(small, tmp_path):
@@ -119,10 +146,10 @@ def mistakes(small, tmp_path):
     return [
         ([small, "creativity.weight=0.1,-1"], "creativity.weight: should be greater than or equal"),
         ([small, "none.yaml"], "none.yaml: cannot be read"),
-        (["creativity.weight=1"], "expected at least one configuration file"),
+        (["creativity.weight=1"], "expected at least one configuration: a YAML file, or a name"),
         ([small, small], "two runs of this sweep would share this folder"),
         ([small, "creativity.weight=1,1"], "two runs of this sweep would share this folder"),
-        ([small, "--seeds", "x"], "--seeds x: expected numbers and ranges"),
+        ([small, "--seeds", "x"], "--seeds 'x': expected numbers and ranges"),
         ([small, "--device", "tpu"], "expected cpu or cuda"),
         ([small, *cluster], "gpu: unknown key; did you mean 'gpus'"),
         ([small, *cluster[2:]], "--resources: of --cluster"),
@@ -157,7 +184,7 @@ def test_failures_are_listed_and_the_rest_goes_on(small, tmp_path, capsys, monke
     assert main([*command, "--html", str(tmp_path / "table.html")]) == 1
     said = capsys.readouterr().out
     assert said.splitlines()[0] == "3 runs: 2 complete, 1 half done"
-    failed = tmp_path / "runs" / "small[optimiser.learning_rate=1e30]" / "seed0"
+    failed = tmp_path / "runs" / "small-optimiser.learning_rate-1e30" / "seed0"
     reason = r": the loss term '\w+' is (nan|-?inf) at iteration \d of phase 'test'"
     assert said.count("failed: ") == 1
     assert re.search(f"failed: {re.escape(str(failed))}{reason}", said)
@@ -170,11 +197,13 @@ def test_failures_are_listed_and_the_rest_goes_on(small, tmp_path, capsys, monke
     assert "<table" in (tmp_path / "table.html").read_text()
     alone = tmp_path / "alone"
     assert main(["train", small, "optimiser.learning_rate=1e-3", "--out", str(alone)]) == 0
-    swept = tmp_path / "runs" / "small[optimiser.learning_rate=1e-3]" / "seed0"
+    swept = tmp_path / "runs" / "small-optimiser.learning_rate-1e-3" / "seed0"
     assert results(swept) == results(alone)
     started = []
-    monkeypatch.setattr(launch.Training, "start", lambda self: started.append(self.run.overrides))
-    monkeypatch.setattr(launch.Training, "wait", lambda self, seconds: 0)
+    monkeypatch.setattr(
+        launch.TrainingProcess, "start", lambda self: started.append(self.run.overrides)
+    )
+    monkeypatch.setattr(launch.TrainingProcess, "wait", lambda self, seconds: 0)
     main(command)
     assert started == [("optimiser.learning_rate=1e30", "seed=0")]  # what is complete is skipped
     changed = yaml.safe_load(Path(small).read_text()) | {"seed": 5, "loss": {"pivot": 2}}
@@ -213,7 +242,7 @@ def test_a_killed_run_and_a_stopped_sweep(small, tmp_path):
     assert process.returncode == 130, err
     assert "4 runs: 3 half done, 1 new" in out
     assert f"failed: {folder(0)}: killed by SIGKILL" in out and out.count("failed: ") == 1
-    assert err.splitlines()[-1].endswith("every run is saved; the same command goes on")
+    assert err.splitlines()[-1].endswith("every run is saved; the same command continues the sweep")
     for seed in (1, 2):
         assert list((folder(seed) / "checkpoints").rglob("step_*.pt"))
         assert "go on with --resume" in (folder(seed) / "train.log").read_text()
@@ -237,10 +266,10 @@ def test_a_second_interruption_leaves_nothing_running(small, tmp_path, monkeypat
                 raise KeyboardInterrupt
             return False
 
-    monkeypatch.setattr(launch.Training, "start", start)
-    runs = plan.plan([small], [0, 1], root=tmp_path)
+    monkeypatch.setattr(launch.TrainingProcess, "start", start)
+    runs = plan([small], [0, 1], root=tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        list(launch.here(runs, Impatient(), lambda text: None, jobs=1))
+        list(launch.LocalLauncher(1, Impatient(), lambda progress: None).launch(runs))
     assert [process.wait(ENOUGH) for process in processes] == [-signal.SIGTERM]
 
 

@@ -46,18 +46,20 @@ PROCESSES = {
 LossFn = Callable[[Network, Tensor, Tensor, Tensor], losses.Loss]
 
 
-def dataset(config: SDEConfig, device: torch.device, *, examples: bool = True) -> Dataset:
+def dataset(
+    config: SDEConfig, device: torch.device, *, examples: bool = True, read_only: bool = False
+) -> Dataset:
     """The data set on the device. Raises InputError for bad files.
 
     Without ``examples`` a published set of images has its spec alone, and no file is read; other
-    data are loaded all the same.
+    data are loaded all the same. ``read_only`` neither downloads files nor fills the cache.
     """
     settings = config.data
     if not examples:
         known = datasets.data_spec(settings.name, centred=settings.centred)
         if known is not None:
             return Dataset(known, None, None)
-    loaded = datasets.load(**settings.model_dump(exclude={"memory"}))
+    loaded = datasets.load(**settings.model_dump(exclude={"memory"}), read_only=read_only)
     return loaded.to(device, settings.memory)
 
 

@@ -56,6 +56,7 @@ def load(
     device: torch.device,
     overrides: list[str] | None = None,
     with_data: bool = True,
+    read_only: bool = False,
 ) -> TrainedModel:
     """Load a model from a run folder (its newest whole checkpoint) or from a checkpoint file.
 
@@ -64,6 +65,7 @@ def load(
         device: where to put the model and the data.
         overrides: ``key=value`` of the sections sampling, evaluation and compute.
         with_data: False where the spec of the data is enough, as it is for sampling.
+        read_only: neither download files of the data nor fill the cache.
 
     Raises InputError where there is no such checkpoint, or where it belongs to another
     configuration.
@@ -71,7 +73,7 @@ def load(
     path = Path(path)
     state, config = _saved(path, overrides)
     torch.set_num_threads(config.compute.threads)
-    data = build.dataset(config, device, examples=with_data)
+    data = build.dataset(config, device, examples=with_data, read_only=read_only)
     sde = build.process(config)
     network = _averaged(config, state, data.spec.shape, device, path)
     for_sampling = build.inference_network(config, network, device)

@@ -1,19 +1,25 @@
-"""What each command of the command line does, by its name; ``options`` is what was parsed.
+"""What each command of ``sde`` does and prints; ``options`` are the parsed arguments.
 
-Under torchrun every rank runs the same command, and the leader speaks.
+Under torchrun every rank runs the same command, and only the leader prints. Imports stand inside
+the functions, so that ``--help`` does not wait for PyTorch.
 """
 
+import sys
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from repro import config as configuration
 from repro import locate
 from repro.errors import InputError
 from repro.run_names import default_folder
 
+if TYPE_CHECKING:
+    from sde.config.run import SDEConfig
+
 
 def train(options) -> int:
+    """Train one configuration, and print what came out."""
     from repro.device import resolve
     from repro.distributed import init_distributed
     from repro.run import RunFolder
@@ -45,6 +51,7 @@ def train(options) -> int:
 
 
 def sample(options) -> int:
+    """Draw samples of a trained model."""
     from sde.conditional.classifier import of_class
     from sde.sample import sample
 
@@ -60,18 +67,15 @@ def sample(options) -> int:
 
 
 def samplers(options) -> None:
-    from sde.samplers import registry
+    """Print every predictor, corrector and solver with the file of its code."""
+    from sde.samplers.listing import schemes
 
-    kinds = {"predictor": registry.PREDICTORS, "corrector": registry.CORRECTORS}
-    for kind, schemes in {**kinds, "solver": registry.SOLVERS}.items():
-        for name, scheme in schemes.items():
-            if name != "none":
-                file = scheme.__module__.replace(".", "/")
-                print(f"{kind:<10} {name:<20} {file}.py")
-    print(f"{'solver':<10} {'ode':<20} sde/samplers/ode.py; sampling.method chooses its method")
+    for kind, name, place in list(schemes(options.plugins)):  # a bad plugin prints nothing
+        print(f"{kind:<10} {name:<20} {place}")
 
 
 def classifier(options) -> int:
+    """Train a classifier of noisy examples beside a run."""
     from sde.conditional.classifier import train
 
     with _trained(options) as (ranks, trained):
@@ -83,6 +87,7 @@ def classifier(options) -> int:
 
 
 def complete(options) -> int:
+    """Complete held-out images."""
     from sde.conditional.completion import complete
 
     names = ("hide", "way", "count", "draws", "sampler", "steps", "out")
@@ -93,9 +98,10 @@ def complete(options) -> int:
 
 
 def likelihood(options) -> int:
+    """Print the likelihood of held-out examples; write no file."""
     from sde.evaluation.nll import heldout_likelihood, heldout_split
 
-    with _trained(options) as (ranks, trained):
+    with _trained(options, read_only=True) as (ranks, trained):
         found = heldout_likelihood(trained, heldout_split(trained, options.data), ranks)
     if ranks.leader:
         print(found.in_words())
@@ -103,6 +109,7 @@ def likelihood(options) -> int:
 
 
 def evaluate(options) -> int:
+    """Measure a trained model, and write its page."""
     from sde.evaluation.evaluate import evaluate
 
     with _trained(options) as (ranks, trained):
@@ -117,19 +124,35 @@ def evaluate(options) -> int:
 
 
 def table(options) -> None:
-    from sde.evaluation.table import find, tables
+    """Print the tables of evaluated runs, and write them in other forms."""
+    from sde.evaluation.table import find, make_tables, text, write
 
-    print(tables(find(options.paths)), end="")
+    found = make_tables(find(options.paths))
+    for form in ("html", "csv", "latex"):
+        if file := getattr(options, form):
+            write(found, form, file)
+            print(f"wrote {file}", file=sys.stderr)
+    print(text(found, "markdown"), end="")
 
 
 def inspect(options) -> None:
+    """Print what the data of a configuration are; write no file."""
     from sde.build import dataset
 
     options.overrides += ["data.skip_bad=true"] if options.skip_bad else []
-    print(dataset(load_config(options), "cpu").in_words())
+    print(dataset(load_config(options), "cpu", read_only=True).in_words())
+
+
+def download(options) -> None:
+    """Fetch the files of a published data set."""
+    from sde.data.image_datasets import download
+
+    for file in download(options.name, options.root):
+        print(file)
 
 
 def import_(options) -> int:
+    """Turn a file of weights into a run folder."""
     from sde.convert import SUFFIX, import_exported, import_official
 
     file = options.file
@@ -139,9 +162,7 @@ def import_(options) -> int:
         out = options.out or Path("runs", file.stem, "imported")
         summary = import_exported(file, out)
     elif options.config is None:
-        raise InputError(
-            f"{file}: --config is needed, for instance configs/sde/images/cifar10_ddpmpp_vp.yaml"
-        )
+        raise InputError(f"{file}: --config is needed, for instance --config cifar10_ddpmpp_vp")
     else:
         config = load_config(options)
         out = options.out or default_folder(options.config, options.overrides, 0).parent / file.stem
@@ -154,6 +175,7 @@ def import_(options) -> int:
 
 
 def export(options) -> int:
+    """Write the averaged weights as a safetensors file."""
     from sde.convert import export
 
     with _trained(options, with_data=False) as (ranks, trained):
@@ -164,27 +186,23 @@ def export(options) -> int:
 
 
 @contextmanager
-def _trained(options, with_data: bool = True):
+def _trained(options, with_data: bool = True, read_only: bool = False):
     """This process among its ranks, and the model on its device."""
     from repro.device import resolve
     from repro.distributed import init_distributed
     from sde.trained_model import load
 
     with init_distributed(resolve(options.device)) as (ranks, device):
-        yield ranks, load(options.model, device, options.overrides, with_data)
+        yield ranks, load(options.model, device, options.overrides, with_data, read_only)
 
 
-def load_config(options):
+def load_config(options) -> "SDEConfig":
+    """Return the configuration that was named, with its overrides."""
+    return locate.load(options.config, "sde", model(), options.overrides)
+
+
+def model() -> type["SDEConfig"]:
+    """Return the configuration model."""
     from sde.config.run import SDEConfig
 
-    return locate.load(options.config, "sde", SDEConfig, options.overrides)
-
-
-def show(options) -> str:
-    return configuration.dump(load_config(options))
-
-
-def schema() -> str:
-    from sde.config.run import SDEConfig
-
-    return configuration.schema(SDEConfig)
+    return SDEConfig

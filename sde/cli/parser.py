@@ -1,155 +1,325 @@
-"""The command line: ``sde`` or ``python -m sde``."""
+"""The options of every command of ``sde``; what a command does is in ``sde.cli.commands``."""
 
-from pathlib import Path
+from typing import Any
 
 from repro import cli
+from repro import parser as parsing
+from repro.config_commands import add_config_commands
 from sde.cli import commands as actions
+from sde.data.catalogue import MIRRORS
+
+RUN = "runs/eight_gaussians/seed0"  # in the examples
+STRONGEST = 1e6  # times the gradient of a classifier
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run the command line ``sde`` and return its exit code."""
     return cli.run(parser(), arguments)
 
 
-def parser() -> cli.Parser:
-    """Every command and option; what a command does is in sde/cli/commands.py."""
-    top = cli.Parser(prog="sde", description="Score-based generative modelling through SDEs.")
-    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+def parser() -> parsing.Parser:
+    """Return the parser of ``sde``, with all of its commands."""
+    top, commands = parsing.program(
+        "sde",
+        "Score-based generative modelling through stochastic differential equations.",
+        example="sde train eight_gaussians seed=1",
+    )
     _train(commands)
-    _draw(commands)
-    _judge(commands)
-    _exchange(commands)
-    _inspect(commands)
+    _sample(commands)
+    _samplers(commands)
+    _classifier(commands)
+    _complete(commands)
+    _likelihood(commands)
+    _evaluate(commands)
+    _table(commands)
+    _import(commands)
+    _export(commands)
+    _data(commands)
+    add_config_commands(commands, "sde", actions.model, "eight_gaussians")
     return top
 
 
-def _train(commands) -> None:
-    command = commands.add_parser("train", help="train one configuration")
-    command.add_argument("config", help="a YAML file, see configs/sde")
-    command.add_argument(
-        "overrides", nargs="*", default=[], metavar="key=value", help="such as seed=1"
+def _train(commands: Any) -> None:
+    command = parsing.add_command(
+        commands,
+        "train",
+        "train one configuration",
+        example="sde train eight_gaussians optimiser.iterations=500 --out runs/mine",
+        run=actions.train,
     )
-    command.add_argument("--out", type=Path, help="run folder (default: runs/NAME/seedN)")
-    command.add_argument("--resume", action="store_true", help="go on with the run in the folder")
-    command.add_argument(
-        "--accept-data",
-        action="store_true",
-        help="with --resume: go on although the data files are not those that the run began with",
-    )
-    _device(command)
-    command.set_defaults(run=actions.train)
+    parsing.add_training(command, "sde")
 
 
-def _draw(commands) -> None:
-    command = commands.add_parser("sample", help="draw samples: an array and a figure")
-    _model(command)
-    command.add_argument(
-        "--sampler", metavar="NAME", help="a predictor, PREDICTOR+CORRECTOR, a solver or ode"
+def _sample(commands: Any) -> None:
+    command = parsing.add_command(
+        commands,
+        "sample",
+        "draw samples of a trained model and write them as an array and a figure",
+        example=f"sde sample {RUN} --sampler heun --steps 10 -n 100",
+        run=actions.sample,
     )
-    command.add_argument("--steps", type=cli.positive, metavar="N", help="steps of the sampler")
+    _add_model(command, "sampling.snr=0.1")
+    _add_out(command)
+    _add_sampler(command)
     command.add_argument(
-        "-n", type=cli.positive, dest="count", metavar="COUNT", help="how many samples"
+        "-n",
+        type=parsing.positive,
+        dest="count",
+        metavar="COUNT",
+        help="number of samples (default: sampling.count of the run)",
     )
-    command.add_argument("--class", dest="label", metavar="NAME", help="of one class only")
     command.add_argument(
-        "--strength", type=float, default=1.0, help="of the classifier's gradient (default: 1)"
+        "--class",
+        dest="label",
+        metavar="NAME",
+        help="draw samples of one class, by its name or number; needs `sde classifier RUN` first",
     )
-    command.set_defaults(run=actions.sample)
+    command.add_argument(
+        "--strength",
+        type=parsing.number(0, STRONGEST),
+        default=1.0,
+        metavar="X",
+        help="factor of the classifier's gradient",
+    )
 
-    command = commands.add_parser("samplers", help="list what --sampler takes")
-    command.set_defaults(run=actions.samplers)
 
-    command = commands.add_parser("classifier", help="train what sample --class needs")
-    _model(command, writes=False)
-    command.add_argument("--iterations", type=cli.positive, default=3000, metavar="N")
-    command.set_defaults(run=actions.classifier)
+def _samplers(commands: Any) -> None:
+    command = parsing.add_command(
+        commands,
+        "samplers",
+        "list the names that --sampler takes, with the files of the code",
+        example="sde samplers",
+        run=actions.samplers,
+    )
+    command.add_argument(
+        "plugins",
+        nargs="*",
+        metavar="package.module:name",
+        help="predictors, correctors and solvers of your own, to list as well",
+    )
 
-    command = commands.add_parser("complete", help="hide part of held-out images, and draw it")
-    _model(command)
+
+def _classifier(commands: Any) -> None:
+    command = parsing.add_command(
+        commands,
+        "classifier",
+        "train a classifier of noisy examples, which `sde sample --class` needs",
+        example="sde classifier runs/digits/seed0",
+        run=actions.classifier,
+    )
+    _add_model(command, "compute.threads=2")
+    command.add_argument(
+        "--iterations",
+        type=parsing.positive,
+        default=3000,
+        metavar="N",
+        help="iterations of training",
+    )
+
+
+def _complete(commands: Any) -> None:
+    command = parsing.add_command(
+        commands,
+        "complete",
+        "hide a part of held-out images and draw it anew",
+        example="sde complete runs/digits/seed0 --hide right --draws 4",
+        run=actions.complete,
+    )
+    _add_model(command, "sampling.seed=1")
+    _add_out(command)
+    _add_sampler(command)
     command.add_argument(
         "--hide",
         default="right",
         metavar="PART",
-        help="left, right, top, bottom, centre, random (half of the pixels) or colour",
-    )
-    command.add_argument("--way", default="guided", help="guided or replacement")
-    command.add_argument("--sampler", metavar="NAME", help="as of sample")
-    command.add_argument("--steps", type=cli.positive, metavar="N", help="steps of the sampler")
-    command.add_argument("-n", type=cli.positive, default=8, dest="count", help="how many images")
-    command.add_argument("--draws", type=cli.positive, default=4, metavar="N", help="of each")
-    command.set_defaults(run=actions.complete)
-
-
-def _judge(commands) -> None:
-    command = commands.add_parser("likelihood", help="exact likelihood of held-out examples")
-    _model(command, writes=False)
-    command.add_argument("--data", metavar="NAME", help="of other data (default: the model's own)")
-    command.set_defaults(run=actions.likelihood)
-
-    command = commands.add_parser("evaluate", help="distances, samplers, likelihood, and a page")
-    _model(command)
-    command.set_defaults(run=actions.evaluate)
-
-    command = commands.add_parser("table", help="evaluated runs, like beside like")
-    command.add_argument("paths", nargs="+", type=Path, metavar="RUN_OR_DIR")
-    command.set_defaults(run=actions.table)
-
-
-def _exchange(commands) -> None:
-    command = commands.add_parser("import", help="a published checkpoint as a run folder")
-    command.add_argument(
-        "file", type=Path, help="a checkpoint of score_sde_pytorch, or a file of `sde export`"
+        help="part to hide: left, right, top, bottom, centre, random (half of the pixels) or "
+        "colour",
     )
     command.add_argument(
-        "--config", help="of a published checkpoint: see configs/sde/cifar10_*.yaml"
+        "--way",
+        default="guided",
+        help="guided (by the gradient of the known part) or replacement (of the known part after "
+        "every step)",
     )
     command.add_argument(
-        "overrides", nargs="*", default=[], metavar="key=value", help="such as data.root=DIR"
+        "-n",
+        type=parsing.positive,
+        default=8,
+        dest="count",
+        metavar="COUNT",
+        help="number of images",
     )
-    command.add_argument("--out", type=Path, metavar="DIR", help="default: runs/NAME/FILE")
-    command.add_argument("--raw", action="store_true", help="weights as trained, not averaged")
-    command.set_defaults(run=actions.import_)
+    command.add_argument(
+        "--draws",
+        type=parsing.positive,
+        default=4,
+        metavar="N",
+        help="completions of each image",
+    )
 
-    command = commands.add_parser("export", help="the averaged weights as a safetensors file")
-    command.add_argument("model", type=Path, metavar="RUN_OR_CHECKPOINT")
-    command.add_argument("file", type=Path, metavar="FILE.safetensors")
-    command.set_defaults(run=actions.export, overrides=[], device="cpu")
+
+def _likelihood(commands: Any) -> None:
+    command = parsing.add_command(
+        commands,
+        "likelihood",
+        "compute the likelihood of held-out examples; writes no file",
+        example=f"sde likelihood {RUN} evaluation.likelihoods=100",
+        run=actions.likelihood,
+    )
+    _add_model(command, "evaluation.likelihoods=100")
+    command.add_argument(
+        "--data",
+        metavar="NAME",
+        help="data set whose held-out examples are used (default: the data of the run)",
+    )
 
 
-def _inspect(commands) -> None:
-    data = commands.add_parser("data", help="look at the data of a configuration")
-    data = data.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    command = data.add_parser(
+def _evaluate(commands: Any) -> None:
+    command = parsing.add_command(
+        commands,
+        "evaluate",
+        "measure distances and likelihood, compare samplers, and write a page",
+        example=f"sde evaluate {RUN} evaluation.samples=500",
+        run=actions.evaluate,
+    )
+    _add_model(command, "evaluation.samples=500")
+    _add_out(command)
+
+
+def _table(commands: Any) -> None:
+    command = parsing.add_command(
+        commands,
+        "table",
+        "print tables of evaluated runs; runs of one protocol share a table",
+        example="sde table runs --html runs.html",
+        run=actions.table,
+    )
+    command.add_argument(
+        "paths",
+        nargs="+",
+        type=parsing.path,
+        metavar="RUN_OR_DIR",
+        help="run folders, or folders that hold some",
+    )
+    for form, text in (("html", "one HTML page"), ("csv", "CSV"), ("latex", "LaTeX (booktabs)")):
+        command.add_argument(
+            f"--{form}", type=parsing.path, metavar="FILE", help=f"write the tables as {text} too"
+        )
+
+
+def _import(commands: Any) -> None:
+    command = parsing.add_command(
+        commands,
+        "import",
+        "turn a published checkpoint, or a file of `sde export`, into a run folder",
+        example="sde import checkpoint_8.pth --config cifar10_ddpmpp_vp",
+        run=actions.import_,
+    )
+    command.add_argument(
+        "file",
+        type=parsing.path,
+        metavar="FILE",
+        help="checkpoint of score_sde_pytorch, or a safetensors file of `sde export`",
+    )
+    parsing.add_overrides(command, "data.root=DIR")
+    command.add_argument(
+        "--config",
+        metavar="CONFIG",
+        help="configuration of a published checkpoint: a name below configs/sde, or a YAML file",
+    )
+    command.add_argument(
+        "--out",
+        type=parsing.path,
+        metavar="DIR",
+        help="where to write the run folder (default: a folder in runs/ named by the "
+        "configuration and the file)",
+    )
+    command.add_argument(
+        "--raw", action="store_true", help="take the weights as trained, not their average"
+    )
+
+
+def _export(commands: Any) -> None:
+    command = parsing.add_command(
+        commands,
+        "export",
+        "write the averaged weights and the configuration as a safetensors file",
+        example=f"sde export {RUN} model.safetensors",
+        run=actions.export,
+    )
+    command.add_argument(
+        "model", type=parsing.path, metavar="RUN_OR_CHECKPOINT", help="trained model to export"
+    )
+    command.add_argument(
+        "file", type=parsing.path, metavar="FILE.safetensors", help="file to write"
+    )
+    command.set_defaults(overrides=[], device="cpu")
+
+
+def _data(commands: Any) -> None:
+    group = parsing.add_group(
+        commands, "data", "look at data sets, and fetch them", example="sde data inspect digits"
+    )
+    command = parsing.add_command(
+        group,
         "inspect",
-        help="shape, range, counts, classes, checksums; fetches and decodes what is missing",
+        "print shape, range, counts, classes and checksums of the data; writes no file",
+        example="sde data inspect eight_gaussians",
+        run=actions.inspect,
     )
-    command.add_argument("config", help="a YAML file, see configs/sde")
+    parsing.add_config(command, "sde")
     command.add_argument(
-        "overrides", nargs="*", default=[], metavar="key=value", help="such as data.root=DIR"
+        "--skip-bad",
+        action="store_true",
+        help="list the files that are no images, and leave them out",
+    )
+    command = parsing.add_command(
+        group,
+        "download",
+        "fetch the files of a published data set that are missing",
+        example="sde data download mnist --root data",
+        run=actions.download,
+    )
+    command.add_argument("name", choices=tuple(MIRRORS), help="data set to fetch")
+    command.add_argument(
+        "--root",
+        type=parsing.path,
+        default="data",
+        metavar="DIR",
+        help="folder of the data sets, the setting data.root of a configuration",
+    )
+
+
+def _add_model(command: parsing.Parser, override: str) -> None:
+    command.add_argument(
+        "model",
+        type=parsing.path,
+        metavar="RUN_OR_CHECKPOINT",
+        help="trained model: a run folder, or a checkpoint file",
+    )
+    parsing.add_overrides(command, override)
+    parsing.add_device(command)
+
+
+def _add_out(command: parsing.Parser) -> None:
+    command.add_argument(
+        "--out",
+        type=parsing.path,
+        metavar="DIR",
+        help="where to write the results (default: the run folder, or beside the checkpoint)",
+    )
+
+
+def _add_sampler(command: parsing.Parser) -> None:
+    command.add_argument(
+        "--sampler",
+        metavar="NAME",
+        help="a solver, ode, PREDICTOR or PREDICTOR+CORRECTOR; `sde samplers` lists them "
+        "(default: sampling.sampler of the run)",
     )
     command.add_argument(
-        "--skip-bad", action="store_true", help="list the files that are no images, and go on"
+        "--steps",
+        type=parsing.positive,
+        metavar="N",
+        help="steps of the sampler (default: sampling.steps of the run)",
     )
-    command.set_defaults(run=actions.inspect)
-
-    config = commands.add_parser("config", help="what may stand in a configuration file")
-    config = config.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    command = config.add_parser("schema", help="print the JSON schema, for editors")
-    command.set_defaults(run=lambda options: print(actions.schema(), end=""))
-    command = config.add_parser("show", help="print the resolved configuration")
-    command.add_argument("config", help="a YAML file")
-    command.add_argument("overrides", nargs="*", default=[], metavar="key=value")
-    command.set_defaults(run=lambda options: print(actions.show(options), end=""))
-
-
-def _model(command, writes: bool = True) -> None:
-    command.add_argument("model", type=Path, metavar="RUN_OR_CHECKPOINT")
-    command.add_argument(
-        "overrides", nargs="*", default=[], metavar="key=value", help="such as sampling.snr=0.1"
-    )
-    if writes:
-        command.add_argument("--out", type=Path, metavar="DIR", help="default: the run's folder")
-    _device(command)
-
-
-def _device(command) -> None:
-    command.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")

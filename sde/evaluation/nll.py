@@ -67,7 +67,9 @@ def heldout_split(trained: TrainedModel, name: str | None) -> Split:
     if known is not None:
         _require_shape(name, known.shape, trained.shape)  # before anything is downloaded
     settings = config.data.model_copy(update={"name": name})
-    other = build.dataset(config.model_copy(update={"data": settings}), trained.device)
+    other = build.dataset(
+        config.model_copy(update={"data": settings}), trained.device, read_only=True
+    )
     _require_shape(name, other.spec.shape, trained.shape)
     return other.heldout
 

@@ -1,105 +1,155 @@
-"""Evaluated runs side by side, as Markdown: likelihood, FID, distances.
+"""Tables of evaluated runs: likelihood, FID, distances.
 
-A number is only comparable under one protocol: the same data to the byte, the same part of it, as
-many samples, the same extractor. Each protocol makes a table of its own, and says what it is.
+Numbers are comparable only under one protocol: the same data to the byte, the same part of it, as
+many samples, the same extractor. Each protocol has a table of its own, whose title states it.
 """
 
-import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+from repro import html, tables
+from repro.checkpoint import write_atomically
 from repro.errors import InputError
+from repro.tables import Column, Line, Table
 from sde.config.run import Sampling
+from sde.evaluation.results import DISTANCES, EvaluatedRun, Evaluation, evaluated, read_json
 
-DISTANCES = ("energy_distance", "sliced_wasserstein", "mmd", "frechet", "precision", "recall")
+RUN = (Column("run"), Column("process"), Column("network"))
+KEYS = {"evaluation", "process", "network"}  # of the results.json of an evaluated run of sde
 
 
-def find(paths: list[Path]) -> dict[Path, dict]:
-    """The results of every evaluated run in these folders, by its folder. Raises InputError where
-    a path holds none."""
+class Numbers(NamedTuple):
+    """Numbers of one run under one protocol."""
+
+    protocol: str
+    columns: tuple[Column, ...]
+    cells: tuple[str, ...]
+
+
+def find(paths: list[Path]) -> dict[Path, EvaluatedRun]:
+    """Return every evaluated run in these folders, by its folder.
+
+    Raises InputError where a path holds none, and for results that are not as ``sde evaluate``
+    writes them.
+    """
     found = {}
     for path in paths:
         if not path.is_dir():
             raise InputError(f"{path}: no such folder; expected a run of sde, or a folder of runs")
-        files = [path / "results.json"] if (path / "results.json").exists() else ()
+        own = path / "results.json"
+        files = [own] if own.exists() else sorted(path.rglob("results.json"))
         here = {}
-        for file in files or sorted(path.rglob("results.json")):
+        for file in files:
             try:
-                results = json.loads(file.read_text())
-            except (OSError, ValueError):
-                if files:
-                    raise InputError(f"{file}: not a whole results.json") from None
-                print(f"warning: {file}: not a whole results.json, left out", file=sys.stderr)
+                content = read_json(file)
+            except InputError as error:
+                if file == own:
+                    raise
+                print(f"warning: {error}, left out", file=sys.stderr)
                 continue
-            if isinstance(results, dict) and {"evaluation", "process", "network"} <= results.keys():
-                here[file.parent] = results
+            if content.keys() >= KEYS:
+                here[file.parent] = evaluated(content, file)
         if not here:
             raise InputError(f"{path}: no evaluated run of sde in it; run sde evaluate first")
         found |= here
     return found
 
 
-def tables(runs: dict[Path, dict]) -> str:
-    """One Markdown table for each kind of number and protocol. Raises InputError for results that
-    are not as ``sde evaluate`` writes them."""
-    groups: dict[tuple, list] = {}
-    for folder, results in runs.items():
-        try:
-            numbers = list(_numbers(results["evaluation"]))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise InputError(
-                f"{folder / 'results.json'}: not results of this version ({reason}); evaluate again"
-            ) from None
-        for title, header, cells in numbers:
-            line = [str(folder), str(results["process"]), str(results["network"]), *cells]
-            groups.setdefault((title, tuple(header)), []).append(line)
-    parts = []
-    for (title, header), lines in sorted(groups.items()):
-        names = ["run", "process", "network", *header]
-        rows = [names, ["---"] * len(names), *sorted(lines)]
-        parts.append(title + "\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows))
-    return "\n\n".join(parts) + "\n"
-
-
-def _numbers(found: dict):
-    """(protocol in words, header, cells) of each kind of number that was measured."""
-    data = f"{found['data']} (sha256 {_short(found['data_sha256'])})"
-    reduced = found.get("precision", "float32") != "float32"
-    usual = Sampling()
-    how = [f"in {found['precision']}"] if reduced else []
-    how += [
-        f"{name} {value}"
-        for name, value in found.get("sampling", {}).items()
-        if value != getattr(usual, name)
+def make_tables(runs: dict[Path, EvaluatedRun]) -> list[Table]:
+    """Return one table for each kind of number and protocol, without empty columns."""
+    groups: dict[tuple, list[tuple[str, ...]]] = {}
+    for folder, run in runs.items():
+        for protocol, columns, cells in _numbers(run.evaluation):
+            line = (str(folder), run.process, run.network, *cells)
+            groups.setdefault((protocol, columns), []).append(line)
+    made = [
+        Table(protocol, (*RUN, *columns), tuple(Line("run", line) for line in sorted(lines)))
+        for (protocol, columns), lines in sorted(groups.items())
     ]
-    shared = [found["weights"], ", ".join([found["sampler"], *how])]
-    flow = found["likelihood"]
-    if "bits_per_dim" in flow:
-        probes = f"{flow['probes']} probes" if flow["probes"] else "exact divergence"
-        title = f"Likelihood of {flow['examples']} held-out examples of {data}, {probes}"
-        if "rtol" in flow:
-            title += f", {flow['method']} to rtol {flow['rtol']:g} and atol {flow['atol']:g}"
-        bits = f"{flow['bits_per_dim']:.4f} ± {flow['standard_error']:.4f}"
-        yield title, ("weights", "bits per dimension", "evaluations"), (
-            found["weights"], bits, str(flow["nfe"])
-        )  # fmt: skip
-    if "fid" in found:
-        fid = found["fid"]
-        title = (
-            f"FID of {fid['samples']} samples against {fid['reference_images']} images, the "
-            f"{fid['reference']} part of {data}, {fid['extractor']}, with final denoising"
+    return [table.without_empty_columns() for table in made]
+
+
+def text(found: list[Table], form: str) -> str:
+    """Return the tables as "markdown", "csv", "latex" or "html"."""
+    if form == "csv":
+        return tables.csv_text(found)
+    if form == "latex":
+        return "\n".join(tables.latex(table) for table in found)
+    if form == "html":
+        return html.render("sde.evaluation", "tables.html", tables=found, said=_said(found))
+    return "\n".join(f"{table.title}\n\n{tables.markdown(table)}" for table in found)
+
+
+def write(found: list[Table], form: str, file: Path) -> None:
+    """Write the tables in one form. Raises InputError where that is not possible."""
+    content = text(found, form)
+    write_atomically(file, lambda out: out.write(content), mode="w")
+
+
+def _said(found: list[Table]) -> str:
+    """The sentence that a page of tables begins with."""
+    runs = {line.cells[0] for table in found for line in table.lines}
+    numbers = [
+        (float(line.cells[place].partition(tables.SPREAD)[0]), line.cells[0])
+        for table in found
+        for place, column in enumerate(table.columns)
+        if column.name == "bits per dimension"
+        for line in table.lines
+    ]
+    best = min(numbers, default=None)
+    said = f"{len(runs)} evaluated run{'s' if len(runs) != 1 else ''}."
+    if best:
+        said += f" The best likelihood has {best[0]:.4f} bits per dimension ({best[1]})."
+    return said
+
+
+def _numbers(found: Evaluation) -> Iterator[Numbers]:
+    """Each kind of number that was measured."""
+    sums = ", ".join(f"{name.split()[-1]} {sha[:12]}" for name, sha in found.data_sha256.items())
+    data = f"{found.data} (sha256 {sums})"
+    sampling = (found.weights, _sampler(found))
+    yield from _likelihood(found, data)
+    if fid := found.fid:
+        protocol = (
+            f"FID of {fid.samples} samples against {fid.reference_images} images, the "
+            f"{fid.reference} part of {data}, {fid.extractor}, with final denoising"
         )
-        score = f"{fid['inception_score']:.2f} ± {fid['inception_score_std']:.2f}"
-        header = ("weights", "sampler", "evaluations", "FID", "inception score")
-        yield title, header, (*shared, str(fid["nfe"]), f"{fid['value']:.3f}", score)
-    counts = found["distances"]["energy_distance"]
-    sizes = f"{counts['num_fake']} samples to {counts['num_real']} held-out examples"
-    title = f"Distances of {sizes} of {data}"
-    values = [f"{found['distances'][name]['value']:.4g}" for name in DISTANCES]
-    header = ("weights", "sampler", "evaluations", *(name.replace("_", " ") for name in DISTANCES))
-    yield title, header, (*shared, str(found["nfe"]), *values)
+        score = f"{fid.inception_score:.2f} ± {fid.inception_score_std:.2f}"
+        columns = _columns("evaluations", "FID", "inception score", sampled=True)
+        yield Numbers(protocol, columns, (*sampling, str(fid.nfe), f"{fid.value:.3f}", score))
+    counts = found.distances["energy_distance"]
+    protocol = (
+        f"Distances of {counts.num_fake} samples to {counts.num_real} held-out examples of {data}"
+    )
+    columns = _columns("evaluations", *(n.replace("_", " ") for n in DISTANCES), sampled=True)
+    values = (f"{found.distances[name].value:.4g}" for name in DISTANCES)
+    yield Numbers(protocol, columns, (*sampling, str(found.nfe), *values))
 
 
-def _short(checksums: dict[str, str]) -> str:
-    return ", ".join(f"{name.split()[-1]} {value[:12]}" for name, value in checksums.items())
+def _likelihood(found: Evaluation, data: str) -> Iterator[Numbers]:
+    flow = found.likelihood
+    if flow.bits_per_dim is None:
+        return
+    probes = f"{flow.probes} probes" if flow.probes else "exact divergence"
+    protocol = f"Likelihood of {flow.examples} held-out examples of {data}, {probes}"
+    if flow.rtol is not None:
+        protocol += f", {flow.method} to rtol {flow.rtol:g} and atol {flow.atol or 0:g}"
+    bits = f"{flow.bits_per_dim:.4f} ± {flow.standard_error:.4f}"
+    columns = (Column("weights"), *_columns("bits per dimension", "evaluations"))
+    yield Numbers(protocol, columns, (found.weights, bits, str(flow.nfe)))
+
+
+def _columns(*names: str, sampled: bool = False) -> tuple[Column, ...]:
+    first = (Column("weights"), Column("sampler")) if sampled else ()
+    return (*first, *(Column(name, kind="number") for name in names))
+
+
+def _sampler(found: Evaluation) -> str:
+    """The sampler, with every setting that is not the default."""
+    usual = Sampling().model_dump(mode="json")
+    said = [found.sampler]
+    said += [f"in {found.precision}"] if found.precision != "float32" else []
+    changed = {name: v for name, v in found.sampling.items() if v != usual.get(name)}
+    return ", ".join(said + [f"{name} {value}" for name, value in changed.items()])

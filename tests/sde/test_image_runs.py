@@ -85,7 +85,7 @@ def test_images_may_move_but_stay_the_same_data(config, tmp_path, capsys):
     shutil.move(tmp_path / "noise.npz", tmp_path / "moved.npz")
     sample = ["sample", str(path), "-n", "2", "--steps", "3"]
     assert main(sample) == 2
-    assert "noise.npz: damaged or not readable: No such file" in capsys.readouterr().err
+    assert "noise.npz: cannot be read: No such file" in capsys.readouterr().err
     assert main([*sample, f"data.path={tmp_path / 'moved.npz'}"]) == 0
     assert main([*sample, "data.seed=1"]) == 2
     assert "a trained model keeps its data.seed of 0, not 1" in capsys.readouterr().err

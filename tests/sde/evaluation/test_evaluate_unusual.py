@@ -10,7 +10,7 @@ from repro.errors import InputError
 from sde import build
 from sde.evaluation.evaluate import evaluate
 from sde.evaluation.nll import heldout_likelihood
-from sde.evaluation.table import find, tables
+from sde.evaluation.table import find, make_tables, text
 from sde.sample import draw
 from sde.trained_model import load
 from tests.sde.conftest import CPU, run, tiny_config
@@ -34,8 +34,8 @@ def test_likelihood_of_an_energy_of_images(tmp_path, probes):
 def test_evaluations_elsewhere_can_be_tabulated_and_never_mix(plane_run, digits_run, tmp_path):
     trained = load(plane_run, CPU, ["sampling.snr=0.3", "evaluation.rtol=0.01"])
     evaluate(trained, tmp_path / "here")
-    text = tables(find([tmp_path / "here"]))
-    assert "dpm_solver_pp_2m, snr 0.3" in text and "to rtol 0.01 and atol 1e-05" in text
+    said = text(make_tables(find([tmp_path / "here"])), "markdown")
+    assert "dpm_solver_pp_2m, snr 0.3" in said and "to rtol 0.01 and atol 1e-05" in said
     other = tmp_path / "digits"
     shutil.copytree(digits_run, other)
     with pytest.raises(InputError, match="holds another run"):

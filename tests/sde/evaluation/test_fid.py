@@ -14,7 +14,7 @@ from sde.data.dataset import DataSpec, Split
 from sde.data.quantisation import Quantisation
 from sde.evaluation.evaluate import evaluate
 from sde.evaluation.fid import fid, to_bytes, to_grey_levels
-from sde.evaluation.table import find, tables
+from sde.evaluation.table import find, make_tables, text
 from sde.trained_model import load
 from tests.helpers.oracles_sde import generator
 from tests.sde.conftest import CPU
@@ -104,13 +104,15 @@ def test_the_protocol_is_recorded_and_unlike_numbers_stand_apart(fidelity, digit
     assert protocol.items() <= one["fid"].items()
     assert "FID " in (tmp_path / "a" / "page.html").read_text()
     assert one["weights"] == "ema" and one["final_denoising"] and one["sampler"]
-    text = tables(find([tmp_path]))
-    parts = {part.split("\n")[0].split(" of digits")[0]: part for part in text.split("\n\nFID")}
-    assert text.count("FID of 40 samples against 1500 images") == 1, "a and b share a table"
-    assert text.count("FID of 30 samples") == 1 and len(parts) == 3
-    assert text.count("Likelihood of 20 held-out examples") == 2, "2 probes and 1 probe are unlike"
+    said = text(make_tables(find([tmp_path])), "markdown")
+    parts = {part.split("\n")[0].split(" of digits")[0]: part for part in said.split("\n\nFID")}
+    assert said.count("FID of 40 samples against 1500 images") == 1, "a and b share a table"
+    assert said.count("FID of 30 samples") == 1 and len(parts) == 3
+    assert said.count("Likelihood of 20 held-out examples") == 2, "2 probes and 1 probe are unlike"
     other = json.loads((tmp_path / "b" / "results.json").read_text())["evaluation"]["fid"]
-    assert f"/b | vp | mlp | ema | dpm_solver_pp_2m | 8 | {other['value']:.3f} | 2.00" in text
+    lines = [[cell.strip() for cell in line.split("|")] for line in said.splitlines()]
+    expected = ["vp", "mlp", "ema", "dpm_solver_pp_2m", "8", f"{other['value']:.3f}", "2.00 ± 0.50"]
+    assert any(line[1].endswith("/b") and line[2:-1] == expected for line in lines if line[1:])
 
 
 def test_bad_requests(monkeypatch, tmp_path, plane_run, capsys):
@@ -154,7 +156,8 @@ def test_bad_requests(monkeypatch, tmp_path, plane_run, capsys):
 def test_strange_results_are_one_line(tmp_path, capsys, evaluation):
     file = tmp_path / "results.json"
     run = {"evaluation": evaluation, "process": "vp", "network": "mlp"}
-    for content in (json.dumps(run).encode(), b"5", b"null", b"\xff"):
+    deep = b'{"evaluation":' + b"[" * 100_000
+    for content in (json.dumps(run).encode(), b"5", b"null", b"\xff", deep, b"[]", b'{"a": 1e308}'):
         file.write_bytes(content)
         assert main(["table", str(tmp_path)]) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1

@@ -9,8 +9,9 @@ at most two places. Values given on the command line as ``key=value`` (dots desc
 Whatever is wrong is one line: the file, the key, what was expected, the nearest valid key.
 """
 
+import errno
 import json
-import re
+import os
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -20,46 +21,32 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from repro import plugins
 from repro.config_errors import explain, nearest_file
 from repro.errors import InputError, InputErrors
+from repro.regular_file import open_regular
+from repro.safe_yaml import CHARACTERS, LEVELS, NotYaml, parse
 from repro.wording import shown
 
 
 class Settings(BaseModel):
-    """Parent of every configuration model: immutable, and unknown keys are errors.
+    """Parent of every configuration model: immutable; unknown keys, NaN and infinity are errors.
 
     ``RENAMED`` maps an old key of the model to the new one, which the error message then names: a
     key of the same model, or a whole key with dots (``optimiser.warmup_steps``).
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     RENAMED: ClassVar[dict[str, str]] = {}
 
 
 Model = TypeVar("Model", bound=Settings)
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML in which 1e-4 is a number (YAML 1.1 asks for 1.0e-4) and keys may not repeat."""
-
-    def construct_mapping(self, node, deep=False):
-        seen = []
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key.value}' stands here twice", key.start_mark
-                )
-            seen.append(key.value)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+0123456789."),
-)
-
-
 def load(path: str | Path, model: type[Model], overrides: list[str] | None = None) -> Model:
-    """Read ``path``, apply its base and the ``key=value`` overrides, and validate.
+    """Read a configuration file, apply its base and the overrides, and validate.
+
+    Args:
+        path: the YAML file.
+        model: the configuration model.
+        overrides: ``key=value`` settings, applied last.
 
     Raises :class:`InputError` for a missing or malformed file, a nested base, an unknown key, a
     wrong type or a value out of range.
@@ -77,7 +64,7 @@ def gather(path: Path) -> tuple[dict, dict[str, str]]:
     base = values.pop("base", None)
     if base is None:
         return values, {}
-    if not isinstance(base, str):
+    if not isinstance(base, str) or not 0 < len(base) < 1000 or "\0" in base:
         raise InputError(f"{path}: base: expected the path of one file, got {shown(base)}")
     below = read(path.parent / base, named_by=path)
     if "base" in below:
@@ -97,8 +84,15 @@ def override(
     overrides: list[str] | None,
     source: dict[str, str] | None = None,
 ) -> Model:
-    """Apply ``key=value`` overrides to ``values`` and validate. An error names ``where`` they are
-    from, or what ``source`` says of the key."""
+    """Apply overrides to ``values`` and validate.
+
+    Args:
+        values: settings, in sections.
+        model: the configuration model.
+        where: names the origin of the values in error messages.
+        overrides: ``key=value`` settings.
+        source: the origin of single keys, which goes before ``where``.
+    """
     source = dict(source or {})
     for text in overrides or []:
         keys, _ = _parse_override(text)
@@ -134,12 +128,12 @@ def validate(
 
 
 def dump(config: Settings) -> str:
-    """The resolved configuration as YAML, every value written out."""
+    """Return the resolved configuration as YAML, with every value written out."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
 def schema(model: type[Settings]) -> str:
-    """JSON schema for editors; ``base`` is admitted at the top."""
+    """Return the JSON schema for editors, in which ``base`` is admitted at the top."""
     content = model.model_json_schema()
     content["properties"]["base"] = {
         "type": "string",
@@ -149,18 +143,26 @@ def schema(model: type[Settings]) -> str:
 
 
 def read(path: Path, named_by: Path | None = None) -> dict:
-    """The ``key: value`` lines of a YAML file. Raises :class:`InputError` for anything else."""
+    """Return the ``key: value`` lines of a YAML file.
+
+    Args:
+        path: the file.
+        named_by: the file whose base it is, for messages.
+
+    Raises :class:`InputError` for a file that is missing, no regular file, not UTF-8, not YAML,
+    larger or deeper than :mod:`repro.safe_yaml` allows, or anything but ``key: value`` lines.
+    """
+    origin = f" (the base of {named_by})" if named_by else ""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        with open_regular(path) as file:
+            content = parse(file.read(4 * CHARACTERS + 1).decode("utf-8"))
+    except (NotYaml, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid YAML: {error}") from None
+    except InputError as error:
+        hint = nearest_file(path) if os.strerror(errno.ENOENT) in str(error) else ""
+        raise InputError(f"{path}{origin}: {error}{hint}") from None
     except OSError as error:
-        origin = f" (the base of {named_by})" if named_by else ""
-        hint = nearest_file(path) if isinstance(error, FileNotFoundError) else ""
-        raise InputError(f"{path}{origin}: cannot be read: {error.strerror}{hint}") from None
-    except yaml.MarkedYAMLError as error:
-        place = f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}"
-        raise InputError(f"{path}: not valid YAML: {error.problem} ({place})") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"{path}{origin}: cannot be read: {error.strerror}") from None
     if content is None:
         return {}
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
@@ -169,22 +171,23 @@ def read(path: Path, named_by: Path | None = None) -> dict:
 
 
 def leaves(values: dict, prefix: str = "") -> dict[str, Any]:
-    """Everything that is not a section, by its dotted key."""
+    """Return every value that is not a section, by its dotted key."""
     found = {}
     for key, value in values.items():
         deeper = isinstance(value, dict) and value
-        found |= leaves(value, f"{prefix}{key}.") if deeper else {prefix + key: value}
+        found |= leaves(value, f"{prefix}{key}.") if deeper else {f"{prefix}{key}": value}
     return found
 
 
 def _parse_override(text: str) -> tuple[list[str], Any]:
     key, separator, value = text.partition("=")
-    if not separator or not all(key.split(".")):
+    keys = key.split(".")
+    if not separator or not all(keys) or len(keys) > LEVELS:
         raise InputError(f"override {shown(text)}: expected key=value, for instance seed=1")
     try:
-        return key.split("."), yaml.load(value, Loader=_Loader)
-    except (yaml.YAMLError, RecursionError):
-        raise InputError(f"override {shown(text)}: the value is not valid YAML") from None
+        return keys, parse(value)
+    except NotYaml as error:
+        raise InputError(f"override {shown(text)}: the value is not valid YAML: {error}") from None
 
 
 def _merge(below: dict, above: dict) -> dict:

@@ -7,7 +7,11 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from repro.wording import shown
+
 MOST = 5  # lines; a file of another kind has dozens of mistakes
+LONGEST_KEY = 60
+LONGEST = 800  # characters of a message; the longest that lists what is known has about 600
 
 
 def explain(
@@ -24,11 +28,11 @@ def explain(
             item["msg"] = f"renamed: write {new}"
         wrong.setdefault(key, []).append(item)
     lines = [
-        f"{_place(key, source, where)}: {key + ': ' if key else ''}{_words(items, key, known)}"
-        for key, items in wrong.items()
+        f"{_place(key, source, where)}: {_cut(key)}{': ' if key else ''}{_words(items, key, known)}"
+        for key, items in list(wrong.items())[:MOST]
     ]
-    left = len(lines) - MOST
-    return lines if left <= 0 else [*lines[:MOST], f"{where}: {left} more mistakes like these"]
+    left = len(wrong) - MOST
+    return lines if left <= 0 else [*lines, f"{where}: {left} more mistakes like these"]
 
 
 def known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
@@ -62,6 +66,10 @@ def nearest_file(path: Path) -> str:
     """The file beside ``path`` whose name is most like that of ``path``, which is missing."""
     close = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")], n=1)
     return f"; did you mean {path.parent / close[0]}?" if close else ""
+
+
+def _cut(key: str) -> str:
+    return key if len(key) <= 2 * LONGEST_KEY else f"{key[:LONGEST_KEY]}..."
 
 
 def _place(key: str, source: dict[str, str], where: str) -> str:
@@ -99,12 +107,13 @@ def _message(item: dict, key: str, known: list[str]) -> str:
     if item["type"] == "model_type":
         return f"is a section, expected below it {_listed(_level(key + '.', known))}"
     message = item["msg"].removeprefix("Value error, ").replace("Input should", "should")
-    return message.replace("should be a valid tuple", "should be a list")
+    message = message.replace("should be a valid tuple", "should be a list")
+    return message if len(message) <= LONGEST else f"{message[: LONGEST - 3]}..."
 
 
 def _given(item: dict) -> str:
     silent = ("missing", "value_error", "extra_forbidden")
-    return "" if item["type"] in silent else f", got {item['input']!r}"
+    return "" if item["type"] in silent else f", got {shown(item['input'])}"
 
 
 def _nearest(key: str, known: list[str]) -> str:
@@ -113,7 +122,7 @@ def _nearest(key: str, known: list[str]) -> str:
     level = _level(f"{section}." if section in known else "", known)
     for choice in (level, known):
         last = {valid.split(".")[-1]: valid for valid in choice}
-        if close := difflib.get_close_matches(name, last, n=1):
+        if close := difflib.get_close_matches(name[:200], last, n=1):
             return f"; did you mean '{last[close[0]]}'?"
     return f"; known: {_listed(level)}"
 

@@ -29,3 +29,23 @@ def float32_bound(terms: int, magnitude: float = 1.0, margin: float = 4.0) -> fl
         margin: a factor of at least 4 for unlucky signs and for processors not tried here.
     """
     return margin * torch.finfo(torch.float32).eps * math.sqrt(terms) * magnitude
+
+
+def assert_same_up_to_rounding(
+    ours: torch.Tensor,
+    theirs: torch.Tensor,
+    terms: int,
+    magnitude: float | None = None,
+    margin: float = 4.0,
+) -> None:
+    """Fail where two tensors differ by more than :func:`float32_bound`.
+
+    ``magnitude`` is that of the largest number in ``theirs`` where it is not given: sums that
+    cancel are rounded like those that do not.
+    """
+    assert ours.shape == theirs.shape, (ours.shape, theirs.shape)
+    ours, theirs = ours.detach().double().cpu(), theirs.detach().double().cpu()
+    if magnitude is None:
+        magnitude = theirs.abs().max().item()
+    bound, error = float32_bound(terms, magnitude, margin), (ours - theirs).abs().max().item()
+    assert error <= bound, f"they differ by {error:.2e}; rounding explains {bound:.2e}"

@@ -12,6 +12,7 @@ from repro.run import RunFolder
 from sde.sample import draw
 from sde.train import train
 from sde.trained_model import load
+from tests.helpers.rounding import float32_bound
 from tests.sde.conftest import CPU, StopAfter, run, tiny_config
 
 
@@ -70,7 +71,7 @@ def test_tensorboard_gets_every_record(tmp_path):
     assert [event.step for event in events.Scalars("loss")] == [4, 8, 12]
     for name in ("loss", "heldout_loss", "gradient_norm"):
         found = [event.value for event in events.Scalars(name)]
-        assert found == pytest.approx([record[name] for record in records], rel=1e-6)
+        assert found == pytest.approx([record[name] for record in records], rel=float32_bound(1))
     assert [event.step for event in events.Images("samples")] == [6, 12]
 
 

@@ -298,10 +298,8 @@ def test_slurm_requeues_what_it_preempts(small, tmp_path, monkeypatch, capsys):
     (tmp_path / "resources.yaml").write_text(
         "{partition: birds, gpus: 2, cpus: 1, minutes: 90, parallel: 1}"
     )
-    long = [
-        "optimiser.iterations=201",
-        "evaluation.every=20",
-    ]  # killed at the first, long before the end
+    # pre-empted at the first record, long before the end
+    long = ["optimiser.iterations=121", "evaluation.every=20"]
     command = ["sweep", small, *long, "--seeds", "0-1", "--device", "cpu", "--cluster", "slurm"]
     command += ["--resources", str(tmp_path / "resources.yaml"), "--out", str(tmp_path / "runs")]
     process = subprocess.Popen([sys.executable, "-m", "cizsl", *command], cwd=ROOT)

@@ -21,6 +21,7 @@ from sde.samplers import SOLVERS
 from sde.samplers.spec import SamplerSpec, parse_sampler
 from sde.trained_model import TrainedModel, load
 from tests.helpers.oracles_sde import generator
+from tests.helpers.rounding import float32_bound
 from tests.sde.conftest import CPU, tiny_config
 
 
@@ -245,9 +246,10 @@ def test_precision_is_of_samples_alone(digits_run, monkeypatch):
     for overrides, low, high in (
         (["sampling.precision=tf32"], 0.0, 0.0),  # of a GPU alone
         (["sampling.precision=bf16"], 1e-4, 0.2),
-        (["compute.compile=true", "compute.channels_last=true"], 0.0, 1e-4),
+        # some 20 layers of 9 x 8 numbers, ten steps, pixels from -1 to 1
+        (["compute.compile=true", "compute.channels_last=true"], 0.0, float32_bound(14400, 2)),
     ):
         other, again = drawn(*overrides)
         assert other.dtype == x.dtype and low <= (other - x).abs().max() <= high, overrides
-        assert again.bits_per_dim == pytest.approx(measured.bits_per_dim, rel=1e-6)
+        assert again.bits_per_dim == pytest.approx(measured.bits_per_dim, rel=float32_bound(1440))
     assert len(compiled) == 1

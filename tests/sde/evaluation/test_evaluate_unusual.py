@@ -13,6 +13,7 @@ from sde.evaluation.nll import heldout_likelihood
 from sde.evaluation.table import find, make_tables, text
 from sde.sample import draw
 from sde.trained_model import load
+from tests.helpers.rounding import assert_same_up_to_rounding, float32_bound
 from tests.sde.conftest import CPU, run, tiny_config
 
 
@@ -42,6 +43,9 @@ def test_evaluations_elsewhere_can_be_tabulated_and_never_mix(plane_run, digits_
         evaluate(trained, other)
 
 
+PATH = 20 * 9 * 4  # numbers added along one path of the network: layers x pixels x channels
+
+
 def test_likelihood_of_a_network_in_another_layout(tmp_path):
     """PyTorch cannot differentiate normalisation in channels_last for several probes at once."""
     unet = {"channels": 4, "multipliers": [1, 2], "attention": [4]}
@@ -58,8 +62,9 @@ def test_likelihood_of_a_network_in_another_layout(tmp_path):
         trained = load(tmp_path, CPU, overrides)
         found.append(heldout_likelihood(trained, trained.data.heldout).bits_per_dim)
         drawn.append(draw(trained, "heun", 3, 4).x)
-    assert found[0] == pytest.approx(found[1], rel=1e-6)
-    assert torch.allclose(*drawn, atol=1e-4)
+    # the layouts add in other orders; a solver's step multiplies that by its derivative, about 10
+    assert found[0] == pytest.approx(found[1], rel=float32_bound(PATH, magnitude=10))
+    assert_same_up_to_rounding(*drawn, PATH, magnitude=10 * drawn[0].abs().max().item())
     trained = load(tmp_path, CPU)
     for network, last in (
         (build.inference_network(trained.config, trained.network, CPU), True),

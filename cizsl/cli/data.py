@@ -82,7 +82,7 @@ def text(options) -> None:
 
 def images(options) -> None:
     """Write the features of a dataset, and complete the splits that are there."""
-    from cizsl.prepare.custom import make_features
+    from cizsl.prepare.features import make_features
     from repro.device import resolve
 
     replaced = {n: v for n in PREPROCESSING if (v := getattr(options, n)) is not None}
@@ -107,7 +107,7 @@ def images(options) -> None:
 def splits(options) -> None:
     """Write splits and complete them, or only look at those that are there."""
     from cizsl.prepare.class_names import class_list
-    from cizsl.prepare.custom import family_splits, make_splits, splits_there
+    from cizsl.prepare.split_files import family_splits, make_splits, splits_there
     from cizsl.prepare.splits import read_families, read_splits, with_seen_relatives
 
     if options.check and options.families is None:

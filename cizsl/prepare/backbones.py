@@ -1,23 +1,22 @@
-"""The network that turns images into features: any torch module, or one of timm's.
+"""Networks that turn images into features: any torch module, or one of timm's.
 
-    timm:NAME         `timm.create_model(NAME, num_classes=0)`, with its own preprocessing
-    package.mod:call  what `call()` returns, or the module of that name itself
-    FILE.pt2          saved by `torch.export.save`
-    FILE              any other file: TorchScript, saved by `torch.jit.save`
+    timm:NAME            `timm.create_model(NAME, num_classes=0)`, with its own preprocessing
+    package.module:name  the module of that name, or what the function of that name returns
+    FILE.pt2             saved by `torch.export.save`
+    FILE                 any other file: TorchScript, saved by `torch.jit.save`
 
-The first two take their weights from a file, a state dict saved by `torch.save` or safetensors;
-without one, timm's are its published ones, and those of a call whatever it returned (drawn, if they
-are drawn, from seed 0). What ran is told by its SHA-256: that of the file, and in any case that of
-all parameters and buffers. A file of weights never runs code; a program is one, and is trusted.
+The first two may take their weights from a file: a state dict saved by `torch.save` or safetensors.
+Without such a file, networks of timm have their published weights, and others the weights with
+which they are returned; weights that are drawn at random are drawn from seed 0. The record of an
+extraction has the SHA-256 of the file and of all parameters and buffers. A file of weights cannot
+run code; a TorchScript or .pt2 file is a program and is trusted.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib
 import math
 import os
-import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,13 +29,19 @@ from torch import Tensor, nn
 from cizsl.data.birds_layout import sha256
 from cizsl.prepare.images import Preprocessing
 from repro.errors import InputError
+from repro.plugins import is_plugin, resolve
 from repro.seeding import seed_everything
+from repro.wording import one_line, shown
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """`module`: images (B, 3, H, W) to features (B, D) or maps (B, D, h, w), which are averaged;
-    `origin`: what goes into the record; `preprocessing`: its own, where it says so."""
+    """A network in evaluation mode, and where it comes from.
+
+    module: maps images (B, 3, H, W) to features (B, D), or to maps (B, D, h, w), whose mean over
+    the image is taken. origin: its entry in the record of an extraction. preprocessing: how its
+    images are prepared, of ImageNet networks unless it comes with settings of its own.
+    """
 
     module: nn.Module
     origin: dict[str, object]
@@ -44,51 +49,63 @@ class Backbone:
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Tensor:
-        """(B, D) on the device of `images`. Raises `InputError` for an output of another form."""
-        how = dict(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
-        with torch.backends.cudnn.flags(**how):
+        """Return features (B, D) on the device of the images (B, 3, H, W).
+
+        Raises `InputError` for an output of another shape.
+        """
+        exact = dict(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+        with torch.backends.cudnn.flags(**exact):
             found = self.module(images)
         if isinstance(found, Tensor) and found.ndim == 4:
             found = found.mean((2, 3))
         if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != len(images):
-            is_ = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-            batch = len(images)
-            raise InputError(
-                f"the backbone returned {is_}; expected ({batch}, D) or ({batch}, D, h, w)"
-            )
+            returned = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            expected = "expected ({0}, D) or ({0}, D, h, w)".format(len(images))
+            raise InputError(f"the backbone returned {returned}; {expected}")
         return found
 
 
 def load_backbone(name: str, weights: Path | None, device: torch.device) -> Backbone:
-    """The network called `name` in one of the four ways above, in evaluation mode, on `device`.
+    """Load a network in one of the four ways above, in evaluation mode.
 
-    Raises `InputError` for a name that leads nowhere, a file or weights that do not load, timm not
-    installed, and for whatever a `call` raises.
+    Args:
+        name: as the table of this module says.
+        weights: a file of weights, or None.
+        device: where the network goes.
+
+    Raises `InputError` for an unknown name, a file or weights that cannot be loaded, timm that is
+    not installed, and whatever the function raises.
     """
     seed_everything(0)
-    path, preprocessing = Path(name), Preprocessing()
-    if os.path.isfile(path):
-        if weights is not None:
-            raise InputError(f"--weights {weights}: {name} has weights of its own")
-        module = _load_program(path, device)
-    elif name.startswith("timm:"):
-        module, preprocessing = _from_timm(name.removeprefix("timm:"), pretrained=weights is None)
-    elif ":" in name:
-        module = _import(name)
-    else:
-        raise InputError(f"--backbone {name}: no such file; or else module:callable, timm:NAME")
+    module, preprocessing = _module(name, weights, device)
     ignored = load_weights(module, weights) if weights is not None else []
+    program = Path(name) if os.path.isfile(name) else None
     origin = {
-        "name": path.name if os.path.isfile(path) else name,
+        "name": program.name if program else name,
         "weights": None if weights is None else weights.name,
     }
-    if (file := path if os.path.isfile(path) else weights) is not None:
+    if (file := program or weights) is not None:
         origin["file_sha256"] = sha256(file)
     origin |= {"ignored_weights": ignored, "parameters_sha256": parameters_sha256(module)}
     module = module.to(device)
-    if path.suffix != ".pt2":  # an exported program is fixed in its mode
+    if program is None or program.suffix != ".pt2":  # an exported program is fixed in its mode
         module = module.eval()
     return Backbone(module, origin, preprocessing)
+
+
+def _module(
+    name: str, weights: Path | None, device: torch.device
+) -> tuple[nn.Module, Preprocessing]:
+    if os.path.isfile(name):
+        if weights is not None:
+            raise InputError(f"--weights {weights}: {name} has weights of its own")
+        return _load_program(Path(name), device), Preprocessing()
+    if name.startswith("timm:"):
+        return _from_timm(name.removeprefix("timm:"), pretrained=weights is None)
+    if is_plugin(name):
+        return _import(name), Preprocessing()
+    expected = "expected a file, timm:NAME or package.module:callable"
+    raise InputError(f"--backbone {shown(name)}: no such file; {expected}")
 
 
 def _load_program(path: Path, device: torch.device) -> nn.Module:
@@ -101,7 +118,7 @@ def _load_program(path: Path, device: torch.device) -> nn.Module:
     except Exception as error:
         hint = "a state dict goes to --weights, with --backbone module:callable"
         raise InputError(
-            f"{path}: neither TorchScript nor .pt2 ({_short(error)}); {hint}"
+            f"{path}: neither TorchScript nor .pt2 ({one_line(error)}); {hint}"
         ) from None
 
 
@@ -111,11 +128,13 @@ def _from_timm(name: str, pretrained: bool) -> tuple[nn.Module, Preprocessing]:
         from timm.data import resolve_model_data_config
     except ImportError as error:
         need = "pip install -e '.[features]'"
-        raise InputError(f"--backbone timm:{name}: needs timm ({_short(error)}): {need}") from None
+        raise InputError(
+            f"--backbone timm:{name}: needs timm ({one_line(error)}): {need}"
+        ) from None
     try:
         module = timm.create_model(name, pretrained=pretrained, num_classes=0)
     except Exception as error:
-        raise InputError(f"--backbone timm:{name}: {_short(error)}") from None
+        raise InputError(f"--backbone timm:{name}: {one_line(error)}") from None
     found = resolve_model_data_config(module)
     if (mode := found.get("crop_mode", "center")) != "center":
         raise InputError(
@@ -132,17 +151,14 @@ def _from_timm(name: str, pretrained: bool) -> tuple[nn.Module, Preprocessing]:
 
 
 def _import(name: str) -> nn.Module:
-    place, _, attribute = name.partition(":")
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # as `python -m` has it, and the command has not
     try:
-        found = importlib.import_module(place)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-        seed_everything(0)
+        found = resolve(name, {}, "--backbone")
+        seed_everything(0)  # for weights that are drawn, whatever the import has drawn
         module = found if isinstance(found, nn.Module) else found()
+    except InputError:
+        raise
     except Exception as error:
-        raise InputError(f"--backbone {name}: {_short(error)}") from None
+        raise InputError(f"--backbone {name}: {one_line(error)}") from None
     if not isinstance(module, nn.Module):
         raise InputError(
             f"--backbone {name}: gave {type(module).__name__}; expected a torch module"
@@ -151,8 +167,11 @@ def _import(name: str) -> nn.Module:
 
 
 def load_weights(module: nn.Module, path: Path) -> list[str]:
-    """Load a state dict into `module`; the names of its weights that the module has no place for,
-    such as a classifier's, are returned. Raises `InputError` if one that it needs is missing."""
+    """Load a state dict into `module`.
+
+    Returns the names of weights that the module does not have, such as those of a classifier.
+    Raises `InputError` where a weight of the module is missing.
+    """
     if not os.path.isfile(path):
         raise InputError(f"{path}: no such file of weights")
     try:
@@ -163,7 +182,7 @@ def load_weights(module: nn.Module, path: Path) -> list[str]:
         state = {key.removeprefix("module."): value for key, value in state.items()}
         missing, ignored = module.load_state_dict(state, strict=False)
     except Exception as error:
-        raise InputError(f"{path}: not a state dict of this backbone ({_short(error)})") from None
+        raise InputError(f"{path}: not a state dict of this backbone ({one_line(error)})") from None
     if missing:
         more = f" and {len(missing) - 3} more" if missing[3:] else ""
         raise InputError(f"{path}: without the weights {', '.join(missing[:3])}{more}")
@@ -175,14 +194,10 @@ def _load_pickle(path: Path) -> dict:
 
 
 def parameters_sha256(module: nn.Module) -> str:
-    """Hex digest of every parameter and buffer, by name: type, shape and bytes."""
+    """Return the SHA-256 of every parameter and buffer: name, type, shape and bytes."""
     digest = hashlib.sha256()
     for name, value in sorted(module.state_dict().items()):
         value = value.detach().cpu().contiguous()
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
         digest.update(value.reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
-
-
-def _short(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200]

@@ -53,7 +53,7 @@ def test_dump_reads_back(tmp_path):
             r"creativity.alpha: should be greater than 0.* or .*learned",
         ),
         ("data: {dataset: a/b}", [], r"data.dataset: String should match pattern .*, got 'a/b'"),
-        ("data: {layout: hdf5}", [], r"data.layout: should be .*'published'.*, got 'hdf5'"),
+        ("data: {layout: hdf5}", [], r"data.layout: unknown layout 'hdf5'; known: published, npz"),
         ("creativity: {mixing: [0.8, 0.2]}", [], r"creativity: mixing: expected low <= high"),
         (
             "creativity: {weight: [1, 0, 1]}",

@@ -16,6 +16,7 @@ from repro.errors import InputError
 CPU = torch.device("cpu")
 IMAGES = torch.arange(2 * 3 * 4 * 4).reshape(2, 3, 4, 4) / 10
 FACTORY = """
+from torch import Generator
 import torch
 from torch import nn
 
@@ -158,13 +159,13 @@ def test_weights_that_do_not_fit_or_would_run_code(here):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nowhere.pt", "nowhere.pt: no such file; or else module:callable, timm:NAME"),
-        ("made_here:nothing", "AttributeError: module 'made_here' has no attribute 'nothing'"),
+        ("nowhere.pt", "no such file; expected a file, timm:NAME or package.module:callable"),
+        ("made_here:nothing", "made_here has no 'nothing'"),
         ("not_here:x", "ModuleNotFoundError: No module named 'not_here'"),
         ("made_here:number", "TypeError"),
         ("made_here:fails", "RuntimeError: two lines"),
-        ("made_here:dict", "AttributeError"),
-        ("made_here:torch.Generator", "gave Generator; expected a torch module"),
+        ("made_here:Tuplet", "has no 'Tuplet'; did you mean 'Tupled'"),
+        ("made_here:Generator", "gave Generator; expected a torch module"),
         ("made_here.py", "neither TorchScript nor .pt2 .* a state dict goes to --weights"),
     ],
 )

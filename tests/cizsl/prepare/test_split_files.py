@@ -12,7 +12,7 @@ from cizsl.cli.parser import main
 from cizsl.data import birds_write, layouts
 from cizsl.data.birds_layout import read_labels
 from cizsl.data.birds_write import write_mat
-from cizsl.prepare import custom
+from cizsl.prepare import split_files
 from repro.errors import InputError
 from tests.cizsl.data.test_birds import bird_split
 from tests.cizsl.data.test_convert import same
@@ -108,7 +108,7 @@ def test_the_whole_way(place, capsys):
     assert scores[0] == scores[1]
     code, said = call(capsys, "table runs --html table.html")
     assert code == 0 and "coast hard top-1" in said and "published:" not in said
-    assert "no published number belongs beside these" in said
+    assert "compare with no published number" in said
 
 
 def test_the_pieces_come_in_any_order_and_twice(place, capsys):
@@ -263,6 +263,6 @@ def test_the_folders_of_images_must_be_all_classes_of_a_text_without_names(place
 
 def test_rows_of_a_split_are_sorted_by_their_place_in_it():
     labels = np.array([2, 0, 5, 2, 0, 1])
-    rows, own = custom._rows(labels, np.array([5, 2, 0]))
+    rows, own = split_files._rows(labels, np.array([5, 2, 0]))
     assert rows.tolist() == [2, 0, 3, 1, 4] and own.tolist() == [0, 1, 1, 2, 2]
     assert torch.equal(torch.from_numpy(labels[rows]), torch.tensor([5, 2, 2, 0, 0]))

@@ -126,7 +126,8 @@ def seed_list(text: str) -> list[int]:
     10,000 seeds.
     """
     ranges = [_seed_range(text, part) for part in text.split(",")]
-    _check_number(sum(last - first + 1 for first, last in ranges))
+    if (count := sum(last - first + 1 for first, last in ranges)) > MOST_RUNS:
+        raise InputError(f"--seeds {shown(text)}: expected at most {MOST_RUNS} seeds, got {count}")
     seeds = [seed for first, last in ranges for seed in range(first, last + 1)]
     if len(set(seeds)) < len(seeds):
         raise InputError(f"--seeds {shown(text)}: expected each seed once")

@@ -18,7 +18,7 @@ CIZSL = [
     {"repro"},
     {"cizsl.data"},
     {"cizsl.prepare"},
-    {"cizsl"},  # equations, networks, losses, configuration, build: the files of the package itself
+    {"cizsl"},  # equations, networks, losses, configuration, build: all other files and folders
     {"cizsl.training"},
     {"cizsl.report", "cizsl.sweep"},
     {"cizsl.cli"},
@@ -62,10 +62,11 @@ def home(name: str) -> str:
 
 
 def room(module: str) -> str:
-    """The folder of a module; a file of ``cizsl`` itself belongs to the method."""
+    """The folder of a module; of ``cizsl``, what is in no folder of `CIZSL` is the method."""
     if module in ("cizsl.__main__", "sde.__main__"):
         return module
-    return ".".join(modules()[module].parent.relative_to(ROOT).parts)
+    folder = ".".join(modules()[module].parent.relative_to(ROOT).parts)
+    return "cizsl" if folder.startswith("cizsl.") and folder not in set().union(*CIZSL) else folder
 
 
 def test_the_modules_are_found():

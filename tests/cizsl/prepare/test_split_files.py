@@ -208,7 +208,7 @@ MISTAKES = [
     ("data text articles --out data/coast --stop-words nowhere", "expected a list of words, or"),
     ("data text articles --out families.csv/coast", "cannot be written: Not a directory"),
     (IMAGES.replace("images images", "images articles"), "no image in the folder of any class"),
-    (IMAGES.replace("network:network", "network:net"), "has no attribute 'net'"),
+    (IMAGES.replace("network:network", "network:net"), "network has no 'net'"),
     (IMAGES.replace("network:network", "timm:resnet50"), "needs timm"),
     (IMAGES + " --mean 1,2", "'1,2': expected three numbers R,G,B"),
     (IMAGES + " --crop 10", "crop 10: expected 1 to 9"),

@@ -60,7 +60,7 @@ def bare_products(products, device):
     return run
 
 
-def random_problem(s: Size, device: torch.device) -> ZSLTask:
+def random_task(s: Size, device: torch.device) -> ZSLTask:
     torch.manual_seed(0)
     there = {"device": device}
     text = torch.nn.functional.normalize(torch.rand(s.seen + s.unseen, s.V, **there), dim=1)
@@ -78,23 +78,23 @@ def random_problem(s: Size, device: torch.device) -> ZSLTask:
     )
 
 
-def build(s: Size, problem: ZSLTask, compile: bool = False) -> tuple[GAN, BatchSampler]:
-    device = problem.seen_text.device
+def build(s: Size, task: ZSLTask, compile: bool = False) -> tuple[GAN, BatchSampler]:
+    device = task.seen_text.device
     gan = GAN(
         Generator(s.V, s.D, s.Z, s.R, s.H).to(device),
         Discriminator(s.D, s.seen, s.H).to(device),
         DivergenceParameters(0.5, 0.5),
-        features=problem.train_features,
-        labels=problem.train_labels,
-        text=problem.seen_text,
-        centroids=problem.centroids,
+        features=task.train_features,
+        labels=task.train_labels,
+        text=task.seen_text,
+        centroids=task.centroids,
         creativity=CREATIVITY["sharma_mittal"],
         weights=Weights(**oracles.PUBLISHED_WEIGHTS),
         compile=compile,
     )
     classes = torch.arange(s.seen, device=device)
     random = torch.Generator(device).manual_seed(0)
-    sampler = BatchSampler(problem.train_labels, classes, s.B, s.Z, (0.2, 0.8), random)
+    sampler = BatchSampler(task.train_labels, classes, s.B, s.Z, (0.2, 0.8), random)
     return gan, sampler
 
 
@@ -174,8 +174,8 @@ def bench(
     name: str, repeat: int, device: torch.device, plain_too: bool, compile: bool = False
 ) -> None:
     s = SIZES[name]
-    problem = random_problem(s, device)
-    gan, sampler = build(s, problem, compile)
+    task = random_task(s, device)
+    gan, sampler = build(s, task, compile)
     products = iteration_products(s)
     flop = sum(2.0 * count * m * k * n for _, count, m, k, n in products)
     rate = matrix_rate(s, device)
@@ -183,7 +183,7 @@ def bench(
     functions = {
         "bare": bare_products(products, device),
         "ours": our_iteration(gan, sampler),
-        "evaluation": lambda: evaluate(gan.generator, problem, random, curve="grid"),
+        "evaluation": lambda: evaluate(gan.generator, task, random, curve="grid"),
     }
     if plain_too:
         functions["plain"] = plain_iteration(gan, sampler)
@@ -191,7 +191,7 @@ def bench(
         plain = oracles.PlainGenerator(gan.generator)
         for label, published in (("plain evaluation", False), ("published evaluation", True)):
             functions[label] = lambda published=published: oracles.plain_evaluation(
-                plain, problem, s.samples, 20, random, as_published=published
+                plain, task, s.samples, 20, random, as_published=published
             )
     t = in_turn(functions, repeat)
     print(f"\n{name}: {s}")

@@ -62,10 +62,10 @@ class Ridge:
         for penalty, similarity in product(PENALTIES, ("cosine", "euclidean"))
     )
 
-    def __init__(self, problem: ZSLTask):
-        seen, unseen = problem.seen_text.double(), problem.unseen_text.double()
-        learnt = torch.bincount(problem.train_labels, minlength=len(seen)) > 0
-        centre, centroids = seen[learnt].mean(0), problem.centroids[learnt].double()
+    def __init__(self, task: ZSLTask):
+        seen, unseen = task.seen_text.double(), task.unseen_text.double()
+        learnt = torch.bincount(task.train_labels, minlength=len(seen)) > 0
+        centre, centroids = seen[learnt].mean(0), task.centroids[learnt].double()
         self.mean = centroids.mean(0)
         self.centroids = centroids - self.mean
         self.products = (torch.cat([seen, unseen]) - centre) @ (seen[learnt] - centre).T  # (C, S)
@@ -84,15 +84,15 @@ class ESZSL:
         for feature, text in product(PENALTIES, PENALTIES)
     )
 
-    def __init__(self, problem: ZSLTask):
-        seen, dim = problem.seen_text.double(), problem.train_features.shape[1]
+    def __init__(self, task: ZSLTask):
+        seen, dim = task.seen_text.double(), task.train_features.shape[1]
         squares, self.sums = seen.new_zeros(dim, dim), seen.new_zeros(len(seen), dim)  # X'X, Y'X
-        images = problem.train_features.split(ROWS), problem.train_labels.split(ROWS)
+        images = task.train_features.split(ROWS), task.train_labels.split(ROWS)
         for x, labels in zip(*images, strict=True):  # no second copy of all images
             squares += x.double().T @ x.double()
             self.sums.index_add_(0, labels, x.double())
         self.covariance = Penalised(squares)
-        self.products = torch.cat([seen, problem.unseen_text.double()]) @ seen.T  # (C, S)
+        self.products = torch.cat([seen, task.unseen_text.double()]) @ seen.T  # (C, S)
         self.kernel = Penalised(self.products[: len(seen)])
 
     def vectors(self, feature_penalty: float, text_penalty: float) -> Tensor:

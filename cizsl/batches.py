@@ -1,7 +1,7 @@
-"""Everything random in an iteration, drawn on the device and handed to the steps as arguments.
+"""Random batches of an iteration, drawn on the device and passed to the training steps.
 
-A step never draws: the tests replay the recorded draws of the published code through the same
-functions, and a resumed run goes on with the same numbers.
+The steps themselves draw nothing. So the tests can replay the recorded draws of the published code
+through them, and a resumed run continues with the same numbers.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from repro.errors import InputError
 
 @dataclass(frozen=True)
 class Hallucination:
-    """Draws of a batch of hallucinated samples: class pairs, mixing weights, noise (B, Z)."""
+    """Class pairs (B,) each, mixing weights (B,) and noise (B, Z) of hallucinated samples."""
 
     first: Tensor
     second: Tensor
@@ -26,7 +26,10 @@ class Hallucination:
 
 @dataclass(frozen=True)
 class CriticBatch:
-    """Image indices (B,), noise (B, Z) and the places of the penalty's points (B,)."""
+    """Image indices (B,), noise (B, Z) and the places of the gradient penalty's points (B,).
+
+    ``hallucination``: samples of the new class, where the critic learns it.
+    """
 
     index: Tensor
     z: Tensor
@@ -36,7 +39,7 @@ class CriticBatch:
 
 @dataclass(frozen=True)
 class GeneratorBatch:
-    """Image indices (B,), noise (B, Z), and the hallucinated batch unless the method has none."""
+    """Image indices (B,), noise (B, Z), and the hallucinated samples where the method has any."""
 
     index: Tensor
     z: Tensor
@@ -44,10 +47,15 @@ class GeneratorBatch:
 
 
 class DataOrder:
-    """Batches of image indices: a fresh permutation whenever too few images are left.
+    """Batches of image indices, from a new permutation whenever too few images are left.
 
-    Args: ``permute()`` gives a permutation of the image indices; ``published`` repeats the
-    published off-by-one, which drops a last batch that is exactly full (dataset.py, line 162).
+    Args:
+        num_images, batch_size: counts.
+        permute: ``permute()`` returns a permutation of the image indices.
+        reference_compat: drop a last batch that is exactly full, as the published code does
+            (dataset.py, line 162).
+
+    Raises :class:`InputError` where a batch does not fit the images.
     """
 
     def __init__(
@@ -55,39 +63,46 @@ class DataOrder:
         num_images: int,
         batch_size: int,
         permute: Callable[[], Tensor],
-        published: bool = False,
+        reference_compat: bool = False,
     ):
-        if batch_size > num_images - published:
+        if batch_size > num_images - reference_compat:
             raise InputError(
                 f"optimiser.batch_size: {batch_size} does not fit {num_images} training images"
             )
         self.num_images, self.batch_size = num_images, batch_size
-        self.permute, self.published = permute, published
+        self.permute, self.reference_compat = permute, reference_compat
         self.permutation, self.position = permute(), 0
 
     def next(self) -> Tensor:
-        """Indices of the next batch: (B,)."""
+        """Return the indices of the next batch: (B,)."""
         end = self.position + self.batch_size
-        if end > self.num_images or (self.published and end == self.num_images):
+        if end > self.num_images or (self.reference_compat and end == self.num_images):
             self.permutation, self.position = self.permute(), 0
         self.position += self.batch_size
         return self.permutation[self.position - self.batch_size : self.position]
 
     def state_dict(self) -> dict:
+        """Return the permutation and the position in it."""
         return {"permutation": self.permutation, "position": self.position}
 
     def load_state_dict(self, state: dict) -> None:
+        """Restore the state that :meth:`state_dict` returned."""
         permutation = state["permutation"].to(self.permutation.device)
         self.permutation, self.position = permutation, state["position"]
 
 
 class BatchSampler:
-    """The random stream of a training run.
+    """The random batches of a training run.
 
-    Args: ``labels`` (N,) of the training images; ``classes`` (K,), the classes that have a text;
-    ``mixing``, the range of the hallucination's mixing weight; ``published_pairs`` pairs classes
-    by shuffling a batch of images, else two different classes are drawn uniformly;
-    ``published_order``, see :class:`DataOrder`.
+    Args:
+        labels: (N,) classes of the training images.
+        classes: (K,) the classes that have a text.
+        batch_size, noise_dim: B and Z.
+        mixing: range of the mixing weight of hallucinated texts.
+        rng: the random numbers.
+        shuffled_pairs: pair classes by shuffling a batch of images, as the published code does,
+            and not by drawing two different classes uniformly.
+        reference_compat: see :class:`DataOrder`.
     """
 
     def __init__(
@@ -97,19 +112,20 @@ class BatchSampler:
         batch_size: int,
         noise_dim: int,
         mixing: tuple[float, float],
-        generator: torch.Generator,
-        published_pairs: bool = False,
-        published_order: bool = False,
+        rng: torch.Generator,
+        *,
+        shuffled_pairs: bool = False,
+        reference_compat: bool = False,
     ):
         self.labels, self.classes = labels, classes
         self.noise_shape, self.mixing = (batch_size, noise_dim), mixing
-        self.generator, self.published_pairs = generator, published_pairs
-        self.place = {"generator": generator, "device": labels.device}
+        self.rng, self.shuffled_pairs = rng, shuffled_pairs
+        self.place = {"generator": rng, "device": labels.device}
         self.order = DataOrder(
             len(labels),
             batch_size,
             lambda: torch.randperm(len(labels), **self.place),
-            published_order,
+            reference_compat,
         )
 
     def critic_batch(self, hallucinate: bool) -> CriticBatch:
@@ -124,11 +140,11 @@ class BatchSampler:
         return GeneratorBatch(index, z, self.hallucination() if hallucinate else None)
 
     def hallucination(self) -> Hallucination:
-        """A batch of class pairs, mixing weights a ~ U(low, high), and noise."""
-        if self.published_pairs:
-            pairs = hallucination.pairs_from_batch(self.labels[self.order.next()], self.generator)
+        """Draw class pairs, mixing weights a ~ U(low, high), and noise."""
+        if self.shuffled_pairs:
+            pairs = hallucination.pairs_from_batch(self.labels[self.order.next()], self.rng)
         else:
-            pairs = hallucination.distinct_pairs(self.classes, self.noise_shape[0], self.generator)
+            pairs = hallucination.distinct_pairs(self.classes, self.noise_shape[0], self.rng)
         low, high = self.mixing
         weight = low + (high - low) * torch.rand(self.noise_shape[0], **self.place)
         return Hallucination(*pairs, weight, self._noise())
@@ -137,8 +153,10 @@ class BatchSampler:
         return torch.randn(self.noise_shape, **self.place)
 
     def state_dict(self) -> dict:
-        return {"generator": self.generator.get_state(), "order": self.order.state_dict()}
+        """Return the state of the random numbers and of the image order."""
+        return {"rng": self.rng.get_state(), "order": self.order.state_dict()}
 
     def load_state_dict(self, state: dict) -> None:
-        self.generator.set_state(state["generator"].cpu())
+        """Restore the state that :meth:`state_dict` returned."""
+        self.rng.set_state(state["rng"].cpu())
         self.order.load_state_dict(state["order"])

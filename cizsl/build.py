@@ -1,10 +1,14 @@
-"""From configuration to objects: the only file that knows both."""
+"""Objects from a configuration.
+
+Networks, losses, samplers and tasks take plain keywords and never see the configuration; the
+functions here read it for them. Besides this module only :mod:`cizsl.training` reads settings.
+"""
 
 import torch
 
 from cizsl import creativity, protocols
 from cizsl.batches import BatchSampler
-from cizsl.config import Baseline, Choice, CIZSLConfig
+from cizsl.config import Baseline, BaselineEvaluation, CIZSLConfig
 from cizsl.data.dataset import ZSLData
 from cizsl.data.layouts import load
 from cizsl.divergences import DivergenceParameters
@@ -20,90 +24,100 @@ TRAINING, EVALUATION = 0, 1
 
 
 def data(config: CIZSLConfig | Baseline) -> ZSLData:
-    """The dataset of ``config``, raw."""
+    """Read the dataset, not yet normalised."""
     where = config.data
     return load(where.root, where.dataset, where.split, where.layout)
 
 
-def problem(
-    config: CIZSLConfig | Baseline, data: ZSLData, phase: str, device: torch.device
+def task(
+    config: CIZSLConfig | Baseline, data: ZSLData, stage: str, device: torch.device
 ) -> ZSLTask:
-    """The problem of a phase: ``test``, or ``selection`` (strict protocol, validation classes)."""
+    """Return the task of a stage: "test", or "validation" (strict protocol only)."""
     settings, normalisation = config.evaluation, config.data.normalisation
     if settings.protocol == "reference":
-        return protocols.reference_problem(data, normalisation, device)
-    carve = (data, normalisation, device, settings.heldout_share, settings.validation_seed)
-    if phase == "selection":
-        return protocols.validation_problem(*carve, settings.validation_share)
-    return protocols.strict_test_problem(*carve)
+        return protocols.reference_task(data, normalisation, device)
+    held_out = (data, normalisation, device, settings.heldout_share, settings.validation_seed)
+    if stage == "validation":
+        return protocols.validation_task(*held_out, settings.validation_share)
+    return protocols.strict_test_task(*held_out)
 
 
 def baseline(config: CIZSLConfig, name: str) -> Baseline:
-    """The baseline ``name`` on the data and validation classes of an experiment."""
-    shared = {key: getattr(config.evaluation, key) for key in Choice.model_fields}
-    choice = Choice(**{**shared, "protocol": "strict"})
-    return Baseline(baseline=name, data=config.data, evaluation=choice)
+    """Return the configuration of baseline ``name`` on the data and validation classes of
+    ``config``."""
+    shared = {key: getattr(config.evaluation, key) for key in BaselineEvaluation.model_fields}
+    evaluation = BaselineEvaluation(**{**shared, "protocol": "strict"})
+    return Baseline(baseline=name, data=config.data, evaluation=evaluation)
 
 
-def blank_generator(config: CIZSLConfig, problem: ZSLTask) -> Generator:
-    """A generator of the configured widths, on the problem's device."""
-    text, features = problem.seen_text, problem.train_features
+def blank_generator(config: CIZSLConfig, task: ZSLTask) -> Generator:
+    """Return a generator of the configured widths, on the task's device."""
+    text, features = task.seen_text, task.train_features
     model = config.model
     widths = (model.noise_dim, model.text_embed_dim, model.hidden_dim)
     return Generator(text.shape[1], features.shape[1], *widths).to(text.device)
 
 
-def gan(config: CIZSLConfig, problem: ZSLTask) -> GAN:
-    """Networks with seeded weights, and their optimisers."""
-    seed_everything(config.seed)
-    features, text, creative = problem.train_features, problem.seen_text, config.creativity
-    asked = creativity.resolve(creative.divergence, creative.form)
-    num_logits = len(text) + (asked.extra_logits if asked else 0)
+def weights(config: CIZSLConfig) -> Weights:
+    """Return the weights of the loss terms."""
     loss = config.loss
+    return Weights(
+        gradient_penalty=loss.gradient_penalty,
+        classification=loss.classification,
+        pivot=loss.pivot,
+        l2=loss.l2,
+        l21=loss.l21,
+        hallucinated_adversarial=config.creativity.adversarial,
+        creativity=config.creativity.weight,
+    )
+
+
+def gan(config: CIZSLConfig, task: ZSLTask) -> GAN:
+    """Return networks with seeded weights, and their optimisers."""
+    seed_everything(config.seed)
+    features, text, asked = task.train_features, task.seen_text, config.creativity
+    loss = creativity.resolve(asked.divergence, asked.form)
+    num_logits = len(text) + (loss.extra_logits if loss else 0)
     return GAN(
-        blank_generator(config, problem),
+        blank_generator(config, task),
         Discriminator(features.shape[1], num_logits, config.model.hidden_dim).to(text.device),
-        DivergenceParameters(creative.alpha, creative.beta).to(text.device),
+        DivergenceParameters(asked.alpha, asked.beta).to(text.device),
         features=features,
-        labels=problem.train_labels,
+        labels=task.train_labels,
         text=text,
-        centroids=problem.centroids,
-        creativity=asked,
-        weights=Weights(
-            gradient_penalty=loss.gradient_penalty,
-            classification=loss.classification,
-            pivot=loss.pivot,
-            l2=loss.l2,
-            l21=loss.l21,
-            hallucinated_realness=creative.realness,
-            creativity=creative.weight,
-        ),
+        centroids=task.centroids,
+        creativity=loss,
+        weights=weights(config),
         learning_rate=config.optimiser.learning_rate,
         betas=config.optimiser.betas,
         divergence_betas=config.optimiser.divergence_betas,
-        published_pivot=loss.published_pivot,
+        reference_compat=config.loss.reference_compat,
         compile=config.compute.compile,
     )
 
 
-def sampler(config: CIZSLConfig, problem: ZSLTask) -> BatchSampler:
-    """Return the sampler of the training batches."""
-    device, creative = problem.seen_text.device, config.creativity
-    classes = torch.nonzero(problem.seen_text.any(1)).ravel()
-    if creative.divergence != "none" and not creative.published_pairs:
+def sampler(config: CIZSLConfig, task: ZSLTask) -> BatchSampler:
+    """Return the sampler of the training batches.
+
+    Raises :class:`InputError` where there are fewer images than a batch has, or fewer than two
+    classes with a text to hallucinate from.
+    """
+    device, asked = task.seen_text.device, config.creativity
+    classes = torch.nonzero(task.seen_text.any(1)).ravel()
+    if asked.divergence != "none" and not asked.reference_compat:
         require_two(classes)
     return BatchSampler(
-        problem.train_labels,
+        task.train_labels,
         classes,
         config.optimiser.batch_size,
         config.model.noise_dim,
-        config.creativity.mixing,
+        asked.mixing,
         generator(config.seed, device, TRAINING),
-        config.creativity.published_pairs,
-        config.optimiser.published_order,
+        shuffled_pairs=asked.reference_compat,
+        reference_compat=config.optimiser.reference_compat,
     )
 
 
-def evaluation_stream(config: CIZSLConfig, iteration: int, device: torch.device) -> torch.Generator:
-    """Evaluations have their own numbers, so that looking does not change training."""
+def evaluation_rng(config: CIZSLConfig, iteration: int, device: torch.device) -> torch.Generator:
+    """Return the random numbers of one evaluation, which no training step draws from."""
     return generator(config.seed, device, EVALUATION, iteration)

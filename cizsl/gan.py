@@ -35,7 +35,7 @@ class GAN:
         weights: of the loss terms.
         learning_rate, betas: Adam's, for both networks.
         divergence_betas: Adam's, for learned divergence parameters.
-        published_pivot: see :func:`losses.pivot`.
+        reference_compat: see :func:`losses.pivot`.
         compile: whether the loss terms go through torch.compile.
     """
 
@@ -54,13 +54,13 @@ class GAN:
         learning_rate: float = 1e-4,
         betas: tuple[float, float] = (0.5, 0.9),
         divergence_betas: tuple[float, float] = (0.5, 0.999),
-        published_pivot: bool = False,
+        reference_compat: bool = False,
         compile: bool = False,
     ):
         self.generator, self.discriminator, self.parameters = generator, discriminator, parameters
         self.features, self.labels, self.text = features, labels, text
         self.centroids, self.gram = centroids, text @ text.T
-        self.creativity, self.weights, self.published_pivot = creativity, weights, published_pivot
+        self.creativity, self.weights, self.reference_compat = creativity, weights, reference_compat
         adam = {"lr": learning_rate, "fused": True}
         self.optimisers = {
             "discriminator": torch.optim.Adam(discriminator.parameters(), betas=betas, **adam),
@@ -122,7 +122,7 @@ class GAN:
         size, critic = len(labels), critic.to(dtype)
         seen = fake[:size], critic[:size], logits[:size]
         terms = losses.generator_terms(
-            self.generator, *seen, labels, self.centroids, self.published_pivot
+            self.generator, *seen, labels, self.centroids, self.reference_compat
         )
         if drawn is not None:
             new_logits = logits[size:].to(dtype)

@@ -61,12 +61,12 @@ def hallucinate(text_CV: Tensor, first_B: Tensor, second_B: Tensor, weight_B: Te
     return mixed / torch.where(norm > 0, norm, torch.ones_like(norm))
 
 
-def pairs_from_batch(labels_B: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def pairs_from_batch(labels_B: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """Pairs as published: two independent shuffles of a batch's labels.
 
     Classes come as often as their images do, and the two of a pair may be the same class."""
     first, second = (
-        torch.randperm(len(labels_B), generator=generator, device=labels_B.device) for _ in range(2)
+        torch.randperm(len(labels_B), generator=rng, device=labels_B.device) for _ in range(2)
     )
     return labels_B[first], labels_B[second]
 
@@ -78,12 +78,12 @@ def require_two(classes_K: Tensor) -> None:
 
 
 def distinct_pairs(
-    classes_K: Tensor, batch_size: int, generator: torch.Generator
+    classes_K: Tensor, batch_size: int, rng: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Pairs of two different classes, uniform over ``classes_K`` (those that have a text)."""
     require_two(classes_K)
     count = len(classes_K)
-    draw = {"generator": generator, "device": classes_K.device}
+    draw = {"generator": rng, "device": classes_K.device}
     first = torch.randint(count, (batch_size,), **draw)
     step = torch.randint(1, count, (batch_size,), **draw)
     return classes_K[first], classes_K[(first + step) % count]

@@ -40,7 +40,7 @@ class Weights:
     pivot: float
     l2: float
     l21: float
-    hallucinated_realness: float
+    hallucinated_adversarial: float
     creativity: float
 
     @property
@@ -58,12 +58,12 @@ class Weights:
     def generator(self) -> dict[str, float]:
         """Weights of the terms of :func:`generator_terms` and :func:`hallucination_terms`."""
         return {
-            "realness": 1.0,
+            "adversarial": 1.0,
             "classification": self.classification / 2,
             "pivot": self.pivot,
             "l2": self.l2,
             "l21": self.l21,
-            "hallucinated_realness": self.hallucinated_realness,
+            "hallucinated_adversarial": self.hallucinated_adversarial,
             "creativity": self.creativity,
         }
 
@@ -115,9 +115,9 @@ def generator_terms(
     logits_BC: Tensor,
     labels_B: Tensor,
     centroids_CD: Tensor,
-    published_pivot: bool = False,
+    reference_compat: bool = False,
 ) -> Terms:
-    """Terms of the generator on its samples of seen classes: ``realness``, ``classification``,
+    """Terms of the generator on its samples of seen classes: ``adversarial``, ``classification``,
     ``pivot``, ``l2``, ``l21``.
 
     Args:
@@ -126,12 +126,12 @@ def generator_terms(
         critic_B, logits_BC: the discriminator's outputs on them.
         labels_B: their classes.
         centroids_CD: mean features of the images of each class.
-        published_pivot: see :func:`pivot`.
+        reference_compat: see :func:`pivot`.
     """
     return {
-        "realness": -critic_B.mean(),
+        "adversarial": -critic_B.mean(),
         "classification": F.cross_entropy(logits_BC, labels_B),
-        "pivot": pivot(fake_BD, labels_B, centroids_CD, published_pivot),
+        "pivot": pivot(fake_BD, labels_B, centroids_CD, reference_compat),
         "l2": l2(generator),
         "l21": l21(generator),
     }
@@ -140,11 +140,11 @@ def generator_terms(
 def hallucination_terms(
     critic_B: Tensor, logits_BC: Tensor, creativity: Callable[[Tensor], Tensor]
 ) -> Terms:
-    """Terms of the generator on hallucinated samples: ``hallucinated_realness``, ``creativity``.
+    """Terms of the generator on hallucinated samples: ``hallucinated_adversarial``, ``creativity``.
 
     Args: the discriminator's outputs on the samples; ``creativity``, a loss on class logits.
     """
-    return {"hallucinated_realness": -critic_B.mean(), "creativity": creativity(logits_BC)}
+    return {"hallucinated_adversarial": -critic_B.mean(), "creativity": creativity(logits_BC)}
 
 
 def new_class(logits_BK: Tensor) -> Tensor:
@@ -175,12 +175,14 @@ def _penalty(gradient_BD: Tensor) -> Tensor:
     return (torch.linalg.vector_norm(gradient_BD, dim=1) - 1).square().mean()
 
 
-def pivot(fake_BD: Tensor, labels_B: Tensor, centroids_CD: Tensor, published: bool = False):
+def pivot(fake_BD: Tensor, labels_B: Tensor, centroids_CD: Tensor, reference_compat: bool = False):
     """(1/C) sum over the classes c in the batch of |mean of fake rows of class c - centroid_c|.
 
-    One scatter, whatever the number of classes. ``published`` repeats a quirk of the published
-    code: the mean of a class with a single row is taken over features instead, and the scalar is
-    compared with the whole centroid. Source: GAZSL eq. 6; train_CIZSL.py, lines 279 to 293.
+    One scatter, whatever the number of classes. ``reference_compat`` repeats an error of the
+    published code: the mean of a class with a single row is taken over features instead, and that
+    scalar is compared with the whole centroid.
+
+    Source: GAZSL eq. 6; train_CIZSL.py, lines 279 to 293.
     """
     num_classes, fake = len(centroids_CD), fake_BD.to(centroids_CD.dtype)
     # not bincount: on CUDA it waits for the device
@@ -188,7 +190,7 @@ def pivot(fake_BD: Tensor, labels_B: Tensor, centroids_CD: Tensor, published: bo
         0, labels_B, torch.ones_like(fake[:, :1])
     )
     mean = torch.zeros_like(centroids_CD).index_add(0, labels_B, fake) / count.clamp_min(1)
-    if published:
+    if reference_compat:
         mean = torch.where(count == 1, mean.mean(1, keepdim=True), mean)
     difference = torch.where(count > 0, mean - centroids_CD, torch.zeros_like(mean))
     return torch.linalg.vector_norm(difference, dim=1).sum() / num_classes

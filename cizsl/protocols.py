@@ -1,18 +1,18 @@
-"""What is trained on and what is measured, as code.
+"""Tasks: what is trained on and what is measured, by the reference and the strict protocol.
 
-A :class:`ZSLTask` is all that training and evaluation ever see. Two protocols make problems from
-the data, and every result names its own:
+Training and evaluation see nothing but a :class:`ZSLTask`. Two protocols make tasks from the data,
+and every result names its own:
 
 ``reference``, the published one: train on the images of the seen classes, evaluate every few
-iterations on the test classes, report the best. Seen accuracy is measured on training images. It
-selects on the test set; it is here because the published numbers were made so.
+iterations on the test classes, report the best. Seen accuracy is measured on training images. This
+protocol selects on the test set; it is kept because the published numbers were obtained so.
 
-``strict``, ours: a committed seed carves validation classes out of the seen ones and holds out a
-share of every seen class's images. All choices are made on the validation problem. Then one
-training on all seen classes, and one look at the test classes.
+``strict``, ours: a fixed seed splits off validation classes from the seen ones and holds out a
+share of every seen class's images. All choices are made on the validation task. Then one training
+on all seen classes is evaluated once on the test classes.
 
-Data that bring test images of seen classes (GBU) have seen accuracy measured on those, in both
-protocols, and data that bring validation classes use them in the place of the carved ones.
+Where the data include test images of seen classes (GBU), seen accuracy is measured on those, in
+both protocols; where they name validation classes, those are used.
 
 Source: train_CIZSL.py, lines 387 to 456 and 533 to 552; Xian et al. (arXiv:1707.00600), section 3
 for validation classes that are disjoint from training and test classes.
@@ -52,30 +52,33 @@ class ZSLTask:
 
 @dataclass(frozen=True)
 class _Images:
-    """Raw images by row number: ``rows`` of the training or the test matrix, and their labels."""
+    """Raw images: ``rows`` of a feature matrix, and their labels."""
 
     features: np.ndarray
     rows: np.ndarray
     labels: np.ndarray
 
 
-def reference_problem(data: ZSLData, normalisation: str, device: torch.device) -> ZSLTask:
-    """The published problem: all training images, and the test classes."""
+def reference_task(data: ZSLData, normalisation: str, device: torch.device) -> ZSLTask:
+    """Return the published task: all training images, and the test classes."""
     texts = data.seen_text, data.unseen_text
-    return _problem(_train(data), _seen_test(data), _test(data), texts, normalisation, device)
+    return _task(_train(data), _seen_test(data), _test(data), texts, normalisation, device)
 
 
-def strict_test_problem(
+def strict_test_task(
     data: ZSLData, normalisation: str, device: torch.device, heldout: float, seed: int
 ) -> ZSLTask:
-    """All seen classes, a share ``heldout`` of their images kept for seen accuracy unless the data
-    bring images for that; the test classes."""
+    """Return the task with all seen classes and the test classes.
+
+    A share ``heldout`` of the seen classes' images is held out for seen accuracy, unless the data
+    include images for that.
+    """
     train, seen = _for_the_end(data, heldout, seed)
     texts = data.seen_text, data.unseen_text
-    return _problem(train, seen, _test(data), texts, normalisation, device)
+    return _task(train, seen, _test(data), texts, normalisation, device)
 
 
-def validation_problem(
+def validation_task(
     data: ZSLData,
     normalisation: str,
     device: torch.device,
@@ -83,10 +86,12 @@ def validation_problem(
     seed: int,
     fraction: float,
 ) -> ZSLTask:
-    """The same shape of problem without the test classes: the data's validation classes, or a
-    share ``fraction`` of the seen ones, play the unseen ones. The images that
-    :func:`strict_test_problem` holds out are left out, so that nothing measured at the end takes
-    part in a choice."""
+    """Return a task of the same kind on the seen classes alone.
+
+    The data's validation classes, or a share ``fraction`` of the seen ones, take the place of the
+    unseen ones. The images that :func:`strict_test_task` holds out are left out, so that no image
+    measured at the end takes part in a choice.
+    """
     chosen = data.validation_classes
     if chosen is None:
         filled = np.flatnonzero(np.bincount(data.train_labels, minlength=data.num_seen))
@@ -103,16 +108,19 @@ def validation_problem(
         raise InputError(f"none of the {len(chosen)} validation classes has an image")
     unseen = _Images(data.train_features, rows, labels[rows])
     texts = data.seen_text[kept], data.seen_text[chosen]
-    return _problem(train, seen, unseen, texts, normalisation, device)
+    return _task(train, seen, unseen, texts, normalisation, device)
 
 
 def validation_classes(num_seen: int, fraction: float, seed: int) -> np.ndarray:
-    """Sorted indices of the seen classes that validate, of ``num_seen`` that have images, drawn by
-    ``seed``: at least two, and at least two are left."""
+    """Return the sorted indices of the classes that validate, drawn by ``seed``.
+
+    Of ``num_seen`` seen classes with images at least two validate and at least two are left.
+    Raises :class:`InputError` where there are too few.
+    """
     count = max(2, round(fraction * num_seen))
     if num_seen - count < 2:
         raise InputError(
-            f"{num_seen} seen classes with images are too few to carve {count} for validation"
+            f"{num_seen} seen classes with images are too few to split off {count} for validation"
         )
     return np.sort(np.random.default_rng([seed, 0]).permutation(num_seen)[:count])
 
@@ -126,7 +134,7 @@ def _for_the_end(data: ZSLData, heldout: float, seed: int) -> tuple[_Images, _Im
 
 
 def _hold_out(data: ZSLData, rows, labels, share, stream) -> tuple[_Images, _Images]:
-    """Split images: of every class, a share (at least one image, if it has two) is held out."""
+    """Split images into kept and held out: of every class a share, at least one image of two."""
     order = np.random.default_rng(stream).permutation(len(data.train_labels))[rows]
     held = np.zeros(len(rows), bool)
     for label in np.unique(labels):
@@ -157,7 +165,7 @@ def _seen_test(data: ZSLData) -> _Images | None:
     return _Images(data.seen_test_features, np.arange(len(labels)), labels)
 
 
-def _problem(train, seen, unseen, texts, normalisation, device) -> ZSLTask:
+def _task(train, seen, unseen, texts, normalisation, device) -> ZSLTask:
     """Normalise by the training images alone and move everything to the device.
 
     ``seen=None`` measures seen accuracy on the training images, without a second copy."""

@@ -1,7 +1,7 @@
 r"""Zero-shot retrieval: the images of an unseen class, found by its text.
 
 The query is a class c, the pool all images of the unseen classes, ranked by their score for c: with
-a generator the cosine with the class's visual pivot, the mean of its synthetic features. Of the
+a generator the cosine with the class's prototype, the mean of its synthetic features. Of the
 n_c images that the class has, a share r is asked for, k = ceil(r n_c) images, and what counts is
 how many of those retrieved are of the class:
 

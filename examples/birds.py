@@ -21,7 +21,7 @@ from cizsl.evaluate import Evaluation
 from cizsl.gan import GAN
 from cizsl.hallucination import distinct_pairs
 from cizsl.prepare.toy_birds import make_toy
-from cizsl.protocols import ZSLTask, strict_test_problem
+from cizsl.protocols import ZSLTask, strict_test_task
 from cizsl.training.evaluate_run import measure
 from repro.config import load
 from repro.seeding import generator
@@ -40,10 +40,10 @@ MEASURING = 9  # a stream of random numbers, apart from those of cizsl.build
 
 @dataclass(frozen=True, eq=False)
 class Bird:
-    """One trained model and the problem that it was trained on."""
+    """One trained model and the task that it was trained on."""
 
     gan: GAN
-    problem: ZSLTask
+    task: ZSLTask
     config: CIZSLConfig
     evaluation: Evaluation  # on the unseen classes, after the last iteration
 
@@ -75,19 +75,19 @@ def train(method: str, split: str, seed: int, iterations: int) -> Bird:
     """Train ``method`` (a key of ``METHODS``) and evaluate it once."""
     config = load(CONFIG, CIZSLConfig, [f"seed={seed}", f"data.split={split}", *METHODS[method]])
     birds, settings = data(split), config.evaluation
-    problem = strict_test_problem(
+    task = strict_test_task(
         birds, config.data.normalisation, CPU, settings.heldout_share, settings.validation_seed
     )
-    gan, sampler = build.gan(config, problem), build.sampler(config, problem)
+    gan, sampler = build.gan(config, task), build.sampler(config, task)
     for _ in range(iterations):
         for _ in range(config.optimiser.critic_steps):
             gan.critic_step(sampler.critic_batch(gan.teaches_critic))
         gan.generator_step(sampler.generator_batch(gan.hallucinates))
-    return Bird(gan, problem, config, measure(config, gan.generator, problem, iterations))
+    return Bird(gan, task, config, measure(config, gan.generator, task, iterations))
 
 
-def pairs(problem: ZSLTask, count: int, seed: int) -> tuple[Tensor, Tensor, torch.Generator]:
+def pairs(task: ZSLTask, count: int, seed: int) -> tuple[Tensor, Tensor, torch.Generator]:
     """Two different seen classes (count,) each, and the stream to draw more from."""
     stream = generator(seed, CPU, MEASURING)
-    classes = torch.arange(len(problem.seen_text))
+    classes = torch.arange(len(task.seen_text))
     return *distinct_pairs(classes, count, stream), stream

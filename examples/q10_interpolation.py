@@ -54,17 +54,17 @@ def measure(
 
 def course(bird: birds.Bird, count: int, samples: int, seed: int) -> Course:
     """Follow ``count`` pairs of seen classes from text j to text i, with the same noise."""
-    first, second, stream = birds.pairs(bird.problem, count, seed)
+    first, second, stream = birds.pairs(bird.task, count, seed)
     z = bird.noise(count * samples, stream)
     found = {name: [] for name in ("along", "off", "mass", "spread")}
     for weight in WEIGHTS:
-        text = hallucinate(bird.problem.seen_text, first, second, weight.expand(count))
+        text = hallucinate(bird.task.seen_text, first, second, weight.expand(count))
         text = text.repeat_interleave(samples, 0)
         x = bird.features(z, text).unflatten(0, (count, samples))
-        along, off = place(x.mean(1), bird.problem.centroids[first], bird.problem.centroids[second])
+        along, off = place(x.mean(1), bird.task.centroids[first], bird.task.centroids[second])
         p = bird.posterior(z, text).unflatten(0, (count, samples)).mean(1)
         own = torch.stack([p.gather(1, c[:, None])[:, 0] for c in (first, second)], 1).mean(0)
-        length = (bird.problem.centroids[first] - bird.problem.centroids[second]).norm(dim=1)
+        length = (bird.task.centroids[first] - bird.task.centroids[second]).norm(dim=1)
         found["along"].append(along)
         found["off"].append(off)
         found["mass"].append(torch.cat([own, 1 - own.sum(0, keepdim=True)]))

@@ -52,9 +52,9 @@ def measure(iterations: int = ITERATIONS, seeds: int = SEEDS, samples: int = 100
         for seed in range(seeds):
             bird = birds.train(method, SPLIT, seed, iterations)
             top1[method].append(bird.evaluation.top1)
-            first, second, stream = birds.pairs(bird.problem, samples, seed)
+            first, second, stream = birds.pairs(bird.task, samples, seed)
             weight = 0.2 + 0.6 * torch.rand(samples, generator=stream)  # as in training
-            mixed = hallucinate(bird.problem.seen_text, first, second, weight)
+            mixed = hallucinate(bird.task.seen_text, first, second, weight)
             for kind, text in (("hallucinated", mixed), *_own_texts(bird, samples)):
                 z = bird.noise(samples, stream)
                 values = entropy(bird.posterior(z, text))
@@ -63,14 +63,14 @@ def measure(iterations: int = ITERATIONS, seeds: int = SEEDS, samples: int = 100
                     head[method].append(values)
                     judge[method].append(entropy(judged(bird.features(z, text))))
             if method == "CIZSL":
-                logits = bird.gan.discriminator(bird.problem.seen_features)[1]
+                logits = bird.gan.discriminator(bird.task.seen_features)[1]
                 images.append(entropy(logits.detach().softmax(1)).mean().item())
     return Entropies(head, judge, texts, images, top1)
 
 
 def _own_texts(bird: birds.Bird, samples: int) -> tuple[tuple[str, Tensor], ...]:
     """Rows of the real texts in turn, ``samples`` of each kind."""
-    kinds = {"seen": bird.problem.seen_text, "unseen": bird.problem.unseen_text}
+    kinds = {"seen": bird.task.seen_text, "unseen": bird.task.unseen_text}
     return tuple((kind, text[torch.arange(samples) % len(text)]) for kind, text in kinds.items())
 
 
@@ -86,9 +86,9 @@ def judged(features: Tensor) -> Tensor:
 
 @cache
 def _judge() -> LogisticRegression:
-    problem = birds.train("GAZSL", SPLIT, 0, 1).problem
+    task = birds.train("GAZSL", SPLIT, 0, 1).task
     model = LogisticRegression(C=10, max_iter=500)
-    return model.fit(problem.train_features.numpy(), problem.train_labels.numpy())
+    return model.fit(task.train_features.numpy(), task.train_labels.numpy())
 
 
 def figure(found: Entropies):
@@ -125,6 +125,6 @@ def main(out: Path, **sizes) -> None:
 
 
 def _judge_on_images() -> tuple[float, float]:
-    problem = birds.train("GAZSL", SPLIT, 0, 1).problem
-    right = _judge().score(problem.seen_features.numpy(), problem.seen_labels.numpy())
-    return right, entropy(judged(problem.seen_features)).mean().item()
+    task = birds.train("GAZSL", SPLIT, 0, 1).task
+    right = _judge().score(task.seen_features.numpy(), task.seen_labels.numpy())
+    return right, entropy(judged(task.seen_features)).mean().item()

@@ -50,8 +50,10 @@ def _scores(summary: dict, config: "CIZSLConfig") -> list[str]:
     shown = ", ".join(f"{HEADINGS[name]} {100 * scores[name]:.2f} %" for name in names)
     lines = []
     if "search" in summary:
-        weight, choices = summary["creativity"]["weight"], len(summary["search"]["candidates"])
-        lines.append(f"creativity weight {weight}, of {choices}, by validation classes")
+        search = summary["search"]
+        chosen = ", ".join(f"{key} {value}" for key, value in search["chosen"].items())
+        count = len(search["candidates"])
+        lines.append(f"{chosen}: selected among {count} candidates on validation classes")
     return [
         *lines,
         f"{summary['method']} on {summary['dataset']} {summary['split']}"
@@ -61,16 +63,23 @@ def _scores(summary: dict, config: "CIZSLConfig") -> list[str]:
 
 
 def evaluate(options) -> int:
-    """Evaluate a finished run again and print its scores."""
+    """Evaluate a finished run again, print its scores, and compare them with the recorded ones.
+
+    Exit code 1 where they differ although the run was on the same kind of device.
+    """
     from cizsl.training.evaluate_run import evaluate_again
     from repro.device import resolve
 
     device = resolve(options.device)
-    phase, scores = evaluate_again(options.folder, options.split, device, options.data_root)
-    print(f"{options.folder}: {phase}")
-    for name, value in scores.items():
+    found = evaluate_again(options.folder, options.split, device, options.data_root)
+    print(f"{options.folder}: {found.where}")
+    for name, value in found.scores.items():
         print(f"  {name:<15} {100 * value:7.3f} %")
-    return 0
+    if not found.differing:
+        return 0
+    numbers = ", ".join(f"{name} {100 * found.recorded[name]:.3f} %" for name in found.differing)
+    print(f"{options.folder}: the run itself recorded other numbers: {numbers}")
+    return 0 if found.other_device else 1
 
 
 def sweep(options) -> int:

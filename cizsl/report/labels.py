@@ -12,7 +12,7 @@ DIVERGENCES = {
     "new_class": "K+1 classes",
 }
 PARAMETERS = {"sharma_mittal": ("alpha", "beta"), "renyi": ("alpha",), "tsallis": ("alpha",)}
-DEFAULTS = {"realness": 1.0, "mixing": [0.2, 0.8]}  # omitted from descriptions
+DEFAULTS = {"adversarial": 1.0, "mixing": [0.2, 0.8]}  # omitted from descriptions
 NETWORKS = {  # what `description` tells of every method
     "model.hidden_dim": "hidden",
     "model.text_embed_dim": "text",

@@ -99,6 +99,10 @@ class Run:
         """
         values = configuration.leaves(self.config.model_dump(mode="json")) if self.config else {}
         kept = {key: value for key, value in values.items() if key not in IGNORED}
+        if not kept.get("search", True):
+            del kept["search"]
+        if (weights := kept.pop("search.creativity.weight", None)) is not None:
+            kept["creativity.weight"] = weights  # of which each run selected one
         if self.summary.method == "GAZSL":  # which hallucinates nothing
             kept = {k: v for k, v in kept.items() if not k.startswith("creativity.")}
         return {"method": self.summary.method, "feature_dim": self.summary.feature_dim, **kept}
@@ -183,4 +187,4 @@ def _progress(folder: Path, config: CIZSLConfig | Baseline | None) -> str:
     total = config.optimiser.iterations if isinstance(config, CIZSLConfig) else "?"
     if (record := latest_record(folder)) is None:
         return f"no evaluation yet of {total} iterations"
-    return f"phase {record.phase}, iteration {record.iteration} of {total}"
+    return f"stage {record.stage}, iteration {record.iteration} of {total}"

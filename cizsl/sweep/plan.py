@@ -63,7 +63,10 @@ class PlannedRun:
         """How far the run is, by its last evaluation."""
         if (last := latest_record(self.folder.path)) is None:
             return "begins"
-        return f"{last.phase} {last.iteration + 1}/{self.folder.settings.optimiser.iterations}"
+        values = "".join(f" {value}" for value in (last.candidate or {}).values())
+        return (
+            f"{last.stage}{values} {last.iteration + 1}/{self.folder.settings.optimiser.iterations}"
+        )
 
 
 def plan(

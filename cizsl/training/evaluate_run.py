@@ -1,6 +1,6 @@
-"""The evaluation a configuration asks for: during training, and of a finished run."""
+"""The evaluation that a configuration asks for: during training, and of a finished run."""
 
-import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,7 +13,8 @@ from cizsl.config import Baseline, CIZSLConfig
 from cizsl.evaluate import Evaluation, evaluate
 from cizsl.networks import Generator
 from cizsl.protocols import ZSLTask
-from cizsl.training import fit_baselines
+from cizsl.training import fit_baselines, records, results
+from cizsl.training.records import Environment, Summary
 from repro import config as configuration
 from repro.device import precision
 from repro.errors import InputError
@@ -21,70 +22,124 @@ from repro.errors import InputError
 PUBLISHED = ("reference", "pivot")  # protocol and scores of the published grid of offsets
 
 
-def measure(
-    config: CIZSLConfig, generator: Generator, problem: ZSLTask, iteration: int
-) -> Evaluation:
-    """Evaluate ``generator`` as ``config`` says; ``iteration`` chooses the random numbers."""
+@dataclass(frozen=True)
+class Reevaluation:
+    """A finished run, evaluated again.
+
+    ``where`` describes classes and iteration. ``scores`` are fractions in [0, 1]; ``recorded`` are
+    those that the run itself recorded, as far as it did. ``other_device``: whether the run was on
+    another kind of device, with other random numbers.
+    """
+
+    where: str
+    scores: dict[str, float]
+    recorded: dict[str, float]
+    other_device: bool = False
+
+    @property
+    def differing(self) -> list[str]:
+        """Names of the scores that differ from the recorded ones."""
+        return [n for n, v in self.scores.items() if n in self.recorded and self.recorded[n] != v]
+
+
+def measure(config: CIZSLConfig, generator: Generator, task: ZSLTask, iteration: int) -> Evaluation:
+    """Evaluate ``generator`` as ``config`` says; ``iteration`` determines the random numbers."""
     settings = config.evaluation
     return evaluate(
         generator,
-        problem,
-        build.evaluation_stream(config, iteration, problem.seen_text.device),
+        task,
+        build.evaluation_rng(config, iteration, task.seen_text.device),
         samples=settings.samples,
         neighbours=settings.neighbours,
         curve="grid" if (settings.protocol, settings.generalised) == PUBLISHED else "exact",
         classifier=settings.classifier,
-        penalty=settings.penalty,
+        weight_decay=settings.weight_decay,
         generalised=settings.generalised == "classifier",
     )
 
 
 def evaluate_again(
     path: Path, split: str, device: torch.device, root: Path | None = None
-) -> tuple[str, dict[str, float]]:
+) -> Reevaluation:
     """Evaluate the saved generator of a finished run, or fit a baseline again.
 
-    ``split="test"``: the final generator on the test classes, with the numbers of the run's own
-    last evaluation, so it gives the same result. ``split="val"``: the generator that selection
-    found best, on the validation classes (strict protocol only). ``root``: where the data lie, if
-    they have moved since. Returns a description and the scores. Raises :class:`InputError` if the
-    folder holds no finished run or no such split.
+    Args:
+        path: the run folder.
+        split: "test" evaluates the final generator on the test classes, with the random numbers of
+            the run's last evaluation; "val" the generator that was best on the validation classes
+            (strict protocol only).
+        device: where to evaluate.
+        root: folder of the data, if they have moved since.
+
+    Raises :class:`InputError` if the folder holds no finished run or the run has no such split.
     """
-    try:
-        summary = json.loads((path / "results.json").read_text())
-        iteration = int(summary["iterations"]) - 1
-        began = json.loads((path / "environment.json").read_text())["data_files"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(f"{path}: holds no finished run (no readable results.json)") from None
-    kind, moved = (
-        Baseline if "chosen" in summary else CIZSLConfig,
-        [f"data.root={root}"] if root else [],
-    )
-    config = configuration.load(path / "config.yaml", kind, moved)
+    summary, config = _finished(path, root)
     protocol = config.evaluation.protocol
     if split == "val" and protocol != "strict":
         raise InputError(f"{path}: the reference protocol has no validation classes")
-    phase, name = ("test", "generator") if split == "test" else ("selection", "best")
     data = build.data(config)
-    if data.files != began:
+    if data.files != records.read_json(path / "environment.json", Environment).data_files:
         raise InputError(f"{path}: the data files in {config.data.root} are not those of the run")
-    problem = build.problem(config, data, phase, device)
+    task = build.task(config, data, "test" if split == "test" else "validation", device)
     where = f"{protocol} protocol, {'test' if split == 'test' else 'validation'} classes"
+    recorded = _recorded(path, summary, config, split)
     if isinstance(config, Baseline):  # fitted again: that takes seconds
-        model = BASELINES[config.baseline](problem)
-        return where, fit_baselines.measure(model, summary["chosen"], problem).scores()
-    generator = _saved(path / f"{name}.safetensors", config, problem)
+        model = BASELINES[config.baseline](task)
+        if summary.chosen not in model.grid:
+            raise InputError(f"{path / 'results.json'}: chosen: not a point of the grid")
+        scores = fit_baselines.measure(model, summary.chosen, task).scores()
+        return Reevaluation(where, scores, recorded)
+    name = "generator" if split == "test" else "best"
+    generator = _saved(path / f"{name}.safetensors", config, task)
+    iteration = summary.iterations - 1
     with precision(config.compute.precision, device):
-        evaluation = measure(config, generator, problem, iteration)
-    drew = f" (other random numbers: it ran on {summary['device']})"
-    note = drew if summary["device"] != device.type else ""
-    return f"{where}, iteration {iteration}{note}", evaluation.scores()
+        scores = measure(config, generator, task, iteration).scores()
+    elsewhere = summary.device != device.type
+    note = f" (other random numbers: it ran on {summary.device})" if elsewhere else ""
+    return Reevaluation(f"{where}, iteration {iteration}{note}", scores, recorded, elsewhere)
 
 
-def _saved(file: Path, config: CIZSLConfig, problem: ZSLTask) -> Generator:
-    generator = build.blank_generator(config, problem)
+def _finished(path: Path, root: Path | None) -> tuple[Summary, CIZSLConfig | Baseline]:
+    """Return the results of a run, and its configuration with the values that it selected."""
+    file = path / "results.json"
+    if not file.exists():
+        raise InputError(f"{path}: holds no finished run (no results.json)")
+    summary = records.read_json(file, Summary)
+    moved = [f"data.root={root}"] if root else []
+    if summary.deterministic:
+        return summary, configuration.load(path / "config.yaml", Baseline, moved)
+    config = configuration.load(path / "config.yaml", CIZSLConfig, moved)
+    chosen = summary.search.chosen if summary.search else None
+    if not chosen:
+        return summary, config
     try:
-        generator.load_state_dict(load_file(file, str(problem.seen_text.device)))
+        return summary, config.with_values(chosen)
+    except (ValueError, KeyError):
+        raise InputError(f"{file}: search.chosen: not values of this configuration") from None
+
+
+def _recorded(
+    path: Path, summary: Summary, config: CIZSLConfig | Baseline, split: str
+) -> dict[str, float]:
+    """Return the scores that the run recorded of the same evaluation, as far as it did."""
+    if split == "test":
+        return summary.metrics["final"].model_dump(exclude_none=True)
+    if isinstance(config, Baseline):
+        tried = summary.search.candidates if summary.search else []
+        found = [one for one in tried if summary.chosen.items() <= one.items()]
+    else:
+        label = {"stage": "validation"}
+        if summary.search and summary.search.chosen:
+            label["candidate"] = summary.search.chosen
+        log = [one for one in records.read_log(path) if results.is_of(one, label)]
+        found = [one for one in log if one["iteration"] == summary.iterations - 1]
+    return results.scores(found[-1]) if found else {}
+
+
+def _saved(file: Path, config: CIZSLConfig, task: ZSLTask) -> Generator:
+    generator = build.blank_generator(config, task)
+    try:
+        generator.load_state_dict(load_file(file, str(task.seen_text.device)))
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{file}: cannot be loaded: {reason}") from None

@@ -10,10 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cizsl.metrics import Curve, ausuc
+from repro.checkpoint import write_atomically
 
 # the curves of results.write: label, colour and line style
 CURVES = {
-    "selection": ("selection, on validation classes", "#8a8a8a", ":"),
+    "validation": ("selected, on validation classes", "#8a8a8a", ":"),
     "final": ("final, on test classes", "#0b6fa4", "-"),
     "best_on_test": ("best on test classes", "#d1600f", "--"),
 }
@@ -21,8 +22,8 @@ CURVES = {
 CRITIC = {
     "wasserstein": ("Wasserstein estimate, real − fake", "#0b6fa4"),
     "gradient_penalty": ("gradient penalty (unweighted)", "#d1600f"),
-    "realness": ("generator: realness, −E[D(fake)]", "#2a8c5b"),
-    "hallucinated_realness": ("generator: same, hallucinated", "#b0408a"),
+    "adversarial": ("generator: adversarial, −E[D(fake)]", "#2a8c5b"),
+    "hallucinated_adversarial": ("generator: same, hallucinated", "#b0408a"),
 }
 GENERATOR = {
     "classification": ("classification", "#d1600f"),
@@ -38,7 +39,7 @@ SCORES = {
     "seen": ("seen, all classes compete", "#8a8a8a"),
     "unseen": ("unseen, all classes compete", "#4d4d4d"),
 }
-PHASES = {"selection": "validation classes", "test": "test classes"}
+STAGES = {"validation": "validation classes", "test": "test classes"}
 
 
 def seen_unseen(path: Path, arrays: dict[str, np.ndarray], summary: dict) -> None:
@@ -54,7 +55,7 @@ def seen_unseen(path: Path, arrays: dict[str, np.ndarray], summary: dict) -> Non
             label, colour, style = CURVES[name]
             seen, unseen = arrays[name]
             label += f": area {100 * ausuc(Curve(seen, unseen)):.2f} %"
-            # on top of each other where the last evaluation is the best one: keep both visible
+            # both stay visible where the last evaluation is the best one
             width = 1.6 if name == "best_on_test" else 2.2
             axes.plot(100 * unseen, 100 * seen, style, color=colour, label=label, lw=width)
     axes.set(xlabel="accuracy on unseen classes, %", ylabel="accuracy on seen classes, %")
@@ -63,23 +64,23 @@ def seen_unseen(path: Path, arrays: dict[str, np.ndarray], summary: dict) -> Non
     axes.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.12))
     axes.set_title(title(summary), fontsize=11)
     _tidy(axes)
-    figure.savefig(path, dpi=150)
+    _save(figure, path, dpi=150)
 
 
 def training(path: Path, records: list[dict]) -> None:
-    """Draw losses and scores over iterations, in one column of panels for each phase.
+    """Draw losses and scores over iterations, in one column of panels for each stage.
 
     Args: ``records``, the lines of ``metrics.jsonl``: one for each evaluation, with the latest
     loss terms by name (the generator's are weighted) and the scores, fractions.
     """
-    phases = [name for name in PHASES if any(r["phase"] == name for r in records)]
-    figure = Figure(figsize=(1 + 5.5 * max(1, len(phases)), 9), layout="constrained")
-    for column, phase in enumerate(phases):
-        chosen = [_derived(record) for record in records if record["phase"] == phase]
+    stages = [name for name in STAGES if any(r["stage"] == name for r in records)]
+    figure = Figure(figsize=(1 + 5.5 * max(1, len(stages)), 9), layout="constrained")
+    for column, stage in enumerate(stages):
+        chosen = [_derived(record) for record in records if record["stage"] == stage]
         panels = [
-            figure.add_subplot(3, len(phases), 1 + column + i * len(phases)) for i in range(3)
+            figure.add_subplot(3, len(stages), 1 + column + i * len(stages)) for i in range(3)
         ]
-        panels[0].set_title(f"{phase} phase, scores on {PHASES[phase]}", fontsize=11)
+        panels[0].set_title(f"stage {stage}, scores on {STAGES[stage]}", fontsize=11)
         _panel(panels[0], chosen, CRITIC, "critic's scale")
         _panel(panels[1], chosen, GENERATOR, "generator's other terms,\nweighted, absolute")
         panels[1].set_yscale("log")
@@ -87,26 +88,27 @@ def training(path: Path, records: list[dict]) -> None:
         panels[2].set_ylim(0, 100)
         if len(chosen) > 1:
             panels[2].set_xlabel("iteration")
-    figure.savefig(path, dpi=130)
+    _save(figure, path, dpi=130)
 
 
 def title(summary: dict) -> str:
-    """What was run: data set, split, method, protocol, and loudly whether the data are toy."""
+    """Return dataset, split, method and protocol, and "TOY DATA" for toy data."""
     toy = "   TOY DATA" if summary["toy"] else ""
     where = f"{summary['dataset']} {summary['split']}{toy}"
     return f"{where}\n{summary['method']}, {summary['protocol']} protocol, seed {summary['seed']}"
 
 
 def _derived(record: dict) -> dict:
-    """The record with the Wasserstein estimate, and what a logarithmic axis shows as magnitudes
-    (the published form of some divergences is negative)."""
+    """Add the Wasserstein estimate, and take magnitudes of the terms on a logarithmic axis.
+
+    The published form of some divergences is negative.
+    """
     magnitudes = {name: abs(record[name]) for name in GENERATOR if name in record}
     return {**record, **magnitudes, "wasserstein": record["real"] - record["fake"]}
 
 
 def _panel(axes: Axes, records: list[dict], lines: dict, label: str, scale: float = 1) -> None:
-    """One line for each name that the records hold, or one labelled point if there is a single
-    record."""
+    """Draw a line for each name that the records hold; a labelled point for a single record."""
     held = [name for name in lines if any(name in record for record in records)]
     for place, name in enumerate(held):
         text, colour = lines[name]
@@ -125,6 +127,12 @@ def _panel(axes: Axes, records: list[dict], lines: dict, label: str, scale: floa
     axes.set_ylabel(label)
     axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     _tidy(axes)
+
+
+def _save(figure: Figure, path: Path, dpi: int) -> None:
+    """Write the figure, whole or not at all; raise :class:`InputError` on a full disk."""
+    kind = path.suffix.removeprefix(".")
+    write_atomically(path, lambda file: figure.savefig(file, dpi=dpi, format=kind))
 
 
 def _tidy(axes: Axes) -> None:

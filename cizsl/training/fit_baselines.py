@@ -1,9 +1,9 @@
-"""Fitting a baseline: a choice on validation classes, a fit on all seen classes, one look.
+"""Fitting of the baselines: penalties selected on validation classes, one evaluation at the end.
 
 This is the strict protocol, with penalties in the place of iterations: every point of the grid is
-fitted on the validation problem, the one with the best ``evaluation.select_by`` is fitted again on
-all seen classes (less the held-out images that measure seen accuracy), and the test classes are
-looked at once. It takes seconds and has no random number in it.
+fitted on the validation task, the one with the best ``evaluation.select_by`` is fitted again on
+all seen classes (without the held-out images that measure seen accuracy) and evaluated once on the
+test classes. This takes seconds and involves no random number.
 """
 
 import time
@@ -14,7 +14,7 @@ import torch
 
 from cizsl import build
 from cizsl.baselines import BASELINES, ESZSL, Ridge
-from cizsl.config import Baseline, Choice, CIZSLConfig
+from cizsl.config import Baseline, BaselineEvaluation, CIZSLConfig
 from cizsl.evaluate import Evaluation, assess
 from cizsl.protocols import ZSLTask
 from cizsl.training import results
@@ -24,14 +24,22 @@ from repro.run import RunFolder
 from repro.run_names import default_folder
 
 TITLES = {"ridge": "ridge regression", "eszsl": "ESZSL"}
-NAMED_BY = ("data.", *(f"evaluation.{key}=" for key in Choice.model_fields if key != "protocol"))
+# the overrides that name a baseline's folder: those of settings that it has
+KEYS = [key for key in BaselineEvaluation.model_fields if key != "protocol"]
+NAMED_BY = ("data.", *(f"evaluation.{key}=" for key in KEYS))
 
 
 def fit_all(
     config: CIZSLConfig, source: str, overrides: list[str], runs: Path, device: torch.device
 ) -> list[RunFolder]:
-    """Every baseline on the data of ``config``, which is the file ``source`` with ``overrides``,
-    each in a run folder of ``runs``; what is complete is left as it is. The folders."""
+    """Fit every baseline on the data of a configuration; return their run folders.
+
+    Args:
+        config: the file ``source`` with ``overrides``.
+        source, overrides: name the run folders.
+        runs: the folder of the run folders; complete ones are left as they are.
+        device: where to fit.
+    """
     shared = [text for text in overrides if text.startswith(NAMED_BY)]
     folders = []
     for name in BASELINES:
@@ -44,17 +52,17 @@ def fit_all(
 
 
 def fit(config: Baseline, folder: RunFolder, device: torch.device) -> dict:
-    """Choose, fit and look once; returns what ``results.json`` holds."""
+    """Select, fit and evaluate once; return the content of ``results.json``."""
     data = build.data(config)
     began = time.monotonic()
     criterion = config.evaluation.select_by
-    problem = build.problem(config, data, "selection", device)
+    task = build.task(config, data, "validation", device)
     folder.record_environment(environment(device, data.files))
-    model = BASELINES[config.baseline](problem)
-    tried = [(point, measure(model, point, problem)) for point in model.grid]
-    chosen, validation = max(tried, key=lambda look: getattr(look[1], criterion))
-    problem = build.problem(config, data, "test", device)
-    test = measure(BASELINES[config.baseline](problem), chosen, problem)
+    model = BASELINES[config.baseline](task)
+    tried = [(point, measure(model, point, task)) for point in model.grid]
+    chosen, validation = max(tried, key=lambda one: getattr(one[1], criterion))
+    task = build.task(config, data, "test", device)
+    test = measure(BASELINES[config.baseline](task), chosen, task)
     summary = results.outline(config, data, device, time.monotonic() - began) | {
         "method": TITLES[config.baseline],
         "seed": 0,
@@ -63,20 +71,20 @@ def fit(config: Baseline, folder: RunFolder, device: torch.device) -> dict:
         "chosen": chosen,
         "search": {
             "select_by": criterion,
-            "candidates": [{**point, **look.scores()} for point, look in tried],
+            "candidates": [{**point, **found.scores()} for point, found in tried],
         },
         "metrics": {"final": test.scores(), "selected": test.scores()},
     }
-    looks = {"selection": validation.curve, "final": test.curve}
-    curves = {name: torch.from_numpy(np.stack([c.seen, c.unseen])) for name, c in looks.items()}
+    drawn = {"validation": validation.curve, "final": test.curve}
+    curves = {name: torch.from_numpy(np.stack([c.seen, c.unseen])) for name, c in drawn.items()}
     results.write(folder, summary, curves)
     return summary
 
 
-def measure(model: Ridge | ESZSL, point: dict, problem: ZSLTask) -> Evaluation:
-    """Every metric of a fitted baseline at one point of its grid."""
+def measure(model: Ridge | ESZSL, point: dict, task: ZSLTask) -> Evaluation:
+    """Return every metric of a baseline at one point of its grid."""
     penalties = {key: value for key, value in point.items() if key != "similarity"}
-    device = problem.seen_text.device
+    device = task.seen_text.device
     with precision("float32", device):
-        vectors = model.vectors(**penalties).to(problem.train_features.dtype)
-        return assess(vectors, problem, similarity=point.get("similarity", "product"))
+        vectors = model.vectors(**penalties).to(task.train_features.dtype)
+        return assess(vectors, task, similarity=point.get("similarity", "product"))

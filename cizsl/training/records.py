@@ -3,6 +3,7 @@
     results.json       Summary
     environment.json   Environment
     metrics.jsonl      Record, one line for each evaluation
+    search.jsonl       SearchLine, one line for each finished training of a search
     curves.npz         seen-unseen curves, arrays (2, P) by name
 
 A file of other content is refused in one line.
@@ -11,15 +12,16 @@ A file of other content is refused in one line.
 import json
 import zipfile
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
-from cizsl.config import Name
 from cizsl.retrieval import SHARES
+from cizsl.sections import Name
 from repro.config import Settings, validate
 from repro.errors import InputError
+from repro.run import RunFolder
 
 SCORES = ("top1", "per_class_top1", "ausuc", "seen", "unseen", "harmonic")
 RETRIEVAL = tuple(SHARES)
@@ -62,6 +64,17 @@ class ChosenCreativity(_Record):
     weight: float | None = None
 
 
+class Search(_Record):
+    """The outcome of a search on validation classes.
+
+    ``chosen``: the selected values by dotted key; those of a baseline stand in the summary.
+    """
+
+    select_by: Text
+    chosen: dict[Text, Any] | None = None
+    candidates: list[dict[Text, Any]]
+
+
 class Summary(_Record):
     """The part of ``results.json`` that the tables read.
 
@@ -84,6 +97,7 @@ class Summary(_Record):
     creativity: ChosenCreativity | None = None
     deterministic: bool = False
     chosen: dict[str, float | Text] | None = None
+    search: Search | None = None
 
     @model_validator(mode="after")
     def _has_scores(self):
@@ -106,11 +120,24 @@ class Environment(_Record):
 
 
 class Record(_Record):
-    """The place in the training of one line of ``metrics.jsonl``."""
+    """The place in the training of one line of ``metrics.jsonl``.
 
-    phase: Text
+    ``candidate``: the searched values by dotted key, where several trainings differ in them.
+    """
+
+    stage: Text
     iteration: Count
-    weight: float | None = None
+    candidate: dict[Text, Any] | None = None
+
+
+class SearchLine(_Record):
+    """A finished training of a search; score and iteration are None if training diverged."""
+
+    candidate: dict[Text, Any]
+    score: Fraction | None
+    iteration: Count | None
+    evaluations: Count
+    seconds: Seconds
 
 
 def read_json(file: Path, model: type[Model]) -> Model:
@@ -124,6 +151,13 @@ def read_json(file: Path, model: type[Model]) -> Model:
     if not isinstance(content, dict):
         raise InputError(f"{file}: expected a mapping of names to values")
     return validate(content, model, str(file))
+
+
+def read_results(folder: Path) -> dict:
+    """Return the whole ``results.json``; raise :class:`InputError` for other content."""
+    file = folder / "results.json"
+    read_json(file, Summary)
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def latest_record(folder: Path) -> Record | None:
@@ -141,6 +175,14 @@ def latest_record(folder: Path) -> Record | None:
         except ValidationError:
             continue
     return None
+
+
+def read_log(folder: Path) -> list[dict]:
+    """Return the whole lines of ``metrics.jsonl``; raise :class:`InputError` for other content."""
+    lines = RunFolder(folder, Settings()).read_log("metrics")
+    for line in lines:
+        validate(line, Record, str(folder / "metrics.jsonl"))
+    return lines
 
 
 def read_curve(file: Path, name: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a finished run says: ``results.json``, the curves and the figures."""
+"""Results of a finished run: ``results.json``, the curves and the figures."""
 
 import numpy as np
 import torch
@@ -11,13 +11,13 @@ from repro.run import RunFolder
 
 
 def best(records: list[dict], criterion: str) -> dict:
-    """The first record with the highest ``criterion``."""
+    """Return the first record with the highest ``criterion``."""
     return max(records, key=lambda record: record[criterion])
 
 
 def best_on_test(records: list[dict], reported: tuple[str, str] = ("top1", "ausuc")) -> dict:
-    """The published way to report: the best accuracy and the best AUSUC (GBU: the best T1 and the
-    best H), each on its own.
+    """Return what the published code reports: the best accuracy and the best AUSUC (GBU: the best
+    T1 and the best H), each on its own.
 
     Accuracies and retrieval belong to the first of the two evaluations, ``ausuc``, ``seen``,
     ``unseen`` and ``harmonic`` to the second; both iterations are named.
@@ -34,7 +34,7 @@ def best_on_test(records: list[dict], reported: tuple[str, str] = ("top1", "ausu
 
 
 def scores(record: dict, names: tuple[str, ...] = SCORES + RETRIEVAL) -> dict:
-    """Those of ``names`` that the record holds: one from before retrieval was measured lacks it."""
+    """Return those of ``names`` that the record holds; older records lack retrieval."""
     return {name: record[name] for name in names if name in record}
 
 
@@ -46,11 +46,11 @@ def summarise(
     seconds: float,
     device: torch.device,
 ) -> dict:
-    """The content of ``results.json``; every metric is a fraction in [0, 1].
+    """Return the content of ``results.json``; every metric is a fraction in [0, 1].
 
     ``metrics.final`` is the last evaluation. The reference protocol adds ``best_on_test``; the
-    strict one ``selected``: the one evaluation after training as long as validation chose, with
-    the creativity weight that it chose, if it did.
+    strict one ``selected``: the one evaluation on the test classes, after a training with the
+    number of iterations and the searched values that validation selected.
     """
     final = scores(records[-1])
     reference = config.evaluation.protocol == "reference"
@@ -70,7 +70,7 @@ def summarise(
 def outline(
     config: CIZSLConfig | Baseline, data: ZSLData, device: torch.device, seconds: float
 ) -> dict:
-    """What every ``results.json`` begins with."""
+    """Return the first entries of every ``results.json``."""
     return {
         "dataset": data.dataset,
         "split": data.split,
@@ -84,14 +84,26 @@ def outline(
 
 
 def write(folder: RunFolder, summary: dict, curves: dict[str, torch.Tensor]) -> None:
-    """Write figures and curves, and ``results.json`` last: it marks the run as complete."""
+    """Write curves and figures, and ``results.json`` last: it marks the run as complete."""
     from cizsl.training import figures  # matplotlib takes a second to import
 
     arrays = {name: curve.cpu().numpy() for name, curve in curves.items()}
     write_atomically(folder.path / "curves.npz", lambda file: np.savez_compressed(file, **arrays))
     figures.seen_unseen(folder.path / "seen_unseen.png", arrays, summary)
-    weight = (summary.get("creativity") or {}).get("weight")  # of several, show the chosen one
-    records = [r for r in folder.read_log("metrics") if r.get("weight", weight) == weight]
-    if records:  # a baseline is not trained
-        figures.training(folder.path / "training.png", records)
+    if "baseline" not in type(folder.settings).model_fields:  # which is not trained
+        draw_training(folder, summary.get("search", {}).get("chosen"))
     folder.write("results.json", summary)
+
+
+def draw_training(folder: RunFolder, candidate: dict | None = None) -> None:
+    """Draw ``training.png`` from the records so far; of several trainings, of one ``candidate``."""
+    from cizsl.training import figures
+
+    log = folder.read_log("metrics")
+    records = [record for record in log if record.get("candidate", candidate) == candidate]
+    figures.training(folder.path / "training.png", records)
+
+
+def is_of(record: dict, label: dict) -> bool:
+    """Return whether a line of ``metrics.jsonl`` is of the training with this label."""
+    return {key: record[key] for key in ("stage", "candidate") if key in record} == label

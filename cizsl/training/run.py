@@ -1,11 +1,12 @@
 """Training: ``train`` runs a configuration in a run folder.
 
-The reference protocol is one phase, ``test``. The strict one has two: ``selection`` trains on the
-validation problem and finds the best iteration, and the creativity weight where there is a choice;
-``test`` trains that long on all seen classes and evaluates once.
+The reference protocol has one stage, "test". The strict one has two: "validation" trains on the
+validation task and selects the number of iterations, and the hyper-parameters that are searched;
+"test" trains that long on all seen classes and evaluates once.
 """
 
 import shutil
+from functools import partial
 
 import torch
 from safetensors.torch import save as serialise
@@ -14,55 +15,88 @@ from cizsl import build
 from cizsl.config import CIZSLConfig
 from cizsl.data.dataset import ZSLData
 from cizsl.training import results
-from cizsl.training.selection import select
+from cizsl.training.selection import STAGE, Selection, select
 from cizsl.training.trainer import Trainer
 from repro import checkpoint
 from repro.environment import environment
+from repro.loggers import Logger, make_logger
 from repro.run import RunFolder
 from repro.signals import StopRequest
 
 
 def train(config: CIZSLConfig, folder: RunFolder, device: torch.device, stop: StopRequest) -> dict:
-    """Run ``config`` in ``folder`` (already claimed) and return what ``results.json`` holds."""
-    data: ZSLData = build.data(config)
-    iterations, seconds, weights, curves, candidates = config.optimiser.iterations, 0.0, {}, {}, []
+    """Train and evaluate; return the content of ``results.json``.
+
+    Args:
+        config: the resolved configuration.
+        folder: the run folder, which this process owns.
+        device: where to train.
+        stop: a request to end early; the run can then be resumed.
+
+    Raises :class:`Interrupted` after a stop request, and :class:`InputError` for bad data and for
+    a training that diverges.
+    """
+    data = build.data(config)
     strict = config.evaluation.protocol == "strict"
-    problem = build.problem(config, data, "selection" if strict else "test", device)
-    build.sampler(config, problem)  # refuses too few data, before the run counts as begun
+    _require_enough(config, data, STAGE if strict else "test", device)
     folder.record_environment(environment(device, data.files))
-    if strict:
-        chosen = select(
-            config,
-            folder,
-            lambda each: Trainer("selection", each, problem, folder, iterations, config.searches),
-            stop,
-        )
-        config, seconds, candidates = chosen.config, chosen.seconds, chosen.candidates
-        weights["best"], curves["selection"] = chosen.progress.best, chosen.progress.curves["best"]
-        iterations = chosen.record["iteration"] + 1
-        problem = build.problem(config, data, "test", device)
-    current = Trainer("test", config, problem, folder, iterations)
-    progress = current.run(stop)
-    seconds += progress.seconds
-    weights["generator"], curves["final"] = current.generator_state(), progress.curves["final"]
-    if not strict:
-        weights["best"], curves["best_on_test"] = progress.best, progress.curves["best"]
-    for name, state in weights.items():
-        data_bytes = serialise(state)
-        checkpoint.write_atomically(
-            folder.path / f"{name}.safetensors", lambda file, text=data_bytes: file.write(text)
-        )
+    logger = make_logger(config.compute.logger, folder.path, config.model_dump(mode="json"))
+    selected = _select(config, folder, data, device, stop, logger) if strict else None
+    config = selected.config if selected else config
+    iterations = selected.record["iteration"] + 1 if selected else config.optimiser.iterations
+    task = build.task(config, data, "test", device)
+    trainer = Trainer("test", config, task, folder, iterations, logger=logger)
+    progress = trainer.run(stop)
+    logger.close()
+    seconds = progress.seconds + (selected.seconds if selected else 0)
     summary = results.summarise(config, data, progress.records, iterations, seconds, device)
-    if candidates:
-        summary["search"] = {"select_by": config.evaluation.select_by, "candidates": candidates}
+    if selected and selected.search:
+        summary["search"] = selected.search
+    best = selected.progress if selected else progress
+    _write_weights(folder, generator=trainer.generator_state(), best=best.best)
+    curves = {"final": progress.curves["final"]}
+    curves[STAGE if selected else "best_on_test"] = best.curves["best"]
     results.write(folder, summary, curves)
     tidy(folder)
     return summary
 
 
+def _require_enough(config: CIZSLConfig, data: ZSLData, stage: str, device: torch.device) -> None:
+    """Raise :class:`InputError` for too few data, before the run counts as begun."""
+    build.sampler(config, build.task(config, data, stage, device))
+
+
+def _select(
+    config: CIZSLConfig,
+    folder: RunFolder,
+    data: ZSLData,
+    device: torch.device,
+    stop: StopRequest,
+    logger: Logger,
+) -> Selection:
+    def make(trial: CIZSLConfig, candidate: dict, name: str) -> Trainer:
+        task = build.task(trial, data, STAGE, device)
+        iterations = trial.optimiser.iterations
+        return Trainer(STAGE, trial, task, folder, iterations, candidate, name, logger)
+
+    return select(config, folder, make, stop)
+
+
+def _write_weights(folder: RunFolder, **states: dict[str, torch.Tensor]) -> None:
+    """Write ``<name>.safetensors`` for each state."""
+    for name, state in states.items():
+        content = serialise(state)
+        write = partial(_write_bytes, content=content)
+        checkpoint.write_atomically(folder.path / f"{name}.safetensors", write)
+
+
+def _write_bytes(file, content: bytes) -> None:
+    file.write(content)
+
+
 def tidy(folder: RunFolder) -> None:
-    """Of a complete run, keep the last checkpoint only: each has three copies of the weights."""
-    checkpoint.prune(folder.checkpoints / "selection", keep=0)
-    for candidate in (folder.checkpoints / "selection").glob("weight_*"):
+    """Keep the last checkpoint only of a complete run: each has three copies of the weights."""
+    checkpoint.prune(folder.checkpoints / STAGE, keep=0)
+    for candidate in (folder.checkpoints / STAGE).glob("candidate_*"):
         shutil.rmtree(candidate)
     checkpoint.prune(folder.checkpoints / "test", keep=1)

@@ -1,14 +1,16 @@
-"""What the strict protocol chooses on validation classes: how long to train, and the weight.
+"""Selection of hyper-parameters and of the number of iterations on validation classes.
 
-One training on the validation problem gives the iteration at which ``evaluation.select_by`` is
-best. Where ``creativity.weight`` is a list there is one such training for each weight, all with the
-same seed, classes and images, in ascending order; the best one wins, the smaller weight at a tie. A
-weight with which training diverges is out, and recorded as such.
+One training on the validation task gives the iteration at which ``evaluation.select_by`` is best.
+Where the section ``search`` has candidates, there is one such training for each combination, all
+with the same seed, classes and images, in the order of :mod:`cizsl.candidates`. The best one wins,
+the first of equal ones; so a smaller weight wins over a larger one. A combination with which
+training diverges is excluded, and recorded as such.
 
-A weight that is done is a line of ``search.jsonl`` and is never trained again; of the checkpoints
-only the winner's so far is kept. So a search can stop at any moment and goes on where it was.
+Each finished training is a line of ``search.jsonl`` and is never repeated. Of the checkpoints only
+those of the best one so far are kept. A search that was stopped therefore continues where it was.
 
-The published search did the same over the same weights on the test classes (docs/deviations.md).
+The published code selects the creativity weight by the same loop on the test classes
+(docs/deviations.md).
 """
 
 from collections.abc import Callable
@@ -16,83 +18,131 @@ from dataclasses import dataclass
 
 from cizsl.config import CIZSLConfig
 from cizsl.training import results
-from cizsl.training.trainer import Diverged, Progress, Trainer
+from cizsl.training.records import SearchLine
+from cizsl.training.terms import Diverged
+from cizsl.training.trainer import Progress, Trainer
 from repro import checkpoint
+from repro.config import validate
 from repro.errors import InputError
 from repro.run import RunFolder
 from repro.signals import StopRequest
 
+STAGE = "validation"
+MakeTrainer = Callable[[CIZSLConfig, dict, str], Trainer]
+
 
 @dataclass(frozen=True)
 class Selection:
-    """``config`` with the chosen weight; the best ``record`` of its training, which is
-    ``progress``; the ``seconds`` of all trainings; ``candidates``, one dict for each weight, empty
-    if there was no choice of weights."""
+    """What was selected.
+
+    ``config`` has the chosen values; ``record`` is the best evaluation of its training, which is
+    ``progress``; ``seconds`` are those of all trainings; ``search`` goes into ``results.json``,
+    None where nothing was searched.
+    """
 
     config: CIZSLConfig
     record: dict
     progress: Progress
     seconds: float
-    candidates: list[dict]
+    search: dict | None
 
 
 def select(
-    config: CIZSLConfig,
-    folder: RunFolder,
-    phase: Callable[[CIZSLConfig], Trainer],
-    stop: StopRequest,
+    config: CIZSLConfig, folder: RunFolder, make: MakeTrainer, stop: StopRequest
 ) -> Selection:
-    """Train on the validation problem and choose; ``phase(config)`` is that training.
+    """Train on the validation task, and select.
 
-    Raises :class:`Interrupted` with everything saved, and :class:`InputError` if every weight
-    diverges."""
+    Args:
+        config: with its candidates.
+        folder: the run folder, which this process owns.
+        make: ``make(config, candidate, name)`` returns the training with a configuration; the
+            candidate values and the name of its checkpoints' folder are empty without a search.
+        stop: a request to end early.
+
+    Raises :class:`Interrupted` with everything saved, and :class:`InputError` if training diverges
+    with every candidate.
+    """
     criterion = config.evaluation.select_by
-    if not config.searches:
-        progress = phase(config).run(stop)
+    if not config.searched:
+        progress = make(config, {}, "").run(stop)
         record = results.best(progress.records, criterion)
-        return Selection(config, record, progress, progress.seconds, [])
-    done = {line["weight"]: line for line in folder.read_log("search")}
-    for weight in config.creativity.weight:
-        if weight not in done:
-            done[weight] = _try(phase(with_weight(config, weight)), weight, criterion, stop)
-            folder.write_log("search", list(done.values()))
-        _drop_losers(folder, done)
-    seconds = sum(line.pop("seconds") for line in done.values())
-    chosen = _best(done)
-    if chosen is None:
-        raise InputError(f"{folder.path}: training diverged with every creativity weight")
-    config = with_weight(config, chosen["weight"])
-    progress = phase(config).run(stop)  # from its last checkpoint: nothing is left to do
-    record = results.best(progress.records, criterion)
-    return Selection(config, record, progress, seconds, list(done.values()))
+        return Selection(config, record, progress, progress.seconds, None)
+    search = _Search(config, folder, make)
+    best = search.run(stop)
+    if best is None:
+        raise InputError(f"{folder.path}: training diverged with every candidate of the search")
+    progress = search.trainer(best).run(stop)  # from its last checkpoint: no step is left
+    return Selection(
+        search.trials[best],
+        results.best(progress.records, criterion),
+        progress,
+        sum(line.seconds for line in search.lines),
+        search.summary(best),
+    )
 
 
-def with_weight(config: CIZSLConfig, weight: float) -> CIZSLConfig:
-    """The configuration with that one creativity weight."""
-    creativity = config.creativity.model_copy(update={"weight": weight})
-    return config.model_copy(update={"creativity": creativity})
+class _Search:
+    """The trainings of one search, and their lines in ``search.jsonl``."""
+
+    def __init__(self, config: CIZSLConfig, folder: RunFolder, make: MakeTrainer):
+        self.config, self.folder, self.make = config, folder, make
+        self.trials = config.trials()
+        self.candidates = [trial.values_of(config.searched) for trial in self.trials]
+        file = str(folder.path / "search.jsonl")
+        lines = [validate(line, SearchLine, file) for line in folder.read_log("search")]
+        if [line.candidate for line in lines] != self.candidates[: len(lines)]:
+            raise InputError(f"{file}: not of this search")
+        self.lines = lines
+
+    def run(self, stop: StopRequest) -> int | None:
+        """Train with every candidate that is left; return the place of the best, if any."""
+        for place in range(len(self.lines), len(self.trials)):
+            self.lines.append(self._line(place, stop))
+            self.folder.write_log("search", [line.model_dump() for line in self.lines])
+            self._drop_losers()
+        return self._best()
+
+    def trainer(self, place: int) -> Trainer:
+        """Return the training with the candidate at ``place``."""
+        return self.make(self.trials[place], self.candidates[place], _name(place))
+
+    def summary(self, best: int) -> dict:
+        """Return what ``results.json`` says of the search."""
+        return {
+            "select_by": self.config.evaluation.select_by,
+            "chosen": self.candidates[best],
+            "candidates": [
+                {**line.candidate, **line.model_dump(exclude={"candidate", "seconds"})}
+                for line in self.lines
+            ],
+        }
+
+    def _line(self, place: int, stop: StopRequest) -> SearchLine:
+        trainer = self.trainer(place)
+        try:
+            trainer.run(stop)
+            best = results.best(trainer.progress.records, self.config.evaluation.select_by)
+            found = {"score": best[self.config.evaluation.select_by]}
+            found |= {"iteration": best["iteration"]}
+        except Diverged:  # the evaluations before do not count: they may have been distorted
+            found = {"score": None, "iteration": None}
+        return SearchLine(
+            candidate=self.candidates[place],
+            **found,
+            evaluations=len(trainer.progress.records),
+            seconds=trainer.progress.seconds,
+        )
+
+    def _best(self) -> int | None:
+        places = [place for place, line in enumerate(self.lines) if line.score is not None]
+        return max(places, key=lambda place: self.lines[place].score, default=None)
+
+    def _drop_losers(self) -> None:
+        best = self._best()
+        for place in range(len(self.lines)):
+            folder = self.folder.checkpoints / STAGE / _name(place)
+            checkpoint.prune(folder, keep=int(place == best))
 
 
-def _try(phase: Trainer, weight: float, criterion: str, stop: StopRequest) -> dict:
-    """Train with one weight: its best score and iteration, both None if training diverged."""
-    try:
-        phase.run(stop)
-        best = results.best(phase.progress.records, criterion)
-        found = {"score": best[criterion], "iteration": best["iteration"]}
-    except Diverged:  # evaluations before that count for nothing: it may have been about to
-        found = {"score": None, "iteration": None}
-    evaluations = len(phase.progress.records)
-    seconds = phase.progress.seconds
-    return {"weight": weight, **found, "evaluations": evaluations, "seconds": seconds}
-
-
-def _best(done: dict[float, dict]) -> dict | None:
-    """The line with the best score, of equal ones that with the smallest weight."""
-    lines = [line for _, line in sorted(done.items()) if line["score"] is not None]
-    return max(lines, key=lambda line: line["score"], default=None)
-
-
-def _drop_losers(folder: RunFolder, done: dict[float, dict]) -> None:
-    best = _best(done)
-    for weight, line in done.items():
-        checkpoint.prune(folder.checkpoints / "selection" / f"weight_{weight}", int(line is best))
+def _name(place: int) -> str:
+    return f"candidate_{place:03d}"

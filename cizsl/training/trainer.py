@@ -1,35 +1,31 @@
-"""One training on one problem: a flat loop over steps that can stop after any of them and go on as
-if it had not.
-"""
+"""Resumable training of one model on one task."""
 
-import sys
 import time
 from dataclasses import dataclass, field
 
 import torch
-from tqdm import tqdm
 
 from cizsl import build
 from cizsl.config import CIZSLConfig
-from cizsl.gan import GAN
 from cizsl.protocols import ZSLTask
 from cizsl.training import results
 from cizsl.training.evaluate_run import measure
+from cizsl.training.terms import LossTerms
 from repro import checkpoint
 from repro.device import precision
 from repro.errors import InputError
+from repro.loggers import Logger, NoLogger
+from repro.loop import TrainingLoop
 from repro.run import RunFolder
 from repro.seeding import global_states, set_global_states
-from repro.signals import Interrupted, StopRequest
+from repro.signals import StopRequest
 
-
-class Diverged(InputError):
-    """A loss term or a weight is not finite."""
+FIGURE_SECONDS = 30.0  # between two versions of training.png
 
 
 @dataclass
 class Progress:
-    """How far a phase is: everything besides networks and draws that a checkpoint holds."""
+    """How far a training is: the part of a checkpoint besides networks and sampler."""
 
     step: int = 0
     seconds: float = 0.0
@@ -38,94 +34,117 @@ class Progress:
     curves: dict = field(default_factory=dict)  # "final", "best": (2, P) seen and unseen
     best: dict = field(default_factory=dict)  # the generator at the best evaluation
 
+    def checked(self) -> "Progress":
+        """Return self. Raises :class:`TypeError` where a checkpoint holds values of other types."""
+        for name, expected in vars(Progress()).items():
+            if not isinstance(value := getattr(self, name), type(expected)):
+                raise TypeError(f"{name}: expected {type(expected).__name__}, got {type(value)}")
+        return self
+
 
 class Trainer:
-    """One training on one problem: ``selection`` or ``test``; see :meth:`run`.
+    """One training on the task of a stage, "validation" or "test".
 
-    A ``candidate`` is one of several trainings of its phase, which differ in the creativity weight.
+    Args:
+        stage: see :mod:`cizsl.training.run`.
+        config: the configuration; its ``search`` is not read.
+        task: the training images, and the images of the evaluations.
+        folder: the run folder, which this process owns.
+        iterations: how long to train.
+        candidate: the searched values by dotted key, where this is one of several trainings.
+        name: of the folder of its checkpoints, below ``checkpoints/<stage>``.
+        logger: receives every record.
     """
 
     def __init__(
         self,
-        name: str,
+        stage: str,
         config: CIZSLConfig,
-        problem: ZSLTask,
+        task: ZSLTask,
         folder: RunFolder,
         iterations: int,
-        candidate: bool = False,
+        candidate: dict | None = None,
+        name: str = "",
+        logger: Logger | None = None,
     ):
-        self.name, self.config, self.problem, self.folder = name, config, problem, folder
-        self.iterations = iterations
-        self.label, self.checkpoints = {"phase": name}, folder.checkpoints / name
-        if candidate:
-            weight = config.creativity.weight
-            self.label["weight"] = weight
-            self.checkpoints /= f"weight_{weight}"
-        self.gan: GAN = build.gan(config, problem)
-        self.sampler = build.sampler(config, problem)
+        self.stage, self.config, self.task, self.folder = stage, config, task, folder
+        self.iterations, self.stride = iterations, config.optimiser.critic_steps + 1
+        self.label = {"stage": stage} | ({"candidate": candidate} if candidate else {})
+        self.checkpoints = folder.checkpoints / stage / name
+        self.gan = build.gan(config, task)
+        self.sampler = build.sampler(config, task)
         self.progress = Progress()
-        self.device = problem.seen_text.device
-        self._broken: dict[tuple[str, ...], torch.Tensor] = {}  # see _keep
+        self.terms = LossTerms(folder.path, stage)
+        self.logger, self._drawn = logger or NoLogger(), time.monotonic()
 
     def run(self, stop: StopRequest) -> Progress:
         """Train to the end, or raise :class:`Interrupted` with everything saved."""
         self._restore()
-        gan, sampler, progress = self.gan, self.sampler, self.progress
-        critic_steps = self.config.optimiser.critic_steps
-        started = saved = time.monotonic()
-        before = progress.seconds
-        with self._bar() as bar, precision(self.config.compute.precision, self.device):
-            end = self.iterations * (critic_steps + 1)
-            for step in range(progress.step, progress.step if self._has_stalled() else end):
-                progress.seconds = before + time.monotonic() - started
-                if stop.requested:
-                    self._save()
-                    raise Interrupted(f"go on with --resume ({self.folder.path})")
-
-                iteration, position = divmod(step, critic_steps + 1)
-                if position < critic_steps:
-                    self._keep(gan.critic_step(sampler.critic_batch(gan.teaches_critic)), iteration)
-                    progress.step += 1
+        gan, sampler = self.gan, self.sampler
+        loop = self._loop(stop)
+        if self._has_stalled():
+            loop.finish()
+        with precision(self.config.compute.precision, self.task.seen_text.device):
+            for step in loop:
+                iteration, position = divmod(step, self.stride)
+                if position < self.stride - 1:
+                    batch = sampler.critic_batch(gan.teaches_critic)
+                    self.terms.keep(gan.critic_step(batch), iteration)
                     continue
-
-                self._keep(gan.generator_step(sampler.generator_batch(gan.hallucinates)), iteration)
-                progress.step += 1
-                bar.update()
+                batch = sampler.generator_batch(gan.hallucinates)
+                self.terms.keep(gan.generator_step(batch), iteration)
                 if self._is_evaluated(iteration):
-                    bar.set_postfix(self._evaluate(iteration))
+                    loop.show(self._evaluate(iteration))
                     if self._has_stalled():
-                        break
-                if time.monotonic() - saved >= self.config.compute.checkpoint_seconds:
-                    self._save()
-                    saved = time.monotonic()
-        progress.seconds = before + time.monotonic() - started
-        self._save()
-        return progress
+                        loop.finish()
+        return self.progress
+
+    def _loop(self, stop: StopRequest) -> TrainingLoop:
+        candidate = self.label.get("candidate", {})
+        values = [f"{key.split('.')[-1]} {value}" for key, value in candidate.items()]
+        return TrainingLoop(
+            self.progress,
+            self.iterations * self.stride,
+            self._save,
+            stop,
+            name=", ".join(["/".join(self.folder.path.parts[-2:]), self.stage, *values]),
+            resume=f"go on with --resume ({self.folder.path})",
+            save_seconds=self.config.compute.checkpoint_seconds,
+            stride=self.stride,
+        )
 
     def _is_evaluated(self, iteration: int) -> bool:
         settings = self.config.evaluation
         if iteration == self.iterations - 1:
             return True
-        if self.name == "test" and settings.protocol == "strict":
-            return False  # one look, at the end
+        if self.stage == "test" and settings.protocol == "strict":
+            return False  # one evaluation, at the end
         return iteration % settings.every == 0 and iteration >= settings.start
 
     def _evaluate(self, iteration: int) -> dict[str, str]:
-        """Evaluate, record, and return what the progress bar shows."""
-        terms = self._finite_terms()
-        evaluation = measure(self.config, self.gan.generator, self.problem, iteration)
+        """Evaluate and record; return what the progress bar shows."""
+        terms = self.terms.numbers()
+        evaluation = measure(self.config, self.gan.generator, self.task, iteration)
         record = {**self.label, "iteration": iteration, **terms, **evaluation.scores()}
         self.progress.records.append(record)
         self.folder.log("metrics", record)
+        self.logger.log(record, iteration)
         curve = torch.tensor([evaluation.curve.seen.tolist(), evaluation.curve.unseen.tolist()])
         self.progress.curves["final"] = curve
         if results.best(self.progress.records, self._criterion()) is record:
             self.progress.curves["best"] = curve
             self.progress.best = self.generator_state()
+        self._draw()
         return {name: f"{100 * record[name]:.1f}%" for name in ("top1", "ausuc", "harmonic")}
 
+    def _draw(self) -> None:
+        """Write ``training.png`` anew, at most every 30 seconds."""
+        if time.monotonic() - self._drawn >= FIGURE_SECONDS:
+            results.draw_training(self.folder, self.label.get("candidate"))
+            self._drawn = time.monotonic()
+
     def generator_state(self) -> dict[str, torch.Tensor]:
-        """A copy of the generator's parameters."""
+        """Return a copy of the generator's parameters."""
         return {name: value.clone() for name, value in self.gan.generator.state_dict().items()}
 
     def _criterion(self) -> str:
@@ -133,51 +152,16 @@ class Trainer:
         return self.config.evaluation.select_by if strict else self.config.evaluation.reported[1]
 
     def _has_stalled(self) -> bool:
-        """Whether selection has gone ``patience`` evaluations without a better one."""
+        """Whether validation has gone ``patience`` evaluations without a better one."""
         patience, records = self.config.evaluation.patience, self.progress.records
-        if self.name != "selection" or not patience or not records:
+        if self.stage != "validation" or not patience or not records:
             return False
         best = results.best(records, self._criterion())
         return len(records) - 1 - records.index(best) >= patience
 
-    def _keep(self, terms: dict[str, torch.Tensor], iteration: int) -> None:
-        """Keep the latest terms and, of each, the iteration and value (2, terms) when it was first
-        not finite, -1 before; on the device, without waiting for it."""
-        self.progress.terms |= terms
-        values = torch.stack([term.float() for term in terms.values()])
-        before = self._broken.get(tuple(terms), torch.full_like(values.expand(2, -1), -1))
-        now = torch.stack([torch.full_like(values, iteration), values])
-        first = (before[0] < 0) & ~values.isfinite()
-        self._broken[tuple(terms)] = torch.where(first, now, before)
-
-    def _finite_terms(self) -> dict[str, float]:
-        """The loss terms as numbers: the one place where training waits for the device."""
-        broken = [
-            (iteration, name, value)
-            for names, table in self._broken.items()
-            for name, iteration, value in zip(names, *table.tolist(), strict=True)
-            if iteration >= 0
-        ]
-        if broken:
-            iteration, name, value = min(broken, key=lambda item: item[0])
-            raise Diverged(
-                f"{self.folder.path}: the loss term '{name}' is {value} at iteration "
-                f"{iteration:.0f} of phase '{self.name}'; the checkpoints are from before that"
-            )
-        names = list(self.progress.terms)
-        values = torch.stack([self.progress.terms[name].float() for name in names]).tolist()
-        return dict(zip(names, values, strict=True))
-
     def _save(self) -> None:
-        iteration = self.progress.step // (self.config.optimiser.critic_steps + 1)
-        if self.progress.terms:
-            self._finite_terms()
-        for name, module in self.gan.modules().items():
-            if not all(parameter.isfinite().all() for parameter in module.parameters()):
-                raise Diverged(
-                    f"{self.folder.path}: weights of the {name} are not finite at iteration "
-                    f"{iteration} of phase '{self.name}'; the checkpoints are from before that"
-                )
+        self.terms.require_finite(self.gan.modules(), self.progress.step // self.stride)
+        self.progress.terms = self.terms.latest
         state = {
             "gan": self.gan.state_dict(),
             "sampler": self.sampler.state_dict(),
@@ -188,31 +172,17 @@ class Trainer:
 
     def _restore(self) -> None:
         """Go on from the newest whole checkpoint, if there is one; make the log agree with it."""
-        state = checkpoint.load_newest(self.checkpoints, self.device)
+        state = checkpoint.load_newest(self.checkpoints, self.task.seen_text.device)
         if state is not None:
             try:
                 self.gan.load_state_dict(state["gan"])
                 self.sampler.load_state_dict(state["sampler"])
                 set_global_states(state["random"])
-                self.progress = Progress(**state["progress"])
-            except (KeyError, TypeError, ValueError, RuntimeError) as error:
+                self.progress = Progress(**state["progress"]).checked()
+            except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
                 reason = " ".join(str(error).split())
                 raise InputError(f"{self.checkpoints}: not of this run: {reason}") from None
-        names = ("phase", "weight")
-        others = [
-            record
-            for record in self.folder.read_log("metrics")
-            if {name: record[name] for name in names if name in record} != self.label
-        ]
+            self.terms.latest = self.progress.terms
+        log = self.folder.read_log("metrics")
+        others = [record for record in log if not results.is_of(record, self.label)]
         self.folder.write_log("metrics", others + self.progress.records)
-
-    def _bar(self) -> tqdm:
-        done = self.progress.step // (self.config.optimiser.critic_steps + 1)
-        return tqdm(
-            desc=" ".join(["/".join(self.folder.path.parts[-2:]), *map(str, self.label.values())]),
-            total=self.iterations,
-            initial=done,
-            unit="it",
-            mininterval=0.5 if sys.stderr.isatty() else 30,
-            dynamic_ncols=True,
-        )

@@ -17,8 +17,8 @@ SEEN, UNSEEN, TERMS, FEATURES = 7, 4, 12, 9
 
 
 @pytest.fixture
-def problem():
-    """A small problem in float64: none of its means is 0, none of its deviations 1."""
+def task():
+    """A small task in float64: none of its means is 0, none of its deviations 1."""
     random = torch.Generator().manual_seed(0)
     make = {"generator": random, "dtype": torch.float64}
     text = 0.3 + 2 * torch.rand(SEEN + UNSEEN, TERMS, **make)
@@ -38,8 +38,8 @@ def problem():
     )
 
 
-def targets(problem):
-    return torch.nn.functional.one_hot(problem.train_labels, SEEN).double()
+def targets(task):
+    return torch.nn.functional.one_hot(task.train_labels, SEEN).double()
 
 
 def absolute(model, name, penalty):
@@ -64,42 +64,42 @@ def test_a_matrix_of_zeros_leaves_the_penalty_alone():
 
 
 @pytest.mark.parametrize("penalty", [1e-3, 0.7, 50.0])
-def test_ridge_is_that_of_sklearn(problem, penalty):
+def test_ridge_is_that_of_sklearn(task, penalty):
     """Predictions for seen and unseen classes, and the coefficients that they imply."""
-    model = Ridge(problem)
+    model = Ridge(task)
     theirs = SklearnRidge(alpha=absolute(model, "kernel", penalty), solver="cholesky")
-    theirs.fit(problem.seen_text.numpy(), problem.centroids.numpy())
-    text = torch.cat([problem.seen_text, problem.unseen_text])
+    theirs.fit(task.seen_text.numpy(), task.centroids.numpy())
+    text = torch.cat([task.seen_text, task.unseen_text])
     ours = model.vectors(penalty)
     np.testing.assert_allclose(ours, theirs.predict(text.numpy()), rtol=1e-9, atol=1e-9)
-    centred = problem.seen_text - problem.seen_text.mean(0)
+    centred = task.seen_text - task.seen_text.mean(0)
     coefficients = centred.T @ model.kernel.solve(penalty, model.centroids)
     np.testing.assert_allclose(coefficients.T, theirs.coef_, rtol=1e-8, atol=1e-10)
 
 
-def test_ridge_learns_nothing_from_a_class_without_images(problem):
+def test_ridge_learns_nothing_from_a_class_without_images(task):
     """As if it were unseen: its own row of predictions moves there, the others are the same."""
-    has = problem.train_labels < SEEN - 1
-    images = problem.train_features[has], problem.train_labels[has]
+    has = task.train_labels < SEEN - 1
+    images = task.train_features[has], task.train_labels[has]
     sparse = replace(
-        problem, train_features=images[0], train_labels=images[1],
+        task, train_features=images[0], train_labels=images[1],
         centroids=class_centroids(*images, SEEN),
     )  # fmt: skip
     fewer = replace(
-        sparse, seen_text=problem.seen_text[: SEEN - 1],
-        unseen_text=torch.cat([problem.seen_text[SEEN - 1 :], problem.unseen_text]),
+        sparse, seen_text=task.seen_text[: SEEN - 1],
+        unseen_text=torch.cat([task.seen_text[SEEN - 1 :], task.unseen_text]),
         centroids=class_centroids(*images, SEEN - 1),
     )  # fmt: skip
     torch.testing.assert_close(Ridge(sparse).vectors(0.1), Ridge(fewer).vectors(0.1))
 
 
-def test_ridge_dual_is_primal(problem):
+def test_ridge_dual_is_primal(task):
     """(T'T + l I)^-1 T'M, which forms the V x V matrix."""
-    model, penalty = Ridge(problem), 0.4
-    text = problem.seen_text - problem.seen_text.mean(0)
+    model, penalty = Ridge(task), 0.4
+    text = task.seen_text - task.seen_text.mean(0)
     scaled = absolute(model, "kernel", penalty) * torch.eye(TERMS)
     primal = torch.linalg.solve(text.T @ text + scaled, text.T @ model.centroids)
-    unseen = problem.unseen_text - problem.seen_text.mean(0)
+    unseen = task.unseen_text - task.seen_text.mean(0)
     torch.testing.assert_close(model.vectors(penalty)[SEEN:], model.mean + unseen @ primal)
 
 
@@ -108,24 +108,24 @@ def eszsl_penalties(model, feature, text):
 
 
 @pytest.mark.parametrize(("feature", "text"), [(1e-3, 10.0), (0.3, 0.2), (20.0, 1e-3)])
-def test_eszsl_dual_is_primal(problem, feature, text):
+def test_eszsl_dual_is_primal(task, feature, text):
     """Equation 4 with both inverses written out, V x V the second of them."""
-    model = ESZSL(problem)
+    model = ESZSL(task)
     g, s = eszsl_penalties(model, feature, text)
-    x, t, y = problem.train_features, problem.seen_text, targets(problem)
+    x, t, y = task.train_features, task.seen_text, targets(task)
     left = torch.linalg.inv(x.T @ x + g * torch.eye(FEATURES))
     right = torch.linalg.inv(t.T @ t + s * torch.eye(TERMS))
     v = left @ x.T @ y @ t @ right
-    everything = torch.cat([problem.seen_text, problem.unseen_text])
+    everything = torch.cat([task.seen_text, task.unseen_text])
     torch.testing.assert_close(model.vectors(feature, text), everything @ v.T)
 
 
-def test_eszsl_is_the_minimum_of_its_objective(problem):
+def test_eszsl_is_the_minimum_of_its_objective(task):
     """The gradient is zero at V and at no V nearby, by automatic differentiation in float64."""
     feature, text = 0.05, 0.3
-    model = ESZSL(problem)
+    model = ESZSL(task)
     g, s = eszsl_penalties(model, feature, text)
-    x, t, y = problem.train_features, problem.seen_text, targets(problem)
+    x, t, y = task.train_features, task.seen_text, targets(task)
 
     def objective(v):
         fit = (x @ v @ t.T - y).square().sum()
@@ -143,19 +143,19 @@ def test_eszsl_is_the_minimum_of_its_objective(problem):
             assert objective(scale * v) > objective(v)
 
 
-def test_blocks_of_images_are_all_images(problem, monkeypatch):
-    whole = ESZSL(problem).vectors(0.1, 0.1)
+def test_blocks_of_images_are_all_images(task, monkeypatch):
+    whole = ESZSL(task).vectors(0.1, 0.1)
     monkeypatch.setattr(baselines, "ROWS", 7)
-    torch.testing.assert_close(ESZSL(problem).vectors(0.1, 0.1), whole)
+    torch.testing.assert_close(ESZSL(task).vectors(0.1, 0.1), whole)
 
 
-def test_no_vocabulary_by_vocabulary_matrix(problem):
+def test_no_vocabulary_by_vocabulary_matrix(task):
     """A vocabulary whose square would take 80 GB."""
     wide = torch.zeros(SEEN + UNSEEN, 100_000, dtype=torch.float64)
-    wide[:, :TERMS] = torch.cat([problem.seen_text, problem.unseen_text])
-    other = {**vars(problem), "seen_text": wide[:SEEN], "unseen_text": wide[SEEN:]}
+    wide[:, :TERMS] = torch.cat([task.seen_text, task.unseen_text])
+    other = {**vars(task), "seen_text": wide[:SEEN], "unseen_text": wide[SEEN:]}
     for kind, penalties in ((Ridge, (0.1,)), (ESZSL, (0.1, 0.1))):
-        same = kind(problem).vectors(*penalties)
+        same = kind(task).vectors(*penalties)
         torch.testing.assert_close(kind(ZSLTask(**other)).vectors(*penalties), same)
 
 
@@ -180,7 +180,7 @@ def test_a_linear_world_is_solved(name):
     labels = torch.arange(30).repeat_interleave(20)
     features = centroids[labels] + 0.05 * torch.randn(600, 16, generator=random)
     seen = labels < 25
-    problem = ZSLTask(
+    task = ZSLTask(
         train_features=features[seen],
         train_labels=labels[seen],
         seen_features=features[seen],
@@ -191,11 +191,11 @@ def test_a_linear_world_is_solved(name):
         unseen_text=text[25:],
         centroids=class_centroids(features[seen], labels[seen], 25),
     )
-    model, best = BASELINES[name](problem), 0.0
+    model, best = BASELINES[name](task), 0.0
     for point in BASELINES[name].grid:
         penalties = {key: value for key, value in point.items() if key != "similarity"}
         vectors = model.vectors(**penalties).float()
         assert vectors.shape == (30, 16)
         similarity = point.get("similarity", "product")
-        best = max(best, assess(vectors, problem, similarity=similarity).top1)
+        best = max(best, assess(vectors, task, similarity=similarity).top1)
     assert best > 0.95

@@ -65,7 +65,7 @@ def test_mixing_at_one_is_no_mixing():
 
 
 def test_published_pairs_are_shuffles_of_one_batch():
-    draws = make(published_pairs=True)
+    draws = make(shuffled_pairs=True)
     drawn = draws.hallucination()
     assert sorted(drawn.first.tolist()) == sorted(drawn.second.tolist())
     assert draws.order.position == 8

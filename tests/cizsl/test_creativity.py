@@ -24,7 +24,7 @@ def plugin(tmp_path, monkeypatch):
 def test_a_plugin_is_trained_with(tiny, plugin):
     """Pearson's divergence is twice Tsallis' of order 2, in the loss that the GAN has."""
     config = tiny(creativity={"divergence": plugin})
-    task = build.problem(config, build.data(config), "test", torch.device("cpu"))
+    task = build.task(config, build.data(config), "test", torch.device("cpu"))
     loss = build.gan(config, task).creativity
     logits = torch.randn(6, 5, dtype=torch.float64)
     expected = divergences.tsallis(logits.softmax(-1), 2.0).mean()

@@ -21,8 +21,8 @@ CASES = {
     "renyi": {"creativity": {"divergence": "renyi", "form": "exact", "alpha": 0.7}},
     "new_class": {"creativity": {"divergence": "new_class", "form": "exact"}},
     "published": {
-        "creativity": {"divergence": "kl", "form": "published", "published_pairs": True},
-        "loss": {"published_pivot": True},
+        "creativity": {"divergence": "kl", "form": "published", "reference_compat": True},
+        "loss": {"reference_compat": True},
     },
     "gazsl": {"creativity": {"divergence": "none"}},
     "search": {"creativity": {"weight": [0.1, 1.0]}, "evaluation": STRICT},
@@ -103,11 +103,13 @@ def test_an_iteration_never_waits_for_the_device(tiny, divergence, form):
     config = tiny(creativity={"divergence": divergence, "form": form})
     cuda = torch.device("cuda")
     with FakeCuda() as gpu:
-        problem = build.problem(config, build.data(config), "test", cuda)
-        gan, sampler = build.gan(config, problem), build.sampler(config, problem)
+        task = build.task(config, build.data(config), "test", cuda)
+        gan, sampler = build.gan(config, task), build.sampler(config, task)
         before = gpu.waits, gpu.operations
         for _ in range(5):
             gan.critic_step(sampler.critic_batch(gan.teaches_critic))
         terms = gan.generator_step(sampler.generator_batch(gan.hallucinates))
         assert gpu.waits == before[0] and gpu.operations > before[1] + 500
-        assert terms["realness"].item() == terms["realness"].cpu() and gpu.waits == before[0] + 2
+        assert (
+            terms["adversarial"].item() == terms["adversarial"].cpu() and gpu.waits == before[0] + 2
+        )

@@ -27,12 +27,12 @@ DIVERGENCE = {
 }
 LEARNED = {"m2": ("learned", "learned"), "m4": ("learned", 0.5), "m5": ("learned", 0.9999)}
 TERMS = {
-    "G_loss": ("realness", -1),
+    "G_loss": ("adversarial", -1),
     "Euclidean_loss": ("pivot", 1),
     "reg_loss": ("l2", 1),
     "reg_Wz_loss": ("l21", 1),
     "loss_creative": ("creativity", 1),
-    "disc_GX_fake_real": ("hallucinated_realness", 1),
+    "disc_GX_fake_real": ("hallucinated_adversarial", 1),
 }
 
 
@@ -66,7 +66,7 @@ def our_name(published):
     return f"{PUBLISHED_NAMES[layer]}.{kind}"
 
 
-def build(trace, variant, published_pivot):
+def build(trace, variant, reference_compat):
     text, features = trace.tensor("text"), trace.tensor("X")
     model, dtype = variant.split("_")[1], features.dtype
     divergence = "none" if model == "off" else DIVERGENCE[model]
@@ -93,7 +93,7 @@ def build(trace, variant, published_pivot):
         centroids=trace.tensor("centroids"),
         creativity=creativity.resolve(divergence, "published"),
         weights=Weights(**PUBLISHED_WEIGHTS | {"creativity": 0.5}),
-        published_pivot=published_pivot,
+        reference_compat=reference_compat,
     )
 
 
@@ -152,29 +152,29 @@ def replay(trace, gan, tolerance):
 @pytest.mark.parametrize("name", ["B_m1_f64", "B_m2_f64", "B_m3_f64"])
 def test_corrected_pivot_meets_the_published_iterations(golden, name):
     trace = Trace(golden(f"cizsl/trace_{name}.npz"))
-    replay(trace, build(trace, name, published_pivot=False), 1e-9)
+    replay(trace, build(trace, name, reference_compat=False), 1e-9)
 
 
 @pytest.mark.parametrize(
     "name", ["A_m1_f64", "A_m2_f64", "A_m3_f64", "A_m4_f64", "A_m5_f64", "A_m6_f64"]
 )
-def test_published_pivot_meets_the_rest(golden, name):
+def test_reference_compat_meets_the_rest(golden, name):
     trace = Trace(golden(f"cizsl/trace_{name}.npz"))
-    replay(trace, build(trace, name, published_pivot=True), 1e-9)
+    replay(trace, build(trace, name, reference_compat=True), 1e-9)
 
 
 def test_gazsl_is_the_run_without_creative_terms(golden):
     trace = Trace(golden("cizsl/trace_A_off_f64.npz"))
-    replay(trace, build(trace, "A_off_f64", published_pivot=True), 1e-9)
+    replay(trace, build(trace, "A_off_f64", reference_compat=True), 1e-9)
 
 
 def test_float32(golden):
     trace = Trace(golden("cizsl/trace_A_m2_f32.npz"))
-    replay(trace, build(trace, "A_m2_f32", published_pivot=True), 2e-4)
+    replay(trace, build(trace, "A_m2_f32", reference_compat=True), 2e-4)
 
 
 def test_the_quirk_shows_without_its_switch(golden):
     """The A traces hold single-image classes: the corrected pivot must differ on them."""
     trace = Trace(golden("cizsl/trace_A_m2_f64.npz"))
     with pytest.raises(AssertionError, match="it0/gen"):
-        replay(trace, build(trace, "A_m2_f64", published_pivot=False), 1e-9)
+        replay(trace, build(trace, "A_m2_f64", reference_compat=False), 1e-9)

@@ -24,40 +24,38 @@ def rows(tensor):
 
 
 def test_reference_sees_everything_as_published(data):
-    problem = protocols.reference_problem(data, "none", CPU)
-    np.testing.assert_array_equal(problem.train_features, data.train_features)
-    assert problem.seen_features is problem.train_features
-    np.testing.assert_array_equal(problem.unseen_features, data.test_features)
-    np.testing.assert_array_equal(problem.unseen_labels, data.test_labels)
+    task = protocols.reference_task(data, "none", CPU)
+    np.testing.assert_array_equal(task.train_features, data.train_features)
+    assert task.seen_features is task.train_features
+    np.testing.assert_array_equal(task.unseen_features, data.test_features)
+    np.testing.assert_array_equal(task.unseen_labels, data.test_labels)
 
 
 def test_strict_test_holds_out_a_share_of_every_class(data):
-    problem = protocols.strict_test_problem(data, "none", CPU, heldout=0.1, seed=0)
-    train, seen = rows(problem.train_features), rows(problem.seen_features)
+    task = protocols.strict_test_task(data, "none", CPU, heldout=0.1, seed=0)
+    train, seen = rows(task.train_features), rows(task.seen_features)
     assert not train & seen and train | seen == rows(torch.from_numpy(data.train_features))
     total = np.bincount(data.train_labels)
-    held = torch.bincount(problem.seen_labels).numpy()
+    held = torch.bincount(task.seen_labels).numpy()
     np.testing.assert_array_equal(held, np.maximum(1, np.round(0.1 * total)))
 
 
 def test_validation_never_meets_the_test_classes(data):
-    problem = protocols.validation_problem(data, "none", CPU, 0.1, 0, 0.2)
+    task = protocols.validation_task(data, "none", CPU, 0.1, 0, 0.2)
     test = rows(torch.from_numpy(data.test_features))
-    parts = [
-        rows(p) for p in (problem.train_features, problem.seen_features, problem.unseen_features)
-    ]
+    parts = [rows(p) for p in (task.train_features, task.seen_features, task.unseen_features)]
     for i, part in enumerate(parts):
         assert not part & test
         assert all(not part & other for other in parts[i + 1 :])
     # the images that measure seen accuracy at the end take no part in any choice
-    final = protocols.strict_test_problem(data, "none", CPU, 0.1, 0)
+    final = protocols.strict_test_task(data, "none", CPU, 0.1, 0)
     held = rows(final.seen_features)
     assert all(not part & held for part in parts)
     assert sum(map(len, parts)) == len(data.train_labels) - len(held)
-    texts = [rows(t) for t in (problem.seen_text, problem.unseen_text)]
+    texts = [rows(t) for t in (task.seen_text, task.unseen_text)]
     assert not texts[0] & texts[1]
     assert texts[0] | texts[1] == rows(torch.from_numpy(data.seen_text))
-    assert len(problem.unseen_text) == round(0.2 * data.num_seen)
+    assert len(task.unseen_text) == round(0.2 * data.num_seen)
 
 
 def test_validation_classes_have_images(data):
@@ -68,9 +66,9 @@ def test_validation_classes_have_images(data):
     )
     texts = rows(torch.from_numpy(data.seen_text[::2]))
     for seed in range(10):
-        problem = protocols.validation_problem(fewer, "none", CPU, 0.1, seed, 0.2)
-        assert rows(problem.unseen_text) <= texts
-        assert torch.bincount(problem.unseen_labels, minlength=len(problem.unseen_text)).min() > 0
+        task = protocols.validation_task(fewer, "none", CPU, 0.1, seed, 0.2)
+        assert rows(task.unseen_text) <= texts
+        assert torch.bincount(task.unseen_labels, minlength=len(task.unseen_text)).min() > 0
 
 
 def test_where_no_class_can_spare_an_image_that_is_said(data):
@@ -79,19 +77,19 @@ def test_where_no_class_can_spare_an_image_that_is_said(data):
         data, train_features=data.train_features[first], train_labels=data.train_labels[first]
     )
     with pytest.raises(InputError, match="no seen class has a second image"):
-        protocols.strict_test_problem(single, "none", CPU, 0.1, 0)
+        protocols.strict_test_task(single, "none", CPU, 0.1, 0)
 
 
 def test_labels_still_belong_to_their_text(data):
     """After relabelling, the class of an image is the class whose text stands at its label."""
-    problem = protocols.validation_problem(data, "none", CPU, 0.1, 0, 0.2)
+    task = protocols.validation_task(data, "none", CPU, 0.1, 0, 0.2)
     where = {
         row.tobytes(): label
         for row, label in zip(data.train_features, data.train_labels, strict=True)
     }
     for features, labels, text in (
-        (problem.train_features, problem.train_labels, problem.seen_text),
-        (problem.unseen_features, problem.unseen_labels, problem.unseen_text),
+        (task.train_features, task.train_labels, task.seen_text),
+        (task.unseen_features, task.unseen_labels, task.unseen_text),
     ):
         for row, label in zip(features.numpy(), labels, strict=True):
             np.testing.assert_array_equal(text[label], data.seen_text[where[row.tobytes()]])
@@ -113,8 +111,8 @@ def test_statistics_come_from_training_images_only(data, kind):
     changed[0] += 100
     other = type(data)(**{**vars(data), "test_features": changed})
     for build in (
-        lambda d: protocols.reference_problem(d, kind, CPU),
-        lambda d: protocols.strict_test_problem(d, kind, CPU, 0.1, 0),
+        lambda d: protocols.reference_task(d, kind, CPU),
+        lambda d: protocols.strict_test_task(d, kind, CPU, 0.1, 0),
     ):
         one, two = build(data), build(other)
         assert torch.equal(one.train_features, two.train_features)
@@ -123,10 +121,10 @@ def test_statistics_come_from_training_images_only(data, kind):
 
 
 def test_published_normalisation_divides_by_the_variance(data):
-    problem = protocols.reference_problem(data, "published", CPU)
+    task = protocols.reference_task(data, "published", CPU)
     x = data.train_features.astype(np.float64)
     expected = (x - x.mean()) / x.var()
-    np.testing.assert_allclose(problem.train_features, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(task.train_features, expected, rtol=1e-4, atol=1e-5)
     for label in (0, 7):
-        mean = problem.train_features[problem.train_labels == label].mean(0)
-        torch.testing.assert_close(problem.centroids[label], mean, rtol=1e-4, atol=1e-5)
+        mean = task.train_features[task.train_labels == label].mean(0)
+        torch.testing.assert_close(task.centroids[label], mean, rtol=1e-4, atol=1e-5)

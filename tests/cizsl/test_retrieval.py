@@ -84,7 +84,7 @@ def test_an_evaluation_ranks_by_the_cosine_with_the_vectors_of_unseen_classes(si
     vectors, x = random.normal(size=(seen + unseen, dim)), random.normal(size=(len(labels), dim))
     x += vectors[seen + labels]
     tensors = {"train": x, "seen": x, "unseen": x}
-    problem = ZSLTask(
+    task = ZSLTask(
         **{f"{name}_features": torch.from_numpy(value) for name, value in tensors.items()},
         **{f"{name}_labels": torch.from_numpy(labels) for name in tensors},
         seen_text=torch.zeros(seen, 2),
@@ -93,7 +93,7 @@ def test_an_evaluation_ranks_by_the_cosine_with_the_vectors_of_unseen_classes(si
     )
     lengths = np.linalg.norm(x, axis=1)[:, None] * np.linalg.norm(vectors[seen:], axis=1)
     expected = plain_mean_precision(x @ vectors[seen:].T / lengths, labels)
-    found = assess(torch.from_numpy(vectors), problem, similarity=similarity).scores()
+    found = assess(torch.from_numpy(vectors), task, similarity=similarity).scores()
     assert {name: found[name] for name in SHARES} == pytest.approx(expected, abs=1e-12)
     assert 0.3 < found["map100"] < 1
 

@@ -28,7 +28,7 @@ def test_it_is_scikit_learns_logistic_regression(penalty):
     gradients below sqrt(2 L eps f) = 2e-8 (L = 1 the curvature, f = 1) cannot be told from none.
     So 1e-7 is asked for. The penalty makes f strongly convex: |W - W*| <= |gradient| / penalty."""
     x, y = blobs()
-    mine = softmax.fit(x, y, 4, penalty=penalty, tolerance=1e-7)
+    mine = softmax.fit(x, y, 4, weight_decay=penalty, tolerance=1e-7)
     theirs = LogisticRegression(C=1 / (penalty * len(x)), tol=1e-9, solver="newton-cg")
     theirs.fit(x.numpy(), y.numpy())
     assert mine.slope <= 1e-7
@@ -45,7 +45,7 @@ def test_the_gradient_vanishes_where_it_stops(monkeypatch):
     x, y = blobs(1, images=3000, dtype=torch.float32)
     for many, tolerance in ((2**21, 1e-3), (2**21, 1e-6), (0, 2e-5)):
         monkeypatch.setattr(softmax, "MANY", many)
-        found = softmax.fit(x, y, 4, penalty=0.01, tolerance=tolerance)
+        found = softmax.fit(x, y, 4, weight_decay=0.01, tolerance=tolerance)
         p = np.exp(found.log_probabilities(x).double().numpy()) - np.eye(4)[y]
         centred = x.numpy() - x.numpy().mean(0)  # where the fit takes place
         gradient = p.T @ centred / len(x) + 0.01 * found.weight.numpy()
@@ -79,8 +79,8 @@ class LinearGenerator:
 
     noise_dim = 9
 
-    def __init__(self, problem):
-        text, means = problem.seen_text, problem.centroids
+    def __init__(self, task):
+        text, means = task.seen_text, task.centroids
         self.offset = text.mean(0), means.mean(0)
         centred = text - self.offset[0]
         gram = centred.T @ centred + 0.2 * torch.eye(text.shape[1])
@@ -97,45 +97,45 @@ class LinearGenerator:
 
 @pytest.fixture(scope="module")
 def setting(tmp_path_factory):
-    """A problem with seen test images, a generator, and what it draws."""
+    """A task with seen test images, a generator, and what it draws."""
     root = tmp_path_factory.mktemp("gbu")
     toy_gbu.make_gbu_toy(root)
     cpu = torch.device("cpu")
-    problem = protocols.reference_problem(gbu.load_gbu(root), "minmax", cpu)
-    generator, random = LinearGenerator(problem), torch.Generator().manual_seed(1)
-    texts = problem.seen_text, problem.unseen_text
+    task = protocols.reference_task(gbu.load_gbu(root), "minmax", cpu)
+    generator, random = LinearGenerator(task), torch.Generator().manual_seed(1)
+    texts = task.seen_text, task.unseen_text
     seen, unseen = (synthesis.synthesise(generator, text, 15, random) for text in texts)
-    return problem, generator, seen.numpy(), unseen.numpy()
+    return task, generator, seen.numpy(), unseen.numpy()
 
 
-def rated(problem, predict_unseen, predict_all):
+def rated(task, predict_unseen, predict_all):
     """T1, u, s, H: means over classes, class by class, in python."""
 
     def mean_over_classes(predicted, labels):
         return np.mean([np.mean(predicted[labels == c] == c) for c in np.unique(labels)])
 
-    num_seen = len(problem.seen_text)
-    x, labels = problem.unseen_features.numpy(), problem.unseen_labels.numpy()
+    num_seen = len(task.seen_text)
+    x, labels = task.unseen_features.numpy(), task.unseen_labels.numpy()
     t1 = mean_over_classes(predict_unseen(x), labels)
     u = mean_over_classes(predict_all(x), labels + num_seen)
-    s = mean_over_classes(predict_all(problem.seen_features.numpy()), problem.seen_labels.numpy())
+    s = mean_over_classes(predict_all(task.seen_features.numpy()), task.seen_labels.numpy())
     return t1, u, s, 2 * u * s / (u + s)
 
 
 def measured(setting, **settings):
-    problem, generator, _, _ = setting
+    task, generator, _, _ = setting
     random = torch.Generator().manual_seed(1)
-    found = evaluate(generator, problem, random, samples=15, generalised=True, **settings)
+    found = evaluate(generator, task, random, samples=15, generalised=True, **settings)
     return found.per_class_top1, found.unseen, found.seen, found.harmonic
 
 
 def test_gbu_numbers_of_the_knn(setting):
     """All classes are synthetic, as in GAZSL's code for the attribute benchmarks."""
-    problem, _, seen, unseen = setting
+    task, _, seen, unseen = setting
     bank = np.concatenate([seen, unseen]).reshape(-1, seen.shape[2])
     labels = np.repeat(np.arange(len(seen) + len(unseen)), 15)
     expected = rated(
-        problem,
+        task,
         lambda x: plain_knn(unseen.reshape(-1, x.shape[1]), labels[: 15 * len(unseen)], x, 7),
         lambda x: plain_knn(bank, labels, x, 7),
     )
@@ -145,27 +145,29 @@ def test_gbu_numbers_of_the_knn(setting):
 
 def test_gbu_numbers_of_the_softmax(setting):
     """Seen classes are real training images, unseen ones synthetic, as in f-CLSWGAN."""
-    problem, _, seen, unseen = setting
+    task, _, seen, unseen = setting
     fake, num_seen = unseen.reshape(-1, unseen.shape[2]), len(seen)
     fake_labels = np.repeat(np.arange(len(unseen)), 15)
-    x = np.concatenate([problem.train_features.numpy(), fake]).astype(float)
-    y = np.concatenate([problem.train_labels.numpy(), num_seen + fake_labels])
+    x = np.concatenate([task.train_features.numpy(), fake]).astype(float)
+    y = np.concatenate([task.train_labels.numpy(), num_seen + fake_labels])
 
     def fitted(x, y):
         model = LogisticRegression(C=1 / (1e-3 * len(x)), tol=1e-8, max_iter=10_000)
         return model.fit(x, y).predict
 
-    expected = rated(problem, fitted(fake.astype(float), fake_labels), fitted(x, y))
-    found = measured(setting, classifier="softmax", penalty=1e-3)
+    expected = rated(task, fitted(fake.astype(float), fake_labels), fitted(x, y))
+    found = measured(setting, classifier="softmax", weight_decay=1e-3)
     assert found == pytest.approx(expected, abs=0.005)  # an image between two classes may differ
-    assert measured(setting, classifier="softmax", penalty=1.0) != pytest.approx(found, abs=0.02)
+    assert measured(setting, classifier="softmax", weight_decay=1.0) != pytest.approx(
+        found, abs=0.02
+    )
 
 
 def test_pivots_stay_what_lets_classes_compete_for_the_birds(setting):
     """The classifier changes zero-shot accuracy only, unless it is asked for more."""
-    problem, generator, _, _ = setting
+    task, generator, _, _ = setting
     first, second = (
-        evaluate(generator, problem, torch.Generator().manual_seed(1), samples=15, classifier=name)
+        evaluate(generator, task, torch.Generator().manual_seed(1), samples=15, classifier=name)
         for name in ("knn", "softmax")
     )
     assert first.top1 != second.top1

@@ -19,7 +19,7 @@ PUBLISHED_WEIGHTS = {
     "pivot": 1.0,
     "l2": 1e-3,
     "l21": 1e-4,
-    "hallucinated_realness": 1.0,
+    "hallucinated_adversarial": 1.0,
     "creativity": 0.1,
 }
 
@@ -111,7 +111,7 @@ def plain_generator_step(
     if creative is not None:
         drawn = draws.hallucination
         value, logits = discriminator(generator(drawn.z, plain_hallucination(text, drawn)))
-        loss = loss - weights.hallucinated_realness * value.mean()
+        loss = loss - weights.hallucinated_adversarial * value.mean()
         loss = loss + weights.creativity * creative(logits)
     loss.backward()
     optimiser.step()
@@ -145,7 +145,7 @@ def plain_knn(synthetic, synthetic_labels, features, k):
     return np.array(predictions)
 
 
-def plain_evaluation(generator, problem, samples, neighbours, random, *, as_published=False):
+def plain_evaluation(generator, task, samples, neighbours, random, *, as_published=False):
     """Top-1 and the area of the curve: class by class, 400 dense copies.
 
     ``as_published`` does all that the published evaluation does (train_CIZSL.py, lines 408 to 484):
@@ -163,12 +163,12 @@ def plain_evaluation(generator, problem, samples, neighbours, random, *, as_publ
                 parts = [np.vstack(parts)]
         return np.vstack(parts)
 
-    num_seen, num_unseen = len(problem.seen_text), len(problem.unseen_text)
-    unseen_features = problem.unseen_features.numpy()
-    bank = generate(problem.unseen_text)
+    num_seen, num_unseen = len(task.seen_text), len(task.unseen_text)
+    unseen_features = task.unseen_features.numpy()
+    bank = generate(task.unseen_text)
     labels = np.repeat(np.arange(num_unseen), samples)
     predicted = plain_knn(bank, labels, unseen_features, neighbours)
-    everything = generate(torch.cat([problem.seen_text, problem.unseen_text]))
+    everything = generate(torch.cat([task.seen_text, task.unseen_text]))
     pivots = everything.reshape(num_seen + num_unseen, samples, -1).mean(1)
     pivots /= np.linalg.norm(pivots, axis=1, keepdims=True)
 
@@ -178,16 +178,16 @@ def plain_evaluation(generator, problem, samples, neighbours, random, *, as_publ
         return (x / np.linalg.norm(x, axis=1, keepdims=True)) @ pivots.T
 
     seen, unseen = plain_curve(
-        cosine(problem.seen_features.numpy()),
-        problem.seen_labels.numpy(),
+        cosine(task.seen_features.numpy()),
+        task.seen_labels.numpy(),
         cosine(unseen_features),
-        problem.unseen_labels.numpy() + num_seen,
+        task.unseen_labels.numpy() + num_seen,
         num_seen,
         np.arange(-2, 2, 0.01),
     )
     if as_published:
         write_curve(seen, unseen)
-    top1 = (predicted == problem.unseen_labels.numpy()).mean()
+    top1 = (predicted == task.unseen_labels.numpy()).mean()
     return top1, np.trapezoid(seen, unseen)
 
 

@@ -141,23 +141,23 @@ def test_who_sees_which_image(tmp_path, phase):
     toy_gbu.make_gbu_toy(tmp_path)
     data = gbu.load_gbu(tmp_path)
     if phase == "reference":
-        problem = protocols.reference_problem(data, "none", CPU)
+        task = protocols.reference_task(data, "none", CPU)
     elif phase == "strict":
-        problem = protocols.strict_test_problem(data, "none", CPU, 0.1, 0)
+        task = protocols.strict_test_task(data, "none", CPU, 0.1, 0)
     else:
-        problem = protocols.validation_problem(data, "none", CPU, 0.1, 0, 0.2)
+        task = protocols.validation_task(data, "none", CPU, 0.1, 0, 0.2)
     seen_test, test = rows(data.seen_test_features), rows(data.test_features)
-    parts = (problem.train_features, problem.seen_features, problem.unseen_features)
+    parts = (task.train_features, task.seen_features, task.unseen_features)
     train, seen, unseen = map(rows, parts)
     if phase != "validation":
         assert train == rows(data.train_features) and seen == seen_test and unseen == test
-        assert torch.equal(problem.seen_labels, torch.from_numpy(data.seen_test_labels))
+        assert torch.equal(task.seen_labels, torch.from_numpy(data.seen_test_labels))
         return
     chosen = np.isin(data.train_labels, data.validation_classes)
     assert unseen == rows(data.train_features[chosen])
     assert train | seen == rows(data.train_features[~chosen]) and not train & seen
     assert not (train | seen | unseen) & (seen_test | test)
-    assert rows(problem.unseen_text) == rows(data.seen_text[data.validation_classes])
+    assert rows(task.unseen_text) == rows(data.seen_text[data.validation_classes])
 
 
 def test_without_a_split_of_classes_the_seed_draws_one(tmp_path):

@@ -214,7 +214,7 @@ def test_a_swept_weight_splits_the_row(make, runs):
 
 def test_a_weight_chosen_by_each_run_is_one_row(make, runs):
     """Seeds and cells that chose differently stand together; the label says what they chose."""
-    searched = {"creativity": {**LEARNED, "weight": [0.0, 0.1, 10.0]}}
+    searched = {"creativity": LEARNED, "search": {"creativity.weight": [0.0, 0.1, 10.0]}}
     for name, weight, dataset, seed in [
         ("a", 0.1, "CUB", 0),
         ("b", 0.0, "CUB", 1),
@@ -237,11 +237,13 @@ def test_a_weight_chosen_by_each_run_is_one_row(make, runs):
 
 
 def test_a_name_is_the_label(make, runs):
-    make("a", config={"name": "no realness term", "creativity": {**LEARNED, "realness": 0}})
+    make("a", config={"name": "no adversarial term", "creativity": {**LEARNED, "adversarial": 0}})
     make("b", config={"name": "KL", "creativity": {**LEARNED, "divergence": "kl"}})
     text = table(collect([runs]))
-    assert [overview(text, name)[1] for name in ("A1", "A2")] == ["no realness term", "KL"]
-    assert "- A1: CIZSL, Sharma-Mittal, published form, creativity weight 0.1, realness 0" in text
+    assert [overview(text, name)[1] for name in ("A1", "A2")] == ["no adversarial term", "KL"]
+    assert (
+        "- A1: CIZSL, Sharma-Mittal, published form, creativity weight 0.1, adversarial 0" in text
+    )
     assert "- A2: CIZSL, KL, published form, creativity weight 0.1, hidden" in text
 
 
@@ -276,11 +278,11 @@ def test_unfinished_and_foreign_runs_are_listed(make, runs):
         (runs / name).mkdir()
     (runs / "new" / "config.yaml").write_text("optimiser: {iterations: 80}\n")
     (runs / "half" / "config.yaml").write_text("optimiser: {iterations: 80}\n")
-    (runs / "half" / "metrics.jsonl").write_text('{"phase": "test", "iteration": 40}\n{"pha')
+    (runs / "half" / "metrics.jsonl").write_text('{"stage": "test", "iteration": 40}\n{"sta')
     (runs / "other" / "config.yaml").write_text("sampler: euler\n")
     text = table(collect([runs]))
     assert f"`{runs / 'new'}`: unfinished: no evaluation yet of 80 iterations" in text
-    assert f"`{runs / 'half'}`: unfinished: phase test, iteration 40 of 80" in text
+    assert f"`{runs / 'half'}`: unfinished: stage test, iteration 40 of 80" in text
     assert f"`{runs / 'other'}`: not a run of cizsl: it sets sampler" in text
 
 

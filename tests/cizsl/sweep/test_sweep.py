@@ -185,7 +185,7 @@ def test_failures_are_listed_and_the_rest_goes_on(small, tmp_path, capsys, monke
     said = capsys.readouterr().out
     assert said.splitlines()[0] == "3 runs: 2 complete, 1 half done"
     failed = tmp_path / "runs" / "small-optimiser.learning_rate-1e30" / "seed0"
-    reason = r": the loss term '\w+' is (nan|-?inf) at iteration \d of phase 'test'"
+    reason = r": the loss term '\w+' is (nan|-?inf) at iteration \d of stage 'test'"
     assert said.count("failed: ") == 1
     assert re.search(f"failed: {re.escape(str(failed))}{reason}", said)
     retry = next(line for line in said.splitlines() if "retry: " in line).split("retry: ")[1]

@@ -19,11 +19,11 @@ def text_stays_text():
         yield
 
 
-def record(phase, iteration, **terms):
+def record(stage, iteration, **terms):
     scores = {name: 0.25 for name in SCORES}
-    base = {"real": 2.0, "fake": 0.5, "gradient_penalty": 0.1, "realness": -0.5}
+    base = {"real": 2.0, "fake": 0.5, "gradient_penalty": 0.1, "adversarial": -0.5}
     base |= {"classification": 0.3, "pivot": 1.0, "l2": 0.2, "l21": 0.1, "creativity": -0.01}
-    return {"phase": phase, "iteration": iteration, **base, **scores, **terms}
+    return {"stage": stage, "iteration": iteration, **base, **scores, **terms}
 
 
 def test_seen_unseen_says_what_was_run_and_the_area(tmp_path):
@@ -34,7 +34,7 @@ def test_seen_unseen_says_what_was_run_and_the_area(tmp_path):
         assert text in drawn
     assert "final, on test classes: area 22.00 %" in drawn
     assert f"best on test classes: area {22 * 1.44:.2f} %" in drawn
-    assert "selection" not in drawn
+    assert "selected" not in drawn
     assert "accuracy on seen classes, %" in drawn
 
 
@@ -43,12 +43,12 @@ def test_real_data_are_not_called_toy(tmp_path):
     assert "toy" not in (tmp_path / "curve.svg").read_text().lower()
 
 
-def test_training_has_a_column_for_each_phase(tmp_path):
-    records = [record("selection", i) for i in (30, 40, 50)] + [record("test", 40)]
+def test_training_has_a_column_for_each_stage(tmp_path):
+    records = [record("validation", i) for i in (30, 40, 50)] + [record("test", 40)]
     figures.training(tmp_path / "training.svg", records)
     drawn = (tmp_path / "training.svg").read_text()
-    assert "selection phase, scores on validation classes" in drawn
-    assert "test phase, scores on test classes" in drawn
+    assert "stage validation, scores on validation classes" in drawn
+    assert "stage test, scores on test classes" in drawn
     assert "iteration 40" in drawn
 
 

@@ -1,6 +1,7 @@
 """Fitting baselines: the choice sees validation classes only, and the folder says what it did."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -54,9 +55,9 @@ def test_the_best_on_validation_classes_is_chosen(folders):
         best = max(candidates, key=lambda candidate: candidate["ausuc"])
         assert {key: best[key] for key in summary["chosen"]} == summary["chosen"]
         # `evaluate` fits again: the same numbers on both sets of classes
-        _, scores = evaluate_again(folder.path, "val", CPU)
+        scores = evaluate_again(folder.path, "val", CPU).scores
         assert scores == pytest.approx({key: best[key] for key in scores}, abs=1e-12)
-        _, scores = evaluate_again(folder.path, "test", CPU)
+        scores = evaluate_again(folder.path, "test", CPU).scores
         assert scores == pytest.approx(summary["metrics"]["selected"], abs=1e-12)
 
 
@@ -81,22 +82,20 @@ def test_the_test_classes_take_no_part_in_the_choice(config, folders, tmp_path, 
 def test_ridge_by_hand(config, folders):
     """Numpy, without a decomposition: the chosen penalty, all seen classes, one look."""
     summary = read(folders[0])
-    problem = build.problem(folders[0].settings, build.data(config), "test", CPU)
-    text = problem.seen_text.double().numpy()
-    centred, mean = text - text.mean(0), problem.centroids.double().numpy().mean(0)
+    task = build.task(folders[0].settings, build.data(config), "test", CPU)
+    text = task.seen_text.double().numpy()
+    centred, mean = text - text.mean(0), task.centroids.double().numpy().mean(0)
     kernel = centred @ centred.T
     penalty = summary["chosen"]["penalty"] * np.trace(kernel) / len(kernel)
-    solved = np.linalg.solve(
-        kernel + penalty * np.eye(len(kernel)), problem.centroids.numpy() - mean
-    )
-    pivots = mean + (problem.unseen_text.double().numpy() - text.mean(0)) @ centred.T @ solved
-    x = problem.unseen_features.double().numpy()
+    solved = np.linalg.solve(kernel + penalty * np.eye(len(kernel)), task.centroids.numpy() - mean)
+    pivots = mean + (task.unseen_text.double().numpy() - text.mean(0)) @ centred.T @ solved
+    x = task.unseen_features.double().numpy()
     if summary["chosen"]["similarity"] == "cosine":
         lengths = np.linalg.norm(x, axis=1)[:, None] * np.linalg.norm(pivots, axis=1)
         predicted = (x @ pivots.T / lengths).argmax(1)
     else:
         predicted = ((x[:, None] - pivots) ** 2).sum(2).argmin(1)
-    accuracy = (predicted == problem.unseen_labels.numpy()).mean()
+    accuracy = (predicted == task.unseen_labels.numpy()).mean()
     assert summary["metrics"]["selected"]["top1"] == pytest.approx(accuracy, abs=1e-3)
     assert accuracy > 0.3  # chance is 1 / 16
 
@@ -150,7 +149,7 @@ def test_the_command(toy, tmp_path, capsys):
     assert "ESZSL (feature penalty" in printed[3] and "on NAB hard (toy): top-1" in printed[3]
     assert main(["table", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
-    assert "| A1  | ridge regression | 128      | any   |" in printed
+    assert re.search(r"\| A1 +\| ridge regression +\|", printed)
     for wrong in (["seed=1"], ["none.yaml"], [*configs, "optimser.seed=1"]):
         assert main(["baselines", *wrong, *out]) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1

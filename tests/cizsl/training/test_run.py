@@ -63,7 +63,10 @@ VARIANTS = {
     "learned": {"creativity": {"form": "published", "alpha": "learned", "beta": "learned"}},
     "new_class": {"creativity": {"divergence": "new_class"}},
     "gazsl": {"creativity": {"divergence": "none"}},
-    "search": {"evaluation": {"protocol": "strict"}, "creativity": {"weight": [0, 0.1, 1e40]}},
+    "search": {
+        "evaluation": {"protocol": "strict"},
+        "search": {"optimiser.learning_rate": [1e-3, 2e-3, 1e18]},
+    },
 }
 
 
@@ -197,16 +200,16 @@ def test_run_folder_is_complete_and_owned(tiny, tmp_path):
 def test_evaluate_again_repeats_the_run(tiny, tmp_path):
     config = tiny(evaluation={"protocol": "strict"})
     summary = run(config, tmp_path / "run")
-    _, scores = evaluate_again(tmp_path / "run", "test", CPU)
+    scores = evaluate_again(tmp_path / "run", "test", CPU).scores
     assert scores == summary["metrics"]["selected"]
-    _, validation = evaluate_again(tmp_path / "run", "val", CPU)
+    validation = evaluate_again(tmp_path / "run", "val", CPU).scores
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     records = [json.loads(line) for line in lines]
-    selection = [record for record in records if record["phase"] == "selection"]
+    selection = [record for record in records if record["stage"] == "validation"]
     best = max(selection, key=lambda record: record["ausuc"])
     assert validation == {name: best[name] for name in validation}
     assert best["iteration"] + 1 == summary["iterations"]
-    assert [r["iteration"] for r in records if r["phase"] == "test"] == [best["iteration"]]
+    assert [r["iteration"] for r in records if r["stage"] == "test"] == [best["iteration"]]
     with pytest.raises(InputError, match="no finished run"):
         evaluate_again(tmp_path, "test", CPU)
 

@@ -1,4 +1,4 @@
-"""The choice of the creativity weight, against one whole training for each weight."""
+"""The search on validation classes, against one whole training for each combination."""
 
 import json
 
@@ -9,13 +9,15 @@ from safetensors.torch import load_file
 
 from cizsl.training import results, selection
 from cizsl.training.run import train
-from cizsl.training.trainer import Diverged, Progress
+from cizsl.training.terms import Diverged
+from cizsl.training.trainer import Progress
 from repro.errors import InputError
 from repro.run import RunFolder
 from repro.signals import StopRequest
 
 CPU = torch.device("cpu")
-TOO_LARGE = 1e40  # no float32: the first loss is infinite
+WEIGHT, RATE = "creativity.weight", "optimiser.learning_rate"
+TOO_FAST = 1e18  # training diverges in its first iterations
 
 
 def run(config, path, resume=False):
@@ -29,11 +31,12 @@ def lines(path):
 
 @pytest.fixture
 def strict(tiny):
-    def make(weight, criterion="top1"):
+    def make(search, criterion="top1", **changes):
         return tiny(
-            creativity={"weight": weight},
+            search=search,
             optimiser={"iterations": 20},
             evaluation={"protocol": "strict", "select_by": criterion},
+            **changes,
         )
 
     return make
@@ -41,17 +44,23 @@ def strict(tiny):
 
 def test_a_search_is_the_best_of_single_trainings(strict, tmp_path):
     """Each candidate is scored as its own run would score it; the rest is the winner's own run."""
-    weights = (0.0, 30.0, 3000.0)
-    alone = {weight: run(strict(weight), tmp_path / str(weight)) for weight in weights}
-    found = run(strict([3000.0, 0, 30, TOO_LARGE]), tmp_path / "search")
+    weights, rate = (0.0, 30.0, 3000.0), strict({}).optimiser.learning_rate
+    alone = {
+        weight: run(strict({}, creativity={"weight": weight}), tmp_path / str(weight))
+        for weight in weights
+    }
+    config = strict({WEIGHT: [3000.0, 0, 30], RATE: [rate, TOO_FAST]})
+    found = run(config, tmp_path / "search")
     best = {}
     for weight in weights:
         records = lines(tmp_path / str(weight) / "metrics.jsonl")
-        best[weight] = max(r["top1"] for r in records if r["phase"] == "selection")
+        best[weight] = max(r["top1"] for r in records if r["stage"] == "validation")
     assert len(set(best.values())) > 1  # or any choice would do
-    scores = [(line["weight"], line["score"]) for line in found["search"]["candidates"]]
-    assert scores == [*best.items(), (TOO_LARGE, None)]
+    tried = [(c[WEIGHT], c[RATE], c["score"]) for c in found["search"]["candidates"]]
+    expected = [[(w, rate, score), (w, TOO_FAST, None)] for w, score in best.items()]
+    assert tried == [line for pair in expected for line in pair]
     winner = max(weights, key=best.get)
+    assert found["search"]["chosen"] == {WEIGHT: winner, RATE: rate}
     assert found["creativity"]["weight"] == winner
     assert found["metrics"] == alone[winner]["metrics"]
     assert found["iterations"] == alone[winner]["iterations"]
@@ -61,7 +70,7 @@ def test_a_search_is_the_best_of_single_trainings(strict, tmp_path):
         assert all(torch.equal(mine[key], theirs[key]) for key in theirs)
     mine, theirs = (np.load(tmp_path / name / "curves.npz") for name in ("search", str(winner)))
     assert all(np.array_equal(mine[name], theirs[name]) for name in theirs)
-    assert not list((tmp_path / "search" / "checkpoints" / "selection").iterdir())
+    assert not list((tmp_path / "search" / "checkpoints" / "validation").iterdir())
 
 
 class Scripted:
@@ -85,33 +94,81 @@ class Scripted:
     [
         ({0.0: 0.1, 0.5: 0.3, 7.0: 0.2}, 0.5),
         ({0.0: 0.1, 0.5: 0.3, 7.0: 0.3}, 0.5),  # a tie
-        ({0.0: None, 0.5: 0.0, 7.0: None}, 0.5),  # a score of nothing is better than none
+        ({0.0: None, 0.5: 0.0, 7.0: None}, 0.5),  # a score of 0 is better than none
     ],
 )
 def test_the_best_the_smaller_at_a_tie_never_a_diverged_one(strict, tmp_path, outcomes, chosen):
     trained = []
-    config = strict(list(outcomes), "ausuc")
+
+    def make(config, candidate, name):
+        assert candidate == {WEIGHT: config.creativity.weight} and name
+        return Scripted(outcomes[config.creativity.weight], trained)
+
+    config = strict({WEIGHT: list(outcomes)}, "ausuc")
     with RunFolder(tmp_path, config) as folder:
         for trainings in (4, 1):  # again: nothing is trained twice, the winner is read back
             trained.clear()
-            found = selection.select(
-                config, folder, lambda c: Scripted(outcomes[c.creativity.weight], trained), None
-            )
+            found = selection.select(config, folder, make, None)
             assert found.config.creativity.weight == chosen
             assert found.record == results.best(found.progress.records, "ausuc")
             assert found.seconds == 3.0 and len(trained) == trainings
-            assert [line["score"] for line in found.candidates] == list(outcomes.values())
+            scores = [line["score"] for line in found.search["candidates"]]
+            assert scores == list(outcomes.values())
 
 
 def test_all_diverging_is_one_line(strict, tmp_path):
-    with pytest.raises(InputError, match="diverged with every creativity weight"):
-        run(strict([TOO_LARGE, 2 * TOO_LARGE]), tmp_path / "run")
+    with pytest.raises(InputError, match="diverged with every candidate"):
+        run(strict({RATE: [TOO_FAST, 2 * TOO_FAST]}), tmp_path / "run")
 
 
-def test_gazsl_has_no_weight_to_choose(tiny, tmp_path):
-    """A list of weights stands in a configuration of GAZSL without effect."""
-    config = tiny(
-        creativity={"divergence": "none", "weight": [0, 1]}, evaluation={"protocol": "strict"}
-    )
-    summary = run(config, tmp_path / "run")
+@pytest.mark.parametrize(
+    "line",
+    ["[]", '{"candidate": {}}', '{"candidate": {"x": 1}, "score": 0.1, "iteration": 1}', "7"],
+)
+def test_a_damaged_record_of_the_search_is_one_line(strict, tmp_path, line):
+    config = strict({WEIGHT: [0, 1]})
+    with RunFolder(tmp_path, config) as folder:
+        (tmp_path / "search.jsonl").write_text(line + "\n")
+        with pytest.raises(InputError, match=r"search\.jsonl"):
+            selection.select(config, folder, None, None)
+
+
+def test_gazsl_has_no_weight_to_search(strict, tmp_path):
+    """Candidates for its weight stand in a configuration of GAZSL without effect."""
+    summary = run(strict({WEIGHT: [0, 1]}, creativity={"divergence": "none"}), tmp_path / "run")
     assert "search" not in summary and summary["method"] == "GAZSL"
+
+
+@pytest.mark.parametrize(
+    ("search", "said"),
+    [
+        ({"creativity.weigt": [0, 1]}, r"not a key to search; did you mean 'creativity.weight'\?"),
+        ({"evaluation.select_by": ["top1", "ausuc"]}, "not a key to search"),
+        ({WEIGHT: [1]}, "two or more candidates"),
+        ({WEIGHT: [1, 1]}, "different candidates"),
+        ({WEIGHT: [0, -1]}, "greater than or equal to 0"),
+        (
+            {
+                "creativity.alpha": [i / 50 for i in range(1, 40)],
+                RATE: [1 / i for i in range(1, 40)],
+            },
+            "1521 combinations; at most 1000",
+        ),
+        (3, "lists by dotted key"),
+    ],
+)
+def test_what_cannot_be_searched_is_one_line(strict, search, said):
+    with pytest.raises(InputError, match=said) as error:
+        strict(search)
+    assert "\n" not in str(error.value)
+
+
+def test_overrides_replace_and_remove_candidates(strict):
+    """As the command line gives them: sections instead of dotted keys, null to remove."""
+    nested = {WEIGHT: [0, 1], "creativity": {"weight": [3, 2]}, "optimiser": {"batch_size": [8, 4]}}
+    config = strict(nested)
+    assert config.search == {WEIGHT: (2, 3), "optimiser.batch_size": (4, 8)}
+    pairs = [(t.creativity.weight, t.optimiser.batch_size) for t in config.trials()]
+    assert pairs == [(2, 4), (2, 8), (3, 4), (3, 8)]
+    assert strict({WEIGHT: [0, 1], "creativity": {"weight": None}}).search == {}
+    assert strict(None).search == {}

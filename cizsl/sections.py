@@ -1,0 +1,234 @@
+"""The sections of a configuration: names, types, ranges, defaults and descriptions.
+
+The defaults are what we recommend: exact divergences, two different classes in every hallucinated
+text, the strict protocol. ``configs/cizsl/birds/published.yaml`` sets each switch as the published
+code has it.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from repro.config import Settings
+from repro.plugins import registered
+
+# The bounds exclude what no tensor can hold: float32 ends at 3.4e38.
+Positive = Annotated[float, Field(gt=0, le=1e30)]
+NonNegative = Annotated[float, Field(ge=0, le=1e30)]
+Unit = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
+Width = Annotated[int, Field(gt=0, le=1_000_000)]
+Count = Annotated[int, Field(gt=0, le=1_000_000_000)]
+CountOrNone = Annotated[int, Field(ge=0, le=1_000_000_000)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+DivergenceParameter = Annotated[float, Field(gt=0, le=100)] | Literal["learned"]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]  # also of files
+Criterion = Literal["ausuc", "top1", "per_class_top1", "harmonic"]
+
+
+def _divergences() -> list[str]:
+    from cizsl.creativity import CREATIVITY  # imports torch
+
+    return [*CREATIVITY, "none"]
+
+
+def _layouts() -> Iterable[str]:
+    from cizsl.data.layouts import LAYOUT_READERS
+
+    return LAYOUT_READERS
+
+
+def _normalisations() -> Iterable[str]:
+    from cizsl.data.normalise import NORMALISATIONS
+
+    return NORMALISATIONS
+
+
+class Data(Settings):
+    """Which classes and images, and how their features are normalised."""
+
+    layout: registered(_layouts, "layout") = Field(
+        "published",
+        description="layout of the files: published, npz or compact (docs/data.md), gbu "
+        "(docs/gbu.md)",
+    )
+    root: str = Field("data", description="folder that holds the dataset (CUB2011, NABird)")
+    dataset: Name = Field(
+        "CUB", description="CUB, NAB, a name of your own; in the compact layout CUB-compact"
+    )
+    split: Name = Field("easy", description="easy or hard; PS in gbu; or a name of your own")
+    normalisation: registered(_normalisations, "normalisation") = Field(
+        "published",
+        description="of the features; published: (x - mean) / variance, both scalars",
+    )
+
+
+class Model(Settings):
+    """Widths of the networks."""
+
+    noise_dim: Width = Field(100, description="width of the noise z")
+    text_embed_dim: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        1000, description="width of the text projection; 0: none, as in GAZSL for attributes"
+    )
+    hidden_dim: Width = Field(
+        4096, description="width of the hidden layers; 4086 in the published CIZSL code"
+    )
+
+
+class Creativity(Settings):
+    """The loss terms on hallucinated samples x_h, and how hallucinated texts are drawn."""
+
+    RENAMED: ClassVar[dict[str, str]] = {
+        "realness": "adversarial",
+        "published_pairs": "reference_compat",
+    }
+
+    divergence: registered(_divergences, "divergence") = Field(
+        "sharma_mittal",
+        description="creativity loss: a divergence from uniform, new_class, a plugin "
+        "package.module:function, or none (GAZSL, no hallucinated text)",
+    )
+    form: Literal["exact", "published"] = Field(
+        "exact", description="the definition, or what the published code computes"
+    )
+    alpha: DivergenceParameter = Field(
+        0.5, description="first parameter (order) of the divergence, or learned"
+    )
+    beta: DivergenceParameter = Field(
+        0.5, description="second parameter (degree) of the divergence, or learned"
+    )
+    weight: NonNegative = Field(0.1, description="weight of the creativity loss")
+    adversarial: NonNegative = Field(
+        1.0, description="weight of the adversarial term -E[D(x_h)] on hallucinated samples"
+    )
+    mixing: tuple[Unit, Unit] = Field(
+        (0.2, 0.8), description="range of the mixing weight; [1, 1]: texts of single classes"
+    )
+    reference_compat: bool = Field(
+        False, description="pair classes by shuffling a batch, as the published code does"
+    )
+
+    @field_validator("weight", mode="before")
+    @classmethod
+    def _is_single(cls, value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            raise ValueError(
+                "expected one number; candidates to choose from stand in the section search: "
+                "search: {creativity.weight: [...]}"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _check(self):
+        if self.mixing[0] > self.mixing[1]:
+            raise ValueError(f"mixing: expected low <= high, got {list(self.mixing)}")
+        if self.form == "published":
+            from cizsl import creativity  # imports torch
+
+            if loss := creativity.resolve(self.divergence, "published"):
+                loss.check(self.alpha, self.beta)
+        return self
+
+
+class Loss(Settings):
+    """Weights of the loss terms that GAZSL has."""
+
+    RENAMED: ClassVar[dict[str, str]] = {"published_pivot": "reference_compat"}
+
+    gradient_penalty: NonNegative = Field(10.0, description="weight of the gradient penalty")
+    classification: NonNegative = Field(
+        1.0, description="weight of the cross-entropies of critic and generator"
+    )
+    pivot: NonNegative = Field(1.0, description="weight of the visual pivot")
+    l2: NonNegative = Field(1e-3, description="weight of the generator's squared weights")
+    l21: NonNegative = Field(1e-4, description="weight of the L21 norm of the text projection")
+    reference_compat: bool = Field(
+        False, description="visual pivot as published, wrong for classes with a single image"
+    )
+
+
+class Optimiser(Settings):
+    """Adam, and how long."""
+
+    RENAMED: ClassVar[dict[str, str]] = {
+        "exponent_betas": "divergence_betas",
+        "published_order": "reference_compat",
+    }
+
+    learning_rate: Positive = Field(1e-4, description="Adam's, for all parameters")
+    betas: tuple[Beta, Beta] = Field((0.5, 0.9), description="Adam's, for both networks")
+    divergence_betas: tuple[Beta, Beta] = Field(
+        (0.5, 0.999), description="Adam's, for learned divergence parameters"
+    )
+    batch_size: Count = Field(1000, description="images in a batch")
+    critic_steps: Count = Field(5, description="critic steps in an iteration")
+    iterations: Count = Field(3001, description="each has critic_steps + 1 steps")
+    reference_compat: bool = Field(
+        False, description="drop a last batch that is exactly full, as the published code does"
+    )
+
+
+class Evaluation(Settings):
+    """The protocol and its numbers."""
+
+    RENAMED: ClassVar[dict[str, str]] = {"penalty": "weight_decay"}
+
+    protocol: Literal["reference", "strict"] = Field(
+        "strict",
+        description="strict: choose on validation classes, test once; reference: best on test",
+    )
+    samples: Annotated[int, Field(gt=0, le=10_000)] = Field(
+        60, description="synthetic features for each class"
+    )
+    classifier: Literal["knn", "softmax"] = Field(
+        "knn", description="trained on synthetic features of the unseen classes"
+    )
+    neighbours: Count = Field(20, description="k of the k-NN")
+    weight_decay: Positive = Field(1e-4, description="lambda of the softmax: lambda/2 |W|^2")
+    generalised: Literal["pivot", "classifier"] = Field(
+        "pivot",
+        description="what scores all classes: the cosine with their prototypes (mean synthetic "
+        "features), or the classifier (GBU); the reference protocol then reports the best T1 and "
+        "the best H",
+    )
+    every: Count = Field(10, description="iterations between evaluations")
+    start: CountOrNone = Field(30, description="first iteration evaluated")
+    validation_share: Share = Field(
+        0.2, description="share of the seen classes that validate (strict)"
+    )
+    heldout_share: Share = Field(
+        0.1, description="share of every seen class's images that is held out (strict)"
+    )
+    validation_seed: Seed = Field(
+        0, description="seed that draws validation classes and held-out images (strict)"
+    )
+    select_by: Criterion = Field(
+        "ausuc", description="score on validation classes that decides (strict)"
+    )
+    patience: CountOrNone = Field(
+        50, description="evaluations without a better one before validation stops; 0: never"
+    )
+
+    @property
+    def reported(self) -> tuple[str, str]:
+        """The two scores whose best values the reference protocol reports, each on its own."""
+        if self.generalised == "classifier":
+            return "per_class_top1", "harmonic"
+        return "top1", "ausuc"
+
+
+class Compute(Settings):
+    """How to compute; nothing here changes the numbers beyond rounding."""
+
+    precision: Literal["float32", "tf32", "bf16"] = Field(
+        "float32", description="arithmetic of matrix products in training"
+    )
+    compile: bool = Field(False, description="torch.compile the loss terms")
+    logger: Literal["none", "tensorboard", "wandb"] = Field(
+        "none", description="where to log the records, besides metrics.jsonl"
+    )
+    checkpoint_seconds: Annotated[float, Field(ge=0, le=1e9)] = Field(
+        300.0, description="time between checkpoints; 0: after every iteration"
+    )

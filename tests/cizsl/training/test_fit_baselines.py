@@ -111,7 +111,7 @@ def test_other_data_settings_are_another_folder(config, tmp_path, toy):
     values = {"data": {"root": str(toy), "normalisation": "l2"}, "seed": 3}
     other = validate(values, CIZSLConfig, "test")
     folders = fit_baselines.fit_all(other, "toy.yaml", overrides, tmp_path, CPU)
-    assert folders[0].path.name == "toy_ridge[data.normalisation=l2]"
+    assert folders[0].path.name == "toy_ridge-data.normalisation-l2"
     assert folders[0].settings.data.normalisation == "l2"
 
 
@@ -123,7 +123,7 @@ def test_another_choice_is_another_folder(config, tmp_path, toy, override):
     folders = fit_baselines.fit_all(
         validate(other, CIZSLConfig, "test"), "toy.yaml", [f"evaluation.{override}"], tmp_path, CPU
     )
-    assert folders[0].path.name == f"toy_ridge[evaluation.{override}]"
+    assert folders[0].path.name == f"toy_ridge-evaluation.{key}-{value}"
 
 
 def test_an_experiment_of_the_reference_protocol_has_strict_baselines(toy):

@@ -10,7 +10,7 @@ from repro import locate
 from repro.errors import InputError
 from repro.parser import Parser, positive  # noqa: F401
 from repro.signals import Interrupted
-from repro.wording import did_you_mean, shown
+from repro.wording import did_you_mean, printable, shown
 
 MACHINE = (  # errors that a full disk, a limit or a permission causes, wherever they come up
     errno.ENOSPC,
@@ -89,7 +89,7 @@ def _unknown_option(text: str, arguments: list[str], command: Parser, half: str)
 
 def _refused(parser: Parser, problems: list[str]) -> int:
     for problem in problems:
-        print(f"{parser.prog}: error: {' '.join(problem.split())}", file=sys.stderr)
+        print(f"{parser.prog}: error: {printable(problem)}", file=sys.stderr)
     return 2
 
 

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from repro.wording import shown
+from repro.wording import printable, shown
 
 MOST = 5  # lines; a file of another kind has dozens of mistakes
 LONGEST_KEY = 60
@@ -69,7 +69,7 @@ def nearest_file(path: Path) -> str:
 
 
 def _cut(key: str) -> str:
-    return key if len(key) <= 2 * LONGEST_KEY else f"{key[:LONGEST_KEY]}..."
+    return printable(key if len(key) <= 2 * LONGEST_KEY else f"{key[:LONGEST_KEY]}...")
 
 
 def _place(key: str, source: dict[str, str], where: str) -> str:

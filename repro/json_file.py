@@ -1,6 +1,7 @@
 """Readers of JSON files and logs, which refuse damaged and foreign content in one line."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,14 +52,13 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 def _bytes(path: Path) -> bytes:
     try:
         with open_regular(path) as file:
-            content = file.read(MOST_BYTES + 1)
+            if (size := os.fstat(file.fileno()).st_size) > MOST_BYTES:
+                raise InputError(f"larger than {MOST_BYTES // 2**20} MiB")
+            return file.read(size)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    if len(content) > MOST_BYTES:
-        raise InputError(f"{path}: larger than {MOST_BYTES // 2**20} MiB")
-    return content
 
 
 def _object(text: bytes, where: str) -> dict[str, Any]:

@@ -26,9 +26,15 @@ def shown(value: Any) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
 
 
+def printable(text: str) -> str:
+    """Return ``text`` on one line, with control characters, which a terminal obeys, escaped."""
+    text = " ".join(text.split())
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def one_line(error: BaseException) -> str:
     """Return the type and message of ``error`` on one line of at most 200 characters."""
-    text = " ".join(str(error).split())[:200]
+    text = printable(str(error)[:200])
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

@@ -4,6 +4,7 @@ Each function reads the sections it needs; what it builds never sees the configu
 """
 
 import copy
+import inspect
 from collections.abc import Callable
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from repro.device import precision
 from repro.errors import InputError
+from repro.plugins import is_plugin, resolve
 from repro.seeding import generator, seed_everything
 from sde import losses
 from sde.config.model import NOT_OF_DDPM, UNETS
@@ -19,15 +21,14 @@ from sde.data import registry as datasets
 from sde.data.dataset import Dataset, DataSpec
 from sde.discrete import DDPMTable, SMLDTable
 from sde.ema import EMA
-from sde.networks import DDPM, MLP, EnergyNetwork, NCSNpp, SmallConv
-from sde.processes import SDE, VESDE, VPSDE, SubVPSDE
+from sde.networks import NETWORKS, EnergyNetwork
+from sde.processes import PROCESSES, SDE
 from sde.reverse import ScoreFn
 from sde.score import Network, discrete_network, discrete_score_fn, score_fn
 
 # one stream of random numbers for each purpose
 TRAINING, EVALUATION, SAMPLING, LIKELIHOOD, DROPOUT = range(5)
 
-NETWORKS = {"mlp": MLP, "small_conv": SmallConv, "ncsnpp": NCSNpp, "ddpm": DDPM}
 # (logarithm, scale) of each conditioning in a U-Net, which embeds scale * condition, or scale *
 # log(condition): a span of about 1000 for "positional", log std or log t for "fourier"
 EMBEDDED = {
@@ -36,12 +37,6 @@ EMBEDDED = {
     "std": {"positional": (True, 100), "fourier": (True, 1)},
     "log_noise": {"positional": (False, 400), "fourier": (False, 4)},
 }
-PROCESSES = {
-    "ve": lambda p: VESDE(p.sigma_min, p.sigma_max),
-    "vp": lambda p: VPSDE(p.beta_min, p.beta_max),
-    "subvp": lambda p: SubVPSDE(p.beta_min, p.beta_max),
-}
-
 # (network, x0 (B, ...), u (B,) uniform on [0, 1), z like x0) -> Loss
 LossFn = Callable[[Network, Tensor, Tensor, Tensor], losses.Loss]
 
@@ -69,8 +64,10 @@ def data_spec(config: SDEConfig, device: torch.device) -> DataSpec:
 
 
 def process(config: SDEConfig) -> SDE:
-    """The forward process. Raises InputError for parameters out of order."""
-    return PROCESSES[config.process.name](config.process)
+    """The forward process. Raises InputError for parameters that it does not take."""
+    settings = config.process
+    kind = resolve(settings.name, PROCESSES, "process")
+    return _made(kind, "process", settings.name, settings.arguments)
 
 
 def network(config: SDEConfig, shape: tuple[int, ...], device: torch.device) -> nn.Module:
@@ -80,16 +77,29 @@ def network(config: SDEConfig, shape: tuple[int, ...], device: torch.device) -> 
     """
     seed_everything(config.seed)
     model = config.model
+    kind = resolve(model.network, NETWORKS, "network")
     if model.network in UNETS:
         how = dict(_unet(config), centred=config.data.centred)
+    elif model.network in NETWORKS:
+        taken = inspect.signature(kind).parameters
+        sizes = ("hidden_dim", "depth", "frequencies")
+        how = {name: getattr(model, name) for name in sizes if name in taken}
     else:
-        how = dict(hidden_dim=model.hidden_dim, depth=model.depth)
-    if model.network == "mlp":
-        how["frequencies"] = model.frequencies
-    net = NETWORKS[model.network](shape, **how)
+        how = model.parameters
+    net = _made(kind, "model", model.network, how, shape)
     if model.energy != "none":
         net = EnergyNetwork(net, form=model.energy, downhill=model.prediction == "score")
     return net.to(device)
+
+
+def _made(kind: Callable, section: str, name: str, how: dict, *arguments):
+    """kind(*arguments, **how), where a plugin may refuse what it is given."""
+    try:
+        return kind(*arguments, **how)
+    except TypeError as error:
+        if not is_plugin(name):
+            raise
+        raise InputError(f"{section}.parameters: {name}: {error}") from None
 
 
 def _unet(config: SDEConfig) -> dict:

@@ -28,6 +28,7 @@ from sde.processes import SDE
 from sde.reverse import ScoreFn
 
 WEIGHTINGS = ("variance", "likelihood", "importance")
+REDUCTIONS = ("mean", "half_sum")
 TRAINING_EPS = 1e-5
 
 
@@ -151,7 +152,7 @@ def _reduce(squares: Tensor, reduce: str) -> Tensor:
         return squares.flatten(1).mean(1)
     if reduce == "half_sum":
         return 0.5 * squares.flatten(1).sum(1)
-    raise InputError(f"unknown reduction {reduce!r}: choose from mean, half_sum")
+    raise InputError(f"unknown reduction {reduce!r}: choose from {', '.join(REDUCTIONS)}")
 
 
 def _log_noise_range(sde: SDE, eps: float) -> tuple[Tensor, Tensor]:

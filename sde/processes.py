@@ -255,3 +255,6 @@ class SubVPSDE(LinearBetaSDE):
 
     def inverse_noise_ratio(self, noise_ratio):
         return self.inverse_beta_integral(2 * torch.asinh(noise_ratio / 2))
+
+
+PROCESSES = {"ve": VESDE, "vp": VPSDE, "subvp": SubVPSDE}

@@ -8,7 +8,6 @@ from torch import nn
 
 from repro import checkpoint
 from repro import config as configuration
-from repro.config_errors import known_keys
 from repro.errors import InputError
 from sde import build
 from sde.config.run import SDEConfig
@@ -129,18 +128,9 @@ def require_same_model(state: ModelState, config: SDEConfig, where: Path) -> Non
 
 def differences(saved: SDEConfig, config: SDEConfig) -> list[str]:
     """List the settings that change the trained weights, each as ``key of old, not new``."""
-    before, after = saved.model_dump(exclude=set(LATER)), config.model_dump(exclude=set(LATER))
-    keys = [key for key in known_keys(SDEConfig) if key.split(".")[0] not in LATER]
-    keys = [key for key in keys if key not in FREE]
-    found = []
-    for key in keys:
-        old, new = _value(before, key), _value(after, key)
-        if not isinstance(old, dict) and old != new:
-            found.append(f"{key} of {old}, not {new}")
-    return found
-
-
-def _value(values: dict, key: str):
-    for part in key.split("."):
-        values = values[part]
-    return values
+    before, after = (configuration.leaves(one.model_dump()) for one in (saved, config))
+    return [
+        f"{key} of {before.get(key)}, not {after.get(key)}"
+        for key in dict.fromkeys([*before, *after])
+        if key not in FREE and key.split(".")[0] not in LATER and before.get(key) != after.get(key)
+    ]

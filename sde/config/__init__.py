@@ -2,15 +2,8 @@
 
 from sde.config.data import Data
 from sde.config.model import Model, UNet
-from sde.config.run import (
-    Compute,
-    Evaluation,
-    Loss,
-    Optimiser,
-    Process,
-    Sampling,
-    SDEConfig,
-)
+from sde.config.run import Compute, Loss, Optimiser, Process, SDEConfig
+from sde.config.sampling import Evaluation, Sampling
 
 __all__ = [
     "Compute",

@@ -1,17 +1,19 @@
-"""The settings of the data: which, where its files lie, how they are cut and drawn."""
+"""The settings of the data: which, where its files lie, how it is split and drawn."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
 from repro.config import Settings
+from repro.plugins import is_plugin, registered
+from sde.config.bounds import Count, Seed, Share
+from sde.data.image_datasets import READERS, SHAPES
+from sde.data.registry import names
+from sde.data.toy import PLANE
 
-Share = Annotated[float, Field(gt=0, lt=1)]
-
-PLANE = ("eight_gaussians", "moons", "checkerboard", "swiss_roll")
-PUBLISHED = ("mnist", "fashion_mnist", "cifar10")
-IMAGES = ("digits", *PUBLISHED, "folder", "npz")
-USED_BY = {  # which data have a use for a key
+PUBLISHED = tuple(SHAPES)
+IMAGES = ("digits", *READERS)
+USED_BY = {  # the data that have a use for a key
     "path": ("folder", "npz"),
     "heldout_path": ("folder",),
     "split": (*PUBLISHED, "npz"),
@@ -25,46 +27,58 @@ USED_BY = {  # which data have a use for a key
 
 
 class Data(Settings):
-    """What is learnt (data/README.md)."""
+    """The data that is learnt (data/README.md)."""
 
-    name: Literal[(*PLANE, *IMAGES)] = "eight_gaussians"
-    train: PositiveInt = Field(20000, description="draws to train on; of images, all there are")
-    heldout: PositiveInt | Share = Field(
-        4000,
-        description="draws held out; of images with no official test part a count or share",
+    name: registered(names, "data set") = Field(
+        "eight_gaussians", description="a distribution in the plane, or a set of images"
     )
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(
-        0, description="of the draws and of the split"
+    train: Count = Field(
+        20000, description="training examples drawn from a distribution; ignored for images"
     )
+    heldout: Count | Share | None = Field(
+        None,
+        description="held-out examples: a count, or for images a share. Default: 4000; of folders "
+        "and npz files without a test part a tenth, at most 4000",
+    )
+    seed: Seed = Field(0, description="seed of the draws, and of the random split of images")
     root: str = Field("data", description="folder of the published sets, and of the cache")
-    path: str | None = Field(None, description="of folder: a folder or a zip; of npz: the file")
-    heldout_path: str | None = Field(None, description="a second folder or zip, held out")
+    path: str | None = Field(
+        None, description="for folder: a folder or a zip of images; for npz: the file"
+    )
+    heldout_path: str | None = Field(
+        None, description="for folder: a second folder or zip, whose images are held out"
+    )
     split: Literal["official", "train", "test"] = Field(
-        "official", description="hold out the test images; or cut the train, or test, images in two"
+        "official",
+        description="official: hold out the test images; train, test: split these images at random",
     )
     image_size: PositiveInt | None = Field(
-        None, description="side of the square cut from the middle of each image and resized"
+        None, le=2**14, description="side of the square cut from the middle of each image, resized"
     )
-    channels: Literal[1, 3] | None = Field(None, description="grey or colour; null: colour")
+    channels: Literal[1, 3] | None = Field(None, description="1: grey, 3: colour; default: colour")
     flip: bool = Field(False, description="mirror training images at random")
-    dequantise: bool = Field(True, description="uniform noise within a level, in training")
-    centred: bool = Field(True, description="levels on [-1, 1]; false: on [0, 1]")
+    dequantise: bool = Field(
+        True, description="in training, draw uniformly within the cell of each grey level"
+    )
+    centred: bool = Field(True, description="scale grey levels to [-1, 1]; false: to [0, 1]")
     memory: Literal["auto", "device", "host"] = Field(
-        "auto", description="where images lie; auto: on the device if they take at most a quarter"
+        "auto",
+        description="where images are kept; auto: on the device if they take at most a quarter of "
+        "its memory",
     )
     skip_bad: bool = Field(False, description="leave out files that are no image of the right size")
-    download: bool = Field(True, description="fetch published files that are missing")
+    download: bool = Field(True, description="download published files that are missing")
 
     @model_validator(mode="after")
     def _uses_what_it_sets(self):
-        for key, names in USED_BY.items():
-            if (
-                self.name not in names
-                and getattr(self, key) != type(self).model_fields[key].default
-            ):
-                raise ValueError(f"{key}: {self.name} has no use for it, only {', '.join(names)}")
+        if is_plugin(self.name):
+            return self
+        for key, users in USED_BY.items():
+            default = type(self).model_fields[key].default
+            if self.name not in users and getattr(self, key) != default:
+                raise ValueError(f"{key}: {self.name} does not use it, only {', '.join(users)}")
         if self.name in ("folder", "npz") and self.path is None:
             raise ValueError(f"path: {self.name} needs one")
-        if self.heldout < 1 and self.name not in IMAGES:
-            raise ValueError(f"heldout: a count is needed; {self.name} has no share")
+        if self.heldout is not None and self.heldout < 1 and self.name in PLANE:
+            raise ValueError(f"heldout: expected a count; {self.name} has no share")
         return self

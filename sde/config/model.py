@@ -1,38 +1,62 @@
 """The settings of the network, and of what its input and output mean."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
 from repro.config import Settings
+from repro.plugins import is_plugin, registered
+from sde.config.bounds import Decay, Depth, Positive, Width
+from sde.networks import NETWORKS
+from sde.networks.stages import CHOICES
+from sde.score import CONDITIONINGS, PREDICTIONS
 
-Decay = Annotated[float, Field(ge=0, lt=1)]
+Resolution = Annotated[int, Field(ge=1, le=2**14)]
+Multiplier = Annotated[int, Field(ge=1, le=2**10)]
 
 
 class UNet(Settings):
-    """The networks ncsnpp and ddpm (sde/networks/ncsnpp.py). The defaults are a small DDPM++; ddpm
-    has no choice from block to rescale_skips."""
+    """The networks ncsnpp and ddpm (sde/networks/ncsnpp.py). The defaults are a small DDPM++.
 
-    channels: PositiveInt = Field(32, description="width of the first level")
-    multipliers: tuple[PositiveInt, ...] = Field((1, 2, 2), description="of it, for each level")
-    blocks: PositiveInt = Field(1, description="residual blocks of a level")
-    attention: tuple[PositiveInt, ...] = Field(
-        (7, 8), description="resolutions at which pixels attend to one another; the middle does"
+    The keys from block to rescale_skips are of ncsnpp alone.
+    """
+
+    channels: Width = Field(32, description="channels of the first stage")
+    multipliers: tuple[Multiplier, ...] = Field(
+        (1, 2, 2), max_length=12, description="channels of each stage, in multiples of channels"
     )
-    dropout: Decay = 0.0
-    activation: Literal["swish", "elu", "relu", "lrelu"] = "swish"
-    conditional: bool = Field(True, description="whether the network sees the condition")
-    resample_with_conv: bool = Field(True, description="of the block ddpm")
-    scale_by_sigma: bool = Field(False, description="divide the output by std: score, from std")
-    block: Literal["biggan", "ddpm"] = "biggan"
+    blocks: Depth = Field(1, description="residual blocks of each stage")
+    attention: tuple[Resolution, ...] = Field(
+        (7, 8),
+        max_length=12,
+        description="resolutions with self-attention; the middle of the network always has it",
+    )
+    dropout: Decay = Field(0.0, description="probability of dropout in the residual blocks")
+    activation: Literal[CHOICES["activation"]] = Field("swish", description="nonlinearity")
+    conditional: bool = Field(True, description="whether the network is given the condition")
+    resample_with_conv: bool = Field(
+        True, description="follow resampling by a convolution; for block: ddpm"
+    )
+    scale_by_sigma: bool = Field(
+        False, description="divide the output by std; for prediction: score, conditioning: std"
+    )
+    block: Literal[CHOICES["block"]] = Field("biggan", description="kind of residual block")
     embedding: Literal["positional", "fourier"] = Field(
-        "positional", description="of time; fourier: of the logarithm of the noise"
+        "positional", description="embedding of the condition; fourier: of its logarithm"
     )
-    fourier_scale: PositiveFloat = 16.0
-    fir: bool = Field(False, description="resample by a binomial filter, against aliasing")
-    progressive_input: Literal["none", "input_skip", "residual"] = "none"
-    progressive_output: Literal["none", "output_skip", "residual"] = "none"
-    combine: Literal["sum", "cat"] = Field("sum", description="of input_skip")
+    fourier_scale: Positive = Field(
+        16.0, description="standard deviation of the frequencies of embedding: fourier"
+    )
+    fir: bool = Field(False, description="resample with a binomial filter, against aliasing")
+    progressive_input: Literal[CHOICES["progressive_input"]] = Field(
+        "none", description="how the image, shrunk, enters the later stages"
+    )
+    progressive_output: Literal[CHOICES["progressive_output"]] = Field(
+        "none", description="how the stages on the way up add to the output"
+    )
+    combine: Literal[CHOICES["combine"]] = Field(
+        "sum", description="how progressive_input: input_skip joins; cat: concatenation"
+    )
     rescale_skips: bool = Field(True, description="divide sums of two branches by sqrt 2")
 
 
@@ -43,23 +67,38 @@ NOT_OF_DDPM = tuple(UNet.model_fields)[tuple(UNet.model_fields).index("block") :
 class Model(Settings):
     """The network, and what its input and output mean (sde/score.py)."""
 
-    network: Literal["mlp", "small_conv", "ncsnpp", "ddpm"] = "mlp"
-    unet: UNet = Field(UNet(), description="of ncsnpp and ddpm, in place of hidden_dim and depth")
-    hidden_dim: PositiveInt = Field(128, description="width; channels of small_conv")
-    depth: PositiveInt = Field(3, description="residual blocks; of small_conv, at each resolution")
-    frequencies: NonNegativeInt = Field(4, description="of the mlp: sines of each coordinate")
+    network: registered(lambda: NETWORKS, "network") = Field(
+        "mlp", description="mlp for the plane; small_conv, ncsnpp and ddpm for images"
+    )
+    parameters: dict[str, Any] = Field(
+        {}, description="keyword arguments of a network of your own, package.module:name"
+    )
+    unet: UNet = Field(
+        UNet(), description="settings of ncsnpp and ddpm, which ignore hidden_dim and depth"
+    )
+    hidden_dim: Width = Field(128, description="units of each layer; channels of small_conv")
+    depth: Depth = Field(3, description="residual blocks; for small_conv at each resolution")
+    frequencies: int = Field(
+        4, ge=0, le=2**10, description="for mlp: sines and cosines of each coordinate"
+    )
     energy: Literal["none", "square", "inner"] = Field(
         "none", description="the score as minus the gradient of a scalar energy network"
     )
-    prediction: Literal["score", "noise", "denoised"] = "denoised"
-    conditioning: Literal["time", "time_999", "std", "log_noise"] = "log_noise"
+    prediction: Literal[tuple(PREDICTIONS)] = Field(
+        "denoised", description="what the output of the network means (sde/score.py)"
+    )
+    conditioning: Literal[tuple(CONDITIONINGS)] = Field(
+        "log_noise", description="what the network is given beside x (sde/score.py)"
+    )
 
     @model_validator(mode="after")
     def _uses_what_it_sets(self):
         unused = {"ncsnpp": (), "ddpm": NOT_OF_DDPM}.get(self.network, tuple(UNet.model_fields))
         for name in unused:
             if getattr(self.unet, name) != getattr(UNet(), name):
-                raise ValueError(f"unet.{name}: the network {self.network} has no such choice")
+                raise ValueError(f"unet.{name}: the network {self.network} has no such setting")
         if self.unet.scale_by_sigma and (self.prediction, self.conditioning) != ("score", "std"):
             raise ValueError("unet.scale_by_sigma: needs prediction score and conditioning std")
+        if self.parameters and not is_plugin(self.network):
+            raise ValueError(f"parameters: {self.network} has keys of its own for its settings")
         return self

@@ -1,64 +1,83 @@
-"""Every setting of an sde run: names, types, ranges, and defaults; those of the data are in
-`sde.config.data`, those of the network in `sde.config.model`.
+"""The settings of an sde run: names, types, bounds and defaults.
 
-The defaults train a perceptron on a distribution in the plane in about a minute. A YAML file
-states only what it changes.
+The defaults train a multilayer perceptron on a distribution in the plane, in about a minute. A
+YAML file states only what it changes.
 """
 
+from dataclasses import fields
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
 from repro.config import Settings
-from repro.errors import InputError
 from repro.loggers import LOGGERS
-from sde.config.data import PLANE, Data
-from sde.config.model import UNETS, Decay, Model
-from sde.samplers.adaptive import METHODS
-from sde.samplers.spec import require_known
+from repro.plugins import is_plugin, registered
+from sde.config.bounds import Count, CountOrZero, Decay, Iterations, NonNegative, Positive, Time
+from sde.config.data import Data
+from sde.config.model import UNETS, Model
+from sde.config.sampling import PRECISIONS, Evaluation, Sampling
+from sde.data.toy import PLANE
+from sde.losses import REDUCTIONS, WEIGHTINGS
+from sde.processes import PROCESSES
 
-NonNegative = Annotated[float, Field(ge=0)]
-Time = Annotated[float, Field(gt=0, lt=1)]
+Finite = Annotated[float, Field(ge=-1e12, le=1e12)]
 
 
 class Process(Settings):
-    """How data becomes noise. The sigmas belong to ve, the betas to vp and subvp."""
+    """The forward process: ve takes the sigmas, vp and subvp the betas."""
 
-    name: Literal["ve", "vp", "subvp"] = "vp"
-    sigma_min: float = 0.01
-    sigma_max: float = 50.0
-    beta_min: float = 0.1
-    beta_max: float = 20.0
+    name: registered(lambda: PROCESSES, "process") = Field(
+        "vp", description="variance exploding, variance preserving or sub-variance preserving"
+    )
+    sigma_min: Finite = Field(0.01, description="noise of ve at time 0")
+    sigma_max: Finite = Field(50.0, description="noise of ve at time 1")
+    beta_min: Finite = Field(0.1, description="beta of vp and subvp at time 0")
+    beta_max: Finite = Field(20.0, description="beta of vp and subvp at time 1")
+    parameters: dict[str, Finite] = Field(
+        {}, description="keyword arguments of a process of your own, package.module:name"
+    )
+
+    @property
+    def arguments(self) -> dict[str, float]:
+        """The keyword arguments of the class of the process."""
+        if self.name not in PROCESSES:
+            return self.parameters
+        names = [field.name for field in fields(PROCESSES[self.name])]
+        return {name: getattr(self, name) for name in names}
 
     @model_validator(mode="after")
     def _uses_what_it_sets(self):
-        unused = ("beta_min", "beta_max") if self.name == "ve" else ("sigma_min", "sigma_max")
-        for name in unused:
-            if getattr(self, name) != type(self).model_fields[name].default:
+        for name in ("sigma_min", "sigma_max", "beta_min", "beta_max"):
+            default = type(self).model_fields[name].default
+            if name not in self.arguments and getattr(self, name) != default:
                 raise ValueError(f"{name}: the process {self.name} has no such parameter")
+        if self.parameters and not is_plugin(self.name):
+            raise ValueError(f"parameters: {self.name} has keys of its own for its parameters")
         return self
 
 
 class Loss(Settings):
     """Denoising score matching (sde/losses.py)."""
 
-    weighting: Literal["variance", "likelihood", "importance"] = "variance"
-    reduce: Literal["mean", "half_sum"] = "mean"
+    weighting: Literal[WEIGHTINGS] = Field("variance", description="weight of each time")
+    reduce: Literal[REDUCTIONS] = Field(
+        "mean", description="over the dimensions: the mean, or half the sum"
+    )
     eps: Time = Field(1e-5, description="the smallest time trained on")
-    num_timesteps: Annotated[int, Field(ge=2)] | None = Field(
+    num_timesteps: Annotated[int, Field(ge=2, le=10**6)] | None = Field(
         None, description="train on a discrete table of this size: SMLD for ve, DDPM for vp"
     )
     RENAMED: ClassVar[dict[str, str]] = {"levels": "num_timesteps"}
 
 
 class Optimiser(Settings):
-    """Adam, and how long."""
+    """Adam, and the length of the training."""
 
-    learning_rate: PositiveFloat = 2e-3
-    betas: tuple[Decay, Decay] = (0.9, 0.999)
-    batch_size: PositiveInt = 256
-    iterations: PositiveInt = 5000
-    warmup_steps: NonNegativeInt = Field(
+    learning_rate: Positive = Field(2e-3, description="learning rate of Adam")
+    betas: tuple[Decay, Decay] = Field((0.9, 0.999), description="decay rates of Adam")
+    batch_size: Count = Field(256, description="examples in each iteration, on all processes")
+    iterations: Iterations = Field(5000, description="number of training steps")
+    warmup_steps: CountOrZero = Field(
         200, description="iterations in which the learning rate rises linearly to learning_rate"
     )
     max_grad_norm: NonNegative = Field(
@@ -70,95 +89,25 @@ class Optimiser(Settings):
     RENAMED: ClassVar[dict[str, str]] = {"warm_up": "warmup_steps", "clip": "max_grad_norm"}
 
 
-class Sampling(Settings):
-    """How to sample where the command line does not say."""
-
-    sampler: str = Field(
-        "dpm_solver_pp_2m", description="a solver, ode, PREDICTOR or PREDICTOR+CORRECTOR"
-    )
-    steps: PositiveInt = 50
-    count: PositiveInt = 64
-    batch_size: PositiveInt = Field(2048, description="drawn at once; a process takes whole ones")
-    precision: Literal["float32", "tf32", "bf16"] = Field(
-        "float32", description="of the network; likelihoods are always in float32"
-    )
-    grid: Literal["exact", "published"] = Field(
-        "exact", description="steps of predictors: exact transitions, or the published chain"
-    )
-    snr: PositiveFloat = Field(0.16, description="signal-to-noise ratio of the correctors")
-    corrector_steps: PositiveInt = 1
-    eps: Time | None = Field(None, description="the time to stop at; null: the process's own")
-    rtol: PositiveFloat = Field(1e-5, description="of ode")
-    atol: PositiveFloat = Field(1e-5, description="of ode")
-    method: Literal[METHODS] = Field("dormand_prince", description="of ode")
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="another: other samples")
-
-    @model_validator(mode="after")
-    def _knows_its_sampler(self):
-        _named("sampler", self.sampler)
-        return self
-
-
-class Evaluation(Settings):
-    """What is measured."""
-
-    every: PositiveInt = Field(250, description="iterations between records")
-    samples: PositiveInt = Field(2000, description="drawn for each distance")
-    grid_every: NonNegativeInt = Field(
-        0, description="iterations between figures of samples while training; 0: none"
-    )
-    fid: NonNegativeInt = Field(
-        0, description="samples for FID and inception score, by the extra fid; 0: none"
-    )
-    fid_reference: Literal["train", "heldout"] = Field("train", description="images of the data")
-    fid_weights: str | None = Field(None, description="file of Inception's weights")
-    compare: tuple[str, ...] = Field(
-        (
-            "euler_maruyama",
-            "reverse_diffusion",
-            "ancestral",
-            "reverse_diffusion+langevin",
-            "ddim",
-            "heun",
-            "dpm_solver_pp_2m",
-        ),
-        description="samplers compared",
-    )
-    budgets: tuple[PositiveInt, ...] = Field((10, 20, 50, 100), description="evaluations")
-    likelihoods: PositiveInt = Field(500, description="held-out items whose likelihood is computed")
-    batch_size: PositiveInt = Field(2048, description="of them at once; a process takes whole ones")
-    probes: NonNegativeInt = Field(0, description="of Hutchinson's estimator; 0: exact divergence")
-    rtol: PositiveFloat = Field(1e-5, description="of the likelihood")
-    atol: PositiveFloat = Field(1e-5, description="of the likelihood")
-    method: Literal[METHODS] = Field("dormand_prince", description="of the likelihood's ODE")
-    RENAMED: ClassVar[dict[str, str]] = {"tensorboard": "compute.logger"}
-
-    @model_validator(mode="after")
-    def _knows_its_samplers(self):
-        for name in self.compare:
-            _named("compare", name)
-        if "ode" in self.compare:
-            raise ValueError("compare: ode keeps to no budget; make it sampling.sampler")
-        return self
-
-
-def _named(key: str, name: str) -> None:
-    try:
-        require_known(name)
-    except InputError as error:
-        raise ValueError(f"{key}: {error}") from None
-
-
 class Compute(Settings):
-    """How to compute; nothing here changes what is computed beyond rounding."""
+    """How to compute. Nothing here changes the results beyond rounding."""
 
-    precision: Literal["float32", "tf32", "bf16"] = "float32"
-    threads: PositiveInt = Field(1, description="of the CPU; more slow small networks down")
-    compile: bool = Field(False, description="torch.compile the network")
-    channels_last: bool = Field(False, description="memory layout of images and their networks")
-    fused: bool = Field(True, description="Adam as one kernel")
-    gradient_accumulation: PositiveInt = Field(
-        1, description="parts in which each process computes its share of a batch, to save memory"
+    precision: Literal[PRECISIONS] = Field(
+        "float32", description="precision of training; bf16: automatic mixed precision"
+    )
+    threads: int = Field(
+        1, ge=1, le=4096, description="threads of the CPU; more slow small networks down"
+    )
+    compile: bool = Field(False, description="compile the network by torch.compile")
+    channels_last: bool = Field(
+        False, description="memory format channels_last for images and their networks"
+    )
+    fused: bool = Field(True, description="Adam in one kernel")
+    gradient_accumulation: int = Field(
+        1,
+        ge=1,
+        le=2**16,
+        description="parts in which each process computes its share of a batch, to save memory",
     )
     checkpoint_seconds: NonNegative = Field(
         60.0, description="seconds between checkpoints; 0: one after every iteration"
@@ -172,21 +121,23 @@ class Compute(Settings):
 class SDEConfig(Settings):
     """One experiment."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    data: Data = Data()
-    process: Process = Process()
-    model: Model = Model()
-    loss: Loss = Loss()
-    optimiser: Optimiser = Optimiser()
-    sampling: Sampling = Sampling()
-    evaluation: Evaluation = Evaluation()
-    compute: Compute = Compute()
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
+        0, description="seed of the initial weights, the batches, the samples and the likelihood"
+    )
+    data: Data = Field(Data(), description="the data that is learnt")
+    process: Process = Field(Process(), description="how data becomes noise")
+    model: Model = Field(Model(), description="the network")
+    loss: Loss = Field(Loss(), description="the training loss")
+    optimiser: Optimiser = Field(Optimiser(), description="how the loss is minimised")
+    sampling: Sampling = Field(Sampling(), description="how samples are drawn")
+    evaluation: Evaluation = Field(Evaluation(), description="what is measured")
+    compute: Compute = Field(Compute(), description="how it is computed")
 
     @model_validator(mode="after")
     def _can_be_compiled(self):
         if self.compute.compile and self.model.energy != "none":
             raise ValueError(
-                "compute.compile: not of an energy, which training differentiates twice"
+                "compute.compile: not possible for an energy, which training differentiates twice"
             )
         return self
 
@@ -194,11 +145,15 @@ class SDEConfig(Settings):
     def _has_a_table(self):
         if self.loss.num_timesteps is None:
             return self
-        if self.process.name == "subvp":
-            raise ValueError("loss.num_timesteps: the process subvp has no discrete table")
-        known = {"ve": ("score", "noise"), "vp": ("noise",)}[self.process.name]
-        if self.model.prediction not in known:
-            raise ValueError(f"loss.num_timesteps: needs model.prediction {' or '.join(known)}")
+        predictions = {"ve": ("score", "noise"), "vp": ("noise",)}.get(self.process.name)
+        if predictions is None:
+            raise ValueError(
+                f"loss.num_timesteps: the process {self.process.name} has no discrete table"
+            )
+        if self.model.prediction not in predictions:
+            raise ValueError(
+                f"loss.num_timesteps: needs model.prediction {' or '.join(predictions)}"
+            )
         if self.model.conditioning == "log_noise" and self.process.name == "vp":
             raise ValueError(
                 "loss.num_timesteps: timestep 0 of vp has no log_noise; use model.conditioning=time"

@@ -28,6 +28,7 @@ from sde.data.quantisation import Quantisation
 
 BYTES = Quantisation(-1.0, 1.0, grey_levels=256)
 SHAPES = {"mnist": (1, 28, 28), "fashion_mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
+HELDOUT = 4000  # default number of held-out examples; of folders and npz files at most
 PARTS = {"official": ("train", "test"), "train": ("train",), "test": ("test",)}
 CIFAR10_SOURCES = (  # the first that is there is read
     "cifar-10-batches-bin",
@@ -41,7 +42,7 @@ CIFAR10_SOURCES = (  # the first that is there is read
 class Request:
     """Which files to read, and how; the keys of ``data`` in a configuration."""
 
-    heldout: int | float
+    heldout: int | float | None = None
     seed: int = 0
     root: str = "data"
     path: str | None = None
@@ -58,7 +59,8 @@ def load(name: str, **request) -> Dataset:
     """Return the data set ``name``, a key of ``READERS``.
 
     Args:
-        heldout: how many images to hold out or, below 1, which share of them. The official split,
+        heldout: how many images to hold out or, below 1, which share of them. None: 4000 of a
+            published set; of a folder or an npz file a tenth, at most 4000. The official split,
             and a second folder, determine it themselves.
         seed: of the random split.
         root: the folder of the published data sets, and of the cache.
@@ -74,6 +76,8 @@ def load(name: str, **request) -> Dataset:
 
     Raises InputError where files are missing, damaged or not what their name says.
     """
+    if request.get("heldout") is None and name in SHAPES:
+        request["heldout"] = HELDOUT
     return READERS[name](name, Request(**request))
 
 
@@ -207,8 +211,10 @@ def _split(spec: DataSpec, part: Images) -> Split:
     return Split(spec, torch.from_numpy(part.values), labels)
 
 
-def _count(title: str, images: Images, heldout: int | float) -> int:
+def _count(title: str, images: Images, heldout: int | float | None) -> int:
     """How many to hold out, at least one. Raises InputError where none would be left to train."""
+    if heldout is None:
+        heldout = min(HELDOUT, max(1, len(images) // 10))
     count = max(1, round(heldout * len(images))) if heldout < 1 else int(heldout)
     if not 0 < count < len(images):
         raise InputError(

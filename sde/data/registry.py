@@ -4,8 +4,10 @@
 from dataclasses import replace
 
 from repro.errors import InputError
+from repro.plugins import resolve
 from sde.data import image_datasets
 from sde.data.dataset import Dataset, DataSpec
+from sde.data.image_datasets import HELDOUT
 from sde.data.toy import DATASETS
 
 
@@ -13,7 +15,7 @@ def load(
     name: str,
     *,
     train: int = 20000,
-    heldout: int | float = 4000,
+    heldout: int | float | None = None,
     seed: int = 0,
     flip: bool = False,
     dequantise: bool = True,
@@ -23,8 +25,10 @@ def load(
     """Return the data set ``name``; equal arguments give equal data.
 
     Args:
-        train, heldout: numbers of draws from a toy distribution. ``digits`` always has 1500 and
-            297 images. For images in files see ``image_datasets.load``.
+        name: a key of ``DATASETS`` or ``image_datasets.READERS``; or ``package.module:name``, a
+            function (train, heldout, seed) -> Dataset.
+        train, heldout: numbers of draws from a toy distribution; heldout None: 4000. ``digits``
+            always has 1500 and 297 images. For images in files see ``image_datasets.load``.
         seed: of the draws, and of the split of images.
         flip: mirror drawn training images at random.
         dequantise: draw training images uniformly within the cells of their grey levels.
@@ -35,14 +39,18 @@ def load(
     """
     if name in image_datasets.READERS:
         found = image_datasets.load(name, heldout=heldout, seed=seed, **files)
-    elif name not in DATASETS:
-        known = ", ".join([*DATASETS, *image_datasets.READERS])
-        raise InputError(f"unknown data {name!r}: choose from {known}")
-    elif train < 1 or heldout < 1:
-        raise InputError(f"{name}: counts must be at least 1; got {train} and {heldout}")
     else:
-        found = DATASETS[name](train, heldout, seed)
+        make = resolve(name, {**DATASETS, **image_datasets.READERS}, "data set")
+        heldout = HELDOUT if heldout is None else heldout
+        if train < 1 or heldout < 1:
+            raise InputError(f"{name}: counts must be at least 1; got {train} and {heldout}")
+        found = make(train, heldout, seed)
     return _as_drawn(found, flip, dequantise, centred)
+
+
+def names() -> list[str]:
+    """Return the name of every data set."""
+    return [*DATASETS, *image_datasets.READERS]
 
 
 def data_spec(name: str, *, centred: bool = True) -> DataSpec | None:

@@ -14,8 +14,6 @@ import math
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits, make_moons, make_swiss_roll
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from repro.seeding import generator
@@ -63,17 +61,24 @@ def checkerboard_log_density(x: Tensor) -> Tensor:
 
 def moons(count: int, seed: int) -> np.ndarray:
     """Draws (count, 2) of scikit-learn's two half circles with noise 0.05, shrunk by 1.5."""
+    from sklearn.datasets import make_moons  # a second to import
+
     x, _ = make_moons(count, noise=0.05, random_state=seed)
     return (x - [0.5, 0.25]) / 1.5
 
 
 def swiss_roll(count: int, seed: int) -> np.ndarray:
     """Draws (count, 2) of scikit-learn's roll seen from its end, noise 0.5, shrunk by 14."""
+    from sklearn.datasets import make_swiss_roll
+
     x, _ = make_swiss_roll(count, noise=0.5, random_state=seed)
     return x[:, [0, 2]] / 14
 
 
 def _digits(train: int, heldout: int, seed: int) -> Dataset:
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
     classes = tuple(str(digit) for digit in range(10))
     spec = DataSpec("digits", (1, 8, 8), Quantisation(-1.0, 1.0, grey_levels=17), classes)
     images, labels = load_digits(return_X_y=True)
@@ -87,10 +92,10 @@ def _digits(train: int, heldout: int, seed: int) -> Dataset:
 
 RING = ring(modes=8, radius=0.8, std=0.08)
 
-DATASETS = {
+PLANE = {
     "eight_gaussians": _plane("eight_gaussians", eight_gaussians, RING.log_prob),
     "moons": _plane("moons", moons),
     "checkerboard": _plane("checkerboard", checkerboard, checkerboard_log_density),
     "swiss_roll": _plane("swiss_roll", swiss_roll),
-    "digits": _digits,
 }
+DATASETS = {**PLANE, "digits": _digits}

@@ -5,4 +5,6 @@ from sde.networks.mlp import MLP
 from sde.networks.ncsnpp import DDPM, NCSNpp
 from sde.networks.small_conv import SmallConv
 
-__all__ = ["DDPM", "MLP", "EnergyNetwork", "NCSNpp", "SmallConv"]
+NETWORKS = {"mlp": MLP, "small_conv": SmallConv, "ncsnpp": NCSNpp, "ddpm": DDPM}
+
+__all__ = ["DDPM", "MLP", "NETWORKS", "EnergyNetwork", "NCSNpp", "SmallConv"]

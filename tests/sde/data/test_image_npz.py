@@ -130,3 +130,10 @@ def test_only_regular_files_are_read(tmp_path):
             with pytest.raises(InputError, match=f"{path}.*not a regular file"):
                 registry.load(name, path=path, root=str(tmp_path / "root"))
     assert not (tmp_path / "root").exists()
+
+
+@pytest.mark.parametrize("count, heldout", [(40, 4), (5, 1), (60_000, 4000)])
+def test_a_tenth_at_most_4000_is_held_out_by_default(tmp_path, count, heldout):
+    images = np.zeros((count, 2, 2), dtype=np.uint8)
+    loaded = registry.load("npz", path=save_npz(tmp_path / "grey.npz", images=images))
+    assert (len(loaded.heldout), len(loaded.train)) == (heldout, count - heldout)

@@ -110,7 +110,7 @@ def test_bad_data_is_refused(spec, values, expected):
 
 
 def test_bad_requests_are_refused():
-    with pytest.raises(InputError, match="unknown data 'mooons': choose from eight_gaussians"):
+    with pytest.raises(InputError, match="unknown data set 'mooons'; did you mean 'moons'"):
         registry.load("mooons")
     with pytest.raises(InputError, match="counts must be at least 1"):
         registry.load("moons", train=0)

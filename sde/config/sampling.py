@@ -1,0 +1,110 @@
+"""The settings of sampling and of evaluation."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from repro.config import Settings
+from repro.errors import InputError
+from sde.config.bounds import Count, CountOrZero, Iterations, Positive, Seed, Time
+from sde.samplers.adaptive import METHODS
+from sde.samplers.predictor_corrector import GRIDS
+from sde.samplers.spec import require_known
+
+PRECISIONS = ("float32", "tf32", "bf16")
+COMPARED = (
+    "euler_maruyama",
+    "reverse_diffusion",
+    "ancestral",
+    "reverse_diffusion+langevin",
+    "ddim",
+    "heun",
+    "dpm_solver_pp_2m",
+)
+
+
+class Sampling(Settings):
+    """How to sample where the command line does not say."""
+
+    sampler: str = Field(
+        "dpm_solver_pp_2m",
+        description="a solver, ode, PREDICTOR or PREDICTOR+CORRECTOR, see `sde samplers`; "
+        "or package.module:name",
+    )
+    steps: Count = Field(50, description="steps of the sampler; ode chooses its own")
+    count: Count = Field(64, description="number of samples")
+    batch_size: Count = Field(
+        2048, description="samples drawn at once; batches are distributed over the processes"
+    )
+    precision: Literal[PRECISIONS] = Field(
+        "float32",
+        description="precision of the network in samplers; likelihoods are always in float32",
+    )
+    grid: Literal[GRIDS] = Field(
+        "exact", description="steps of predictors: exact transitions, or the published chain"
+    )
+    snr: Positive = Field(0.16, description="signal-to-noise ratio of the Langevin correctors")
+    corrector_steps: Count = Field(1, description="steps of the corrector at each time")
+    eps: Time | None = Field(
+        None, description="time at which sampling stops; default: that of the process"
+    )
+    rtol: Positive = Field(1e-5, description="relative tolerance of ode")
+    atol: Positive = Field(1e-5, description="absolute tolerance of ode")
+    method: Literal[METHODS] = Field("dormand_prince", description="method of ode")
+    seed: Seed = Field(0, description="seed of the samples; another seed gives other samples")
+
+    @model_validator(mode="after")
+    def _knows_its_sampler(self):
+        _require_known("sampler", self.sampler)
+        return self
+
+
+class Evaluation(Settings):
+    """What is measured, during training and by `sde evaluate`."""
+
+    every: Iterations = Field(250, description="iterations between lines of metrics.jsonl")
+    samples: Count = Field(2000, description="samples from which each distance is computed")
+    grid_every: CountOrZero = Field(
+        0, description="iterations between figures of samples during training; 0: none"
+    )
+    fid: CountOrZero = Field(
+        0, description="samples for FID and inception score (pip install '.[fid]'); 0: neither"
+    )
+    fid_reference: Literal["train", "heldout"] = Field(
+        "train", description="images that FID compares with"
+    )
+    fid_weights: str | None = Field(
+        None, description="file of the Inception weights; default: downloaded"
+    )
+    compare: tuple[str, ...] = Field(
+        COMPARED, max_length=100, description="samplers compared at each budget"
+    )
+    budgets: tuple[Count, ...] = Field(
+        (10, 20, 50, 100), max_length=100, description="evaluations of the score per sample"
+    )
+    likelihoods: Count = Field(500, description="held-out examples whose likelihood is computed")
+    batch_size: Count = Field(
+        2048, description="examples at once; batches are distributed over the processes"
+    )
+    probes: int = Field(
+        0, ge=0, le=10**5, description="probes of Hutchinson's estimator; 0: exact divergence"
+    )
+    rtol: Positive = Field(1e-5, description="relative tolerance of the likelihood")
+    atol: Positive = Field(1e-5, description="absolute tolerance of the likelihood")
+    method: Literal[METHODS] = Field("dormand_prince", description="ODE method of the likelihood")
+    RENAMED: ClassVar[dict[str, str]] = {"tensorboard": "compute.logger"}
+
+    @model_validator(mode="after")
+    def _knows_its_samplers(self):
+        for name in self.compare:
+            _require_known("compare", name)
+        if "ode" in self.compare:
+            raise ValueError("compare: ode has no budget of evaluations; use sampling.sampler")
+        return self
+
+
+def _require_known(key: str, name: str) -> None:
+    try:
+        require_known(name)
+    except InputError as error:
+        raise ValueError(f"{key}: {error}") from None

@@ -1,82 +1,23 @@
-"""A small invented bird world, in the published layout: what runs where nothing was downloaded.
+"""Writing a small invented dataset of birds in the published layout.
 
-Nothing here exists in nature. A family of birds has typical traits, a species changes a few of
-them, and all the rest follows from the traits:
-
-    traits -> article -> TF-IDF text     some traits are left out, some are told wrongly, and many
-                                         words are of no use: food, song, places, people
-    traits -> look -> image features     an image hides some of the traits, and
-                                         look = tanh(1.5 code A) B, code = onehot(the shown ones);
-                                         feature = max(0, look + what no text tells + noise)
-
-So the task is the real one: learn from the seen species how words go with looks, then recognise
-unseen species from their articles. In the easy split every unseen species has seen relatives,
-which share most of its traits and its family's name; in the hard one whole families are unseen.
-Both splits hold the same images and texts: easy is easier for this reason only.
-
-The features are scaled to variance `VARIANCE` = 4. The published normalisation, x -> (x - mean) /
-variance with one mean and one variance for all features, leaves them the standard deviation
-2 / 4 = 1/2, and 94 % of the values within (-1, 1): all that the tanh at the end of the generator
-can reach. With variance 1 it would be 84 %.
+It lets everything run without a download. `cizsl.prepare.toy_world` invents species, articles and
+features; no number on them says anything about nature.
 """
 
 import shutil
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from cizsl.data.birds_write import BirdSplit, write_birds
 from cizsl.prepare.tfidf import tfidf
+from cizsl.prepare.toy_world import ToyWorld, make_world, unseen_classes
 from repro.errors import InputError
 
 VERSION = 1  # raised whenever a seed gives other birds than before
 SIZES = {"CUB": (12, 5), "NAB": (15, 6)}  # families, species in each
-UNSEEN_FAMILIES = 3  # of the hard split; the easy one leaves out as many species
-FEATURE_DIM = 128
-VARIANCE = 4.0
-VARIATION = 0.3  # how often a species draws a trait anew instead of taking its family's
-OMITTED, WRONG = 0.3, 0.05  # how often a sentence is left out, and a trait told at random
-CONCEALED = 0.4  # how often an image hides a trait
-UNTOLD, NOISE = 0.35, 0.4  # std of what no text tells of a species, and of an image's noise
-
-VALUES = 5  # of each trait
-VISIBLE = {  # what an image can show
-    "crown": "black white chestnut crimson golden",
-    "back": "olive slate rufous sandy black",
-    "breast": "white buff scarlet spotted streaked",
-    "throat": "orange violet cream bearded black",
-    "wing": "barred rounded pointed azure green",
-    "rump": "white copper mottled indigo yellow",
-    "beak": "hooked conical slender curved serrated",
-    "tail": "forked square fanned notched stubby",
-    "leg": "yellow coral scaly feathered grey",
-    "eye": "ruby pale ringed brown masked",
-}
-PHRASES = (
-    "The {part} is {value}.",
-    "Note the {value} {part}.",
-    "Both sexes share the {value} {part}.",
-    "The {value} {part} sets it apart from most of its neighbours.",
-)
-HIDDEN = {  # what no image shows
-    "It breeds in {}.": "marshes heaths pinewoods orchards reedbeds",
-    "It feeds on {}.": "seeds beetles fish nectar berries",
-    "The nest is a {}.": "burrow cup scrape platform mound",
-    "The song is a {}.": "whistle trill croak rattle purr",
-}
-TRAITS = [values.split() for values in (*VISIBLE.values(), *HIDDEN.values())]
-FILLERS = (
-    "It was first described by Doctor {}.",
-    "Its range reaches from the coast to {}.",
-    "A flock once stayed near {} for a whole winter.",
-    "The chicks leave after three weeks, except around {}.",
-    "Numbers have fallen since the woods of {} were cut.",
-    "Old tales of {} say that it calls before rain.",
-)
-SYLLABLES = "bar cor dun fel gar hul kin lor mar nis pol quil ras sten tor ulk vel wim yar zed"
-MARK = b"INVENTED BIRDS, made by cizsl.prepare.toy_birds"  # the first bytes of each .mat file
+MARK = b"INVENTED BIRDS, made by `cizsl data toy`"  # the first bytes of each .mat file
 README = """# Invented birds
 
 **NO BIRD IN THIS FOLDER EXISTS.** `cizsl data toy` (version {version}, seed {seed}) made them up,
@@ -89,97 +30,8 @@ about real birds, or may stand beside a paper's.
 """
 
 
-@dataclass(frozen=True, eq=False)
-class ToyWorld:
-    """C invented species in F families. Each field follows from those above it.
-
-    families: F names. family: (C,) the family of each species, in [0, F).
-    traits: (C, T) the value, in [0, VALUES), of each of the T entries of `TRAITS`.
-    articles: species name to article, in the order of the classes.
-    features: (N, FEATURE_DIM) float32, none negative; labels: (N,) the class of each of N images.
-    """
-
-    families: list[str]
-    family: np.ndarray
-    traits: np.ndarray
-    articles: dict[str, str]
-    features: np.ndarray
-    labels: np.ndarray
-
-
-def make_world(families: int, species: int, rng: np.random.Generator) -> ToyWorld:
-    """A world of `families` families with `species` species each."""
-    family = np.repeat(np.arange(families), species)
-    typical = rng.integers(0, VALUES, (families, len(TRAITS)))[family]
-    drawn_anew = rng.random(typical.shape) < VARIATION
-    traits = np.where(drawn_anew, rng.integers(0, VALUES, typical.shape), typical)
-    names = invent_words(families + len(family), rng)
-    articles = {}
-    for c, (own, f) in enumerate(zip(names[families:], family, strict=True)):
-        article = write_article(own, names[f], traits[c], rng)
-        articles[f"{c + 1:03d}.{own}_{names[f]}"] = article
-    return ToyWorld(names[:families], family, traits, articles, *draw_images(traits, rng))
-
-
-def invent_words(count: int, rng: np.random.Generator) -> list[str]:
-    """`count` different words of two or three syllables, such as "Velkin" or "Tordunmar"."""
-    words: dict[str, None] = {}
-    while len(words) < count:
-        words["".join(rng.choice(SYLLABLES.split(), rng.integers(2, 4))).capitalize()] = None
-    return list(words)
-
-
-def write_article(own: str, family: str, traits: np.ndarray, rng: np.random.Generator) -> str:
-    """What is told of the species `own family` with `traits` (T,), one sentence a line.
-
-    A trait is told at random at the rate `WRONG`. A visible one has two sentences, which may
-    each be left out, as any but the first of the article, at the rate `OMITTED`.
-    """
-    told = np.where(rng.random(len(traits)) < WRONG, rng.integers(0, VALUES, len(traits)), traits)
-    values = [options[t] for options, t in zip(TRAITS, told, strict=True)]
-    visible, hidden = values[: len(VISIBLE)], values[len(VISIBLE) :]
-    sentences = [
-        rng.choice(PHRASES).format(part=part, value=value)
-        for part, value in [*zip(VISIBLE, visible, strict=True)] * 2
-    ]
-    sentences += [phrase.format(value) for phrase, value in zip(HIDDEN, hidden, strict=True)]
-    sentences += [phrase.format(invent_words(1, rng)[0]) for phrase in FILLERS]
-    kept = [sentence for sentence in sentences if rng.random() >= OMITTED]
-    return "\n".join([f"The {own} {family} is a bird of the {family.lower()} family.", *kept, ""])
-
-
-def draw_images(traits: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """25 to 30 images of each species: features (N, FEATURE_DIM) float32, labels (N,), sorted.
-
-    traits: (C, T). What two images of a species hide and show differs in all features at once:
-    this is the correlated part of the variation within a class. The white part is `NOISE`.
-    """
-    species, parts, units = len(traits), len(VISIBLE), 64
-    labels = np.repeat(np.arange(species), rng.integers(25, 31, species))
-    shown = rng.random((len(labels), parts, 1)) >= CONCEALED
-    code = (np.eye(VALUES)[traits[labels, :parts]] * shown).reshape(len(labels), VALUES * parts)
-    a = rng.normal(size=(VALUES * parts, units)) / np.sqrt(parts)
-    b = rng.normal(size=(units, FEATURE_DIM)) / np.sqrt(units)
-    untold = UNTOLD * rng.normal(size=(species, FEATURE_DIM))
-    look = np.tanh(1.5 * code @ a) @ b + untold[labels]
-    features = np.maximum(look + NOISE * rng.normal(size=look.shape), 0)
-    return (features * np.sqrt(VARIANCE / features.var())).astype(np.float32), labels
-
-
-def unseen_classes(family: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """For each split, which classes are unseen: (C,) bool, as many in both. family: (C,).
-
-    hard: all species of `UNSEEN_FAMILIES` families. easy: species of all families in turn.
-    """
-    hard = np.isin(family, rng.permutation(family.max() + 1)[:UNSEEN_FAMILIES])
-    order = rng.permutation(len(family))
-    turn = np.array([(family[order[:i]] == family[c]).sum() for i, c in enumerate(order)])
-    easy = np.isin(np.arange(len(family)), order[np.argsort(turn, kind="stable")[: hard.sum()]])
-    return {"easy": easy, "hard": hard}
-
-
 def split_world(world: ToyWorld, unseen: np.ndarray, order: np.ndarray) -> BirdSplit:
-    """The images of `world`, taken in `order` (N,), on the two sides of `unseen` (C,) bool."""
+    """Return the images of `world` in `order` (N,) on the two sides of `unseen` (C,) bool."""
     sides = []
     for side in (~unseen, unseen):
         classes = np.flatnonzero(side)
@@ -193,8 +45,8 @@ def split_world(world: ToyWorld, unseen: np.ndarray, order: np.ndarray) -> BirdS
 def make_toy(root: str | Path, seed: int = 0) -> list[Path]:
     """Write a CUB-like and a NAB-like folder under `root`, and return them.
 
-    The same seed gives the same bytes. A toy that is there already is replaced, articles and all,
-    once the new one is whole. Raises `InputError` where a folder holds any other file.
+    The same seed gives the same bytes. An earlier toy is replaced, with its articles, once the new
+    one is complete. Raises `InputError` where a folder holds any other file.
     """
     root = Path(root)
     if seed < 0:
@@ -240,11 +92,11 @@ def _write_world(root: Path, dataset: str, seed: int) -> Path:
 
 
 def _refuse_foreign(target: Path, made: Path) -> None:
-    """Unless `target` is missing, or a folder with nothing in it but a toy."""
+    """Raise `InputError` unless `target` is missing or a folder with nothing but a toy in it."""
     if target.exists() and not target.is_dir():
         raise InputError(f"{target}: expected a folder, or nothing, where the toy goes")
     toy = (target / "TOY.md").exists()
     for file in sorted(target.glob("*")):
         ours = toy and (made / file.name).exists()
-        if not ours or (file.suffix == ".mat" and not file.read_bytes().startswith(MARK)):
+        if not ours or (file.suffix == ".mat" and not file.read_bytes().startswith(MARK[:14])):
             raise InputError(f"{file}: not written by the toy, which will not overwrite it")

@@ -5,7 +5,7 @@ import pytest
 import scipy.io
 
 from cizsl.data.birds import load_birds
-from cizsl.prepare import toy_birds
+from cizsl.prepare import toy_birds, toy_world
 from cizsl.prepare.articles import read_articles
 from cizsl.prepare.tfidf import tfidf
 from repro.errors import InputError
@@ -25,7 +25,7 @@ def roots(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def world():
-    return toy_birds.make_world(12, 5, np.random.default_rng(0))
+    return toy_world.make_world(12, 5, np.random.default_rng(0))
 
 
 def contents(root):
@@ -81,7 +81,7 @@ def test_sizes(roots):
             assert data.toy
             assert data.seen_text.shape[0] == seen and data.unseen_text.shape[0] == unseen
             assert 400 <= data.seen_text.shape[1] <= 1500
-            assert data.train_features.shape[1] == toy_birds.FEATURE_DIM
+            assert data.train_features.shape[1] == toy_world.FEATURE_DIM
             both = (data.train_labels, seen), (data.test_labels, unseen)
             for labels, classes in both:
                 counts = np.bincount(labels, minlength=classes)
@@ -117,21 +117,21 @@ def test_species_share_most_traits_with_their_family_only(world):
     relatives = (world.family[:, None] == world.family) & ~np.eye(60, dtype=bool)
     strangers = world.family[:, None] != world.family
     # two relatives agree where neither drew anew, and otherwise by chance, as strangers do
-    both_kept, chance = (1 - toy_birds.VARIATION) ** 2, 1 / toy_birds.VALUES
+    both_kept, chance = (1 - toy_world.VARIATION) ** 2, 1 / toy_world.VALUES
     assert abs(same[relatives].mean() - (both_kept + (1 - both_kept) * chance)) < 0.05
     assert abs(same[strangers].mean() - chance) < 0.03
 
 
 def test_articles_mention_the_traits_at_the_stated_rates(world):
-    parts = list(toy_birds.VISIBLE)
+    parts = list(toy_world.VISIBLE)
     told = right = 0
     for traits, article in zip(world.traits, world.articles.values(), strict=True):
-        for part, options, value in zip(parts, toy_birds.TRAITS, traits, strict=False):
+        for part, options, value in zip(parts, toy_world.TRAITS, traits, strict=False):
             lines = [line for line in article.splitlines()[1:] if f" {part}" in line]
             told += bool(lines)
             right += bool(lines) and f" {options[value]}" in lines[0]
-    assert abs(told / world.traits[:, : len(parts)].size - (1 - toy_birds.OMITTED**2)) < 0.03
-    assert abs(right / told - (1 - toy_birds.WRONG * (1 - 1 / toy_birds.VALUES))) < 0.03
+    assert abs(told / world.traits[:, : len(parts)].size - (1 - toy_world.OMITTED**2)) < 0.03
+    assert abs(right / told - (1 - toy_world.WRONG * (1 - 1 / toy_world.VALUES))) < 0.03
 
 
 def test_features_fit_the_published_normalisation_and_the_tanh(world):
@@ -144,9 +144,9 @@ def test_features_fit_the_published_normalisation_and_the_tanh(world):
 
 def test_hidden_traits_leave_the_images_alone(world):
     changed = world.traits.copy()
-    changed[:, len(toy_birds.VISIBLE) :] = 0
-    first, labels = toy_birds.draw_images(world.traits, np.random.default_rng(5))
-    again, same_labels = toy_birds.draw_images(changed, np.random.default_rng(5))
+    changed[:, len(toy_world.VISIBLE) :] = 0
+    first, labels = toy_world.draw_images(world.traits, np.random.default_rng(5))
+    again, same_labels = toy_world.draw_images(changed, np.random.default_rng(5))
     np.testing.assert_array_equal(first, again)
     np.testing.assert_array_equal(labels, same_labels)
 

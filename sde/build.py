@@ -6,6 +6,7 @@ Each function reads the sections it needs; what it builds never sees the configu
 import copy
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -78,6 +79,7 @@ def network(config: SDEConfig, shape: tuple[int, ...], device: torch.device) -> 
     seed_everything(config.seed)
     model = config.model
     kind = resolve(model.network, NETWORKS, "network")
+    how: dict[str, Any]
     if model.network in UNETS:
         how = dict(_unet(config), centred=config.data.centred)
     elif model.network in NETWORKS:
@@ -167,7 +169,9 @@ def table(config: SDEConfig) -> SMLDTable | DDPMTable | None:
 
 def score(config: SDEConfig, sde: SDE, network: Network) -> ScoreFn:
     """The score function of a network."""
-    how = dict(prediction=config.model.prediction, conditioning=config.model.conditioning)
+    how: dict[str, Any] = dict(
+        prediction=config.model.prediction, conditioning=config.model.conditioning
+    )
     discrete = table(config)
     if discrete is not None:
         return discrete_score_fn(discrete, discrete_network(sde, discrete, network, **how))
@@ -201,7 +205,9 @@ def loss(config: SDEConfig, sde: SDE) -> LossFn:
 def optimiser(config: SDEConfig, network: nn.Module) -> torch.optim.Adam:
     """Adam; the loop sets its learning rate."""
     settings = config.optimiser
-    how = dict(lr=settings.learning_rate, betas=settings.betas, fused=config.compute.fused)
+    how: dict[str, Any] = dict(
+        lr=settings.learning_rate, betas=settings.betas, fused=config.compute.fused
+    )
     return torch.optim.Adam(network.parameters(), **how)
 
 

@@ -3,6 +3,7 @@
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,7 +89,9 @@ def draw_batch(
     """
     settings = trained.config.sampling
     what = (trained.sde, trained.score_fn, (count, *trained.shape))
-    how = dict(generator=generator, eps=settings.eps, progress=progress, batch_size=batch_size)
+    how: dict[str, Any] = dict(
+        generator=generator, eps=settings.eps, progress=progress, batch_size=batch_size
+    )
     if spec.solver:
         how |= dict(solver=spec.solver, steps=steps, constraint=constraint)
         return samplers.solve(*what, **how)

@@ -8,6 +8,7 @@ does.
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -79,7 +80,7 @@ def complete(
         raise InputError(f"counts must be at least 1; got {count} images and {draws} draws")
     rng = trained.sampling_stream(0, 1)
     truth = trained.data.heldout.first(count).points(rng)
-    how = dict(hide=hide, way=way, sampler=sampler, steps=steps, draws=draws)
+    how: dict[str, Any] = dict(hide=hide, way=way, sampler=sampler, steps=steps, draws=draws)
     known, drawn = draw_completions(trained, truth, rng=rng, progress=True, **how)
     folder = trained.folder if out is None else Path(out)
     return _write(trained, folder / f"completed_{hide}_{way}.png", truth, known, drawn)
@@ -116,7 +117,7 @@ def draw_completions(
     observation = observe(truth, hide, rng)
     model, constraint = _conditioned(trained, observation, way)
     # each image has its own known part, so all of them are one batch
-    how = dict(progress=progress, constraint=constraint, batch_size=len(truth))
+    how: dict[str, Any] = dict(progress=progress, constraint=constraint, batch_size=len(truth))
     drawn = [draw_batch(model, spec, steps, len(truth), rng, **how).x for _ in range(draws)]
     return observation.combine(torch.zeros_like(truth), observation.of_batch(truth)), drawn
 

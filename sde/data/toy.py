@@ -11,6 +11,7 @@ other images.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -82,7 +83,7 @@ def _digits(train: int, heldout: int, seed: int) -> Dataset:
     classes = tuple(str(digit) for digit in range(10))
     spec = DataSpec("digits", (1, 8, 8), Quantisation(-1.0, 1.0, grey_levels=17), classes)
     images, labels = load_digits(return_X_y=True)
-    how = dict(test_size=DIGITS_HELD_OUT, stratify=labels, random_state=seed)
+    how: dict[str, Any] = dict(test_size=DIGITS_HELD_OUT, stratify=labels, random_state=seed)
     images_and_labels = train_test_split(images, labels, **how)
     pixels = [torch.from_numpy(x).float().reshape(-1, 1, 8, 8) for x in images_and_labels[:2]]
     digits = [torch.from_numpy(y).long() for y in images_and_labels[2:]]

@@ -8,6 +8,7 @@ probability flow (`sde.evaluation.nll`).
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -116,7 +117,7 @@ def evaluate(
     compared = compare(trained, count, ranks)
     many = None
     if settings.fid:
-        how = dict(part=FID_PART, progress=True, ranks=ranks)
+        how: dict[str, Any] = dict(part=FID_PART, progress=True, ranks=ranks)
         many = draw(trained, sampling.sampler, sampling.steps, settings.fid, **how)
     if not ranks.leader:
         return None

@@ -8,6 +8,7 @@ probes, the error of the estimator is given too. Batches are distributed over th
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -121,7 +122,7 @@ def log_probs(
     """
     _require_flow(trained)
     settings = trained.config.evaluation
-    how = dict(exact=True) if settings.probes == 0 else dict(probes=settings.probes)
+    how: dict[str, Any] = dict(exact=True) if settings.probes == 0 else dict(probes=settings.probes)
     how |= dict(rtol=settings.rtol, atol=settings.atol, method=settings.method)
     how["at_once"] = trained.config.model.energy == "none"
     rows = max(1, ROWS // (settings.probes or x[0].numel()))

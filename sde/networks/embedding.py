@@ -22,6 +22,8 @@ LONGEST = 10000.0
 class Positional(nn.Module):
     """c (B,) -> (B, dim), ``dim`` even. Final."""
 
+    frequencies: Tensor
+
     def __init__(self, dim: int):
         super().__init__()
         self.dim = dim
@@ -37,6 +39,8 @@ class Positional(nn.Module):
 class Fourier(nn.Module):
     """c (B,) -> (B, 2 ``frequencies``), at frequencies that are drawn once and never trained: they
     are part of the network and saved with it. Final."""
+
+    frequencies: Tensor
 
     def __init__(self, frequencies: int, *, scale: float = 16.0):
         super().__init__()

@@ -14,6 +14,8 @@ class FourierFeatures(nn.Module):
     The frequencies are fixed and geometric, so that nothing random is hidden in a checkpoint.
     """
 
+    frequencies: Tensor
+
     def __init__(self, count: int = 16, highest: float = 64.0):
         super().__init__()
         frequencies = torch.exp(torch.linspace(0, math.log(highest), count))
@@ -33,6 +35,8 @@ class MLP(nn.Module):
     up by sqrt(2): fine structure in the plane is then learnt some ten times sooner. Raises
     InputError for another event shape.
     """
+
+    waves: Tensor
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ What the published code calls each part: ``sde.networks.published``.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -43,6 +44,13 @@ class NCSNpp(nn.Module):
     Raises InputError for another event shape than ``event_shape``, a resolution that cannot be
     halved often enough, or arguments out of range.
     """
+
+    sigmas: Tensor | None
+    # lists of modules, whose elements are of one class each
+    down: Any  # DownStage
+    up: Any  # UpStage
+    input_pyramid: Any
+    output_pyramid: Any
 
     def __init__(
         self,
@@ -94,7 +102,7 @@ class NCSNpp(nn.Module):
             fourier = embedding == "fourier"
             self.condition = ConditionEmbedding(
                 Fourier(channels, scale=fourier_scale) if fourier else Positional(channels),
-                style.embedded_dim,
+                4 * channels,
                 activation=style.act,
                 log=fourier if log_condition is None else log_condition,
                 scale=condition_scale,
@@ -158,7 +166,7 @@ class NCSNpp(nn.Module):
         return h, kept
 
     def _ascend(self, h: Tensor, kept: list[Tensor], embedded: Tensor | None) -> Tensor:
-        image = None
+        image: Any = None
         for i, stage in enumerate(self.up):
             h = stage(h, kept, embedded)
             if self.output_pyramid:
@@ -174,7 +182,7 @@ class NCSNpp(nn.Module):
 def DDPM(event_shape: tuple[int, int, int], *, blocks: int = 2, **how) -> NCSNpp:
     """The U-Net of Ho et al. 2020 (arXiv:2006.11239) in its published form; ``how`` as of
     ``NCSNpp``."""
-    fixed = dict(block="ddpm", groups=32, rescale_skips=False)
+    fixed: dict[str, Any] = dict(block="ddpm", groups=32, rescale_skips=False)
     return NCSNpp(event_shape, blocks=blocks, **(fixed | how))
 
 

@@ -56,16 +56,18 @@ def in_published_order(network: NCSNpp) -> Iterator[nn.Module]:
 def _numbered(*parts: nn.Module | None) -> Iterator[nn.Module]:
     """The parts that have a number: these, or what they are made of."""
     for part in parts:
+        if part is None:
+            continue
         if type(part) in TENSORS:
             yield part
-        elif part is not None:
+        else:
             yield from _numbered(*part.children())
 
 
 Named = Iterator[tuple[str, Tensor]]
 
 
-def _layer(layer: nn.Module, of: Of, prefix: str = "") -> Named:
+def _layer(layer: nn.Linear | nn.Conv2d | nn.GroupNorm, of: Of, prefix: str = "") -> Named:
     yield f"{prefix}weight", of(layer.weight)
     yield f"{prefix}bias", of(layer.bias)
 
@@ -108,7 +110,7 @@ def _fourier(part: Fourier, of: Of) -> Named:
     yield "W", of(part.frequencies)
 
 
-TENSORS = {
+TENSORS: dict[type[nn.Module], Callable[..., Named]] = {
     nn.Linear: _layer,
     nn.Conv2d: _layer,
     nn.GroupNorm: _layer,

@@ -15,19 +15,23 @@ convolution of stride 2, and after a transposed one.
 """
 
 import math
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
+
 KERNEL = (1.0, 3.0, 3.0, 1.0)
 
 
-def glorot_(layer: nn.Module, gain: float = 1.0) -> nn.Module:
+def glorot_(layer: Layer, gain: float = 1.0) -> Layer:
     """Begin with weights of variance 2 gain / (fan in + fan out), and zero biases (Glorot and
     Bengio 2010). Returns the layer."""
     nn.init.xavier_uniform_(layer.weight, math.sqrt(gain))
-    nn.init.zeros_(layer.bias)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
     return layer
 
 
@@ -39,6 +43,8 @@ def fir_kernel(channels: int, gain: float = 1.0) -> Tensor:
 
 class Down(nn.Module):
     """Half the resolution; H and W even. ``embedded`` is for those who need it. Final."""
+
+    kernel: Tensor | None
 
     def __init__(self, channels: int, *, fir: bool):
         super().__init__()
@@ -54,6 +60,8 @@ class Down(nn.Module):
 class Up(nn.Module):
     """Twice the resolution. Final."""
 
+    kernel: Tensor | None
+
     def __init__(self, channels: int, *, fir: bool):
         super().__init__()
         kernel = fir_kernel(channels, gain=4) if fir else None
@@ -67,6 +75,8 @@ class Up(nn.Module):
 
 class DownConv(nn.Module):
     """A 3 x 3 convolution of stride 2, (B, C_in, H, W) -> (B, C, H/2, W/2); H, W even. Final."""
+
+    kernel: Tensor | None
 
     def __init__(self, channels_in: int, channels: int, *, fir: bool):
         super().__init__()
@@ -86,6 +96,8 @@ class UpConv(nn.Module):
     kernel turned round.
     """
 
+    kernel: Tensor | None
+
     def __init__(self, channels_in: int, channels: int, *, fir: bool):
         super().__init__()
         self.conv = glorot_(nn.Conv2d(channels_in, channels, 3, padding=1))
@@ -98,4 +110,5 @@ class UpConv(nn.Module):
         turned = self.conv.weight.transpose(0, 1).flip(2, 3)
         x = F.conv_transpose2d(x, turned, stride=2)
         filtered = F.conv2d(x, self.kernel, padding=1, groups=len(self.kernel))
+        assert self.conv.bias is not None  # a convolution has one unless told otherwise
         return filtered + self.conv.bias[:, None, None]

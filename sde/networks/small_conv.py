@@ -47,8 +47,8 @@ class SmallConv(nn.Module):
         self.up = _blocks(wide + hidden_dim, hidden_dim, wide, depth)
         self.norm = nn.GroupNorm(GROUPS, hidden_dim)
         self.leave = nn.Conv2d(hidden_dim, shape[0], 3, padding=1)
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)
+        for parameter in self.leave.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         if tuple(x.shape[1:]) != self.event_shape:

@@ -8,6 +8,7 @@ about 1e-8.
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,7 +47,7 @@ def integrate(
         raise InputError(f"unknown ODE method {method!r}: choose from {', '.join(METHODS)}")
     if not (0 < rtol < math.inf and 0 < atol < math.inf):
         raise InputError(f"rtol and atol must be positive; got {rtol}, {atol}")
-    how = dict(rtol=rtol, atol=atol)
+    how: dict[str, Any] = dict(rtol=rtol, atol=atol)
     if method == "dormand_prince":
         return dormand_prince.integrate(field, y, start, end, **how)
     times = torch.tensor([start, end], dtype=torch.float64, device=y.device)

@@ -8,6 +8,8 @@ for all three processes. On the published grid of DDPM the variance is beta, the
 choices of arXiv:2006.11239.
 """
 
+from torch import Tensor
+
 from repro.errors import InputError
 from sde.broadcast import per_sample
 from sde.samplers.base import Predictor
@@ -24,7 +26,7 @@ class Ancestral(Predictor):
             )
         super().__init__(sde, score_fn)
 
-    def step(self, x, transition, z):
+    def step(self, x, transition, z: Tensor):
         score = self.score_fn(x, transition.t)
         x_mean = (x + per_sample(transition.std**2, x) * score) / per_sample(transition.scale, x)
         return x_mean + per_sample(transition.ancestral_std, x) * z, x_mean

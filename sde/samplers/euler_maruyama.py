@@ -3,6 +3,8 @@
 x_s = x_t - (f x_t - g^2 score) dt + g sqrt(dt) z,   dt = t - s        weak order 1
 """
 
+from torch import Tensor
+
 from sde.broadcast import per_sample
 from sde.reverse import ReverseSDE
 from sde.samplers.base import Predictor
@@ -12,7 +14,7 @@ class EulerMaruyama(Predictor):
     """Kloeden and Platen 1992, chapter 9, for eq. 6 of Song et al. 2021; with ``probability_flow``
     Euler's method for the ODE, eq. 13. Final."""
 
-    def step(self, x, transition, z):
+    def step(self, x, transition, z: Tensor):
         t, dt = transition.t, per_sample(transition.dt, x)
         reverse = ReverseSDE(self.sde, self.score_fn, self.score_weight)
         x_mean = x - reverse.drift(x, t) * dt

@@ -22,7 +22,7 @@ from sde.samplers.base import Corrector, langevin_update
 class Langevin(Corrector):
     """The published step size, one for the batch. Final."""
 
-    def step(self, x, transition, z):
+    def step(self, x, transition, z: Tensor):
         score = self.score_fn(x, transition.t)
         ratio = event_norms(z).mean() / event_norms(score).mean()
         return langevin_update(x, score, langevin_step_size(self.snr, ratio, transition.scale), z)
@@ -31,7 +31,7 @@ class Langevin(Corrector):
 class LangevinPerSample(Corrector):
     """A step size for each sample, independent of the other samples. Final."""
 
-    def step(self, x, transition, z):
+    def step(self, x, transition, z: Tensor):
         score = self.score_fn(x, transition.t)
         ratio = math.sqrt(x[0].numel()) / event_norms(score)
         ratio = torch.minimum(ratio, 2 * transition.std_t.to(ratio.dtype))

@@ -88,8 +88,18 @@ def sample(
         final if denoise else "none",
         constraint,
     )
-    how = dict(init=init, batch_size=batch_size, trajectory=trajectory, progress=progress)
-    return run_in_batches(plan, score, shape, generator, dtype=dtype, device=device, **how)
+    return run_in_batches(
+        plan,
+        score,
+        shape,
+        generator,
+        init=init,
+        batch_size=batch_size,
+        trajectory=trajectory,
+        progress=progress,
+        dtype=dtype,
+        device=device,
+    )
 
 
 def solve(
@@ -132,8 +142,18 @@ def solve(
         final if denoise else "none",
         constraint,
     )
-    how = dict(init=init, batch_size=batch_size, trajectory=trajectory, progress=progress)
-    return run_in_batches(plan, score, shape, generator, dtype=dtype, device=device, **how)
+    return run_in_batches(
+        plan,
+        score,
+        shape,
+        generator,
+        init=init,
+        batch_size=batch_size,
+        trajectory=trajectory,
+        progress=progress,
+        dtype=dtype,
+        device=device,
+    )
 
 
 def _transitions(sde, grid, schedule, steps, eps, device) -> tuple[Transition, str]:

@@ -7,6 +7,8 @@ Where the forward step is x_t = x_s + F(x_s) + std_ts z with F(x) = (scale_ts - 
 with half the score and no noise for the probability flow (eq. 47).
 """
 
+from torch import Tensor
+
 from sde.broadcast import per_sample
 from sde.samplers.base import Predictor
 
@@ -14,7 +16,7 @@ from sde.samplers.base import Predictor
 class ReverseDiffusion(Predictor):
     """Song et al. 2021, appendix E; weak order 1. Final."""
 
-    def step(self, x, transition, z):
+    def step(self, x, transition, z: Tensor):
         variance = per_sample(self.score_weight * transition.std**2, x)
         x_mean = per_sample(2 - transition.scale, x) * x
         x_mean = x_mean + variance * self.score_fn(x, transition.t)

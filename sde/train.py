@@ -25,11 +25,10 @@ from repro.signals import StopRequest
 from sde import build
 from sde.callbacks import TrainingCallbacks
 from sde.config.run import SDEConfig
+from sde.heldout import heldout_loss
 from sde.records import Progress, TrainingState, read
 from sde.trained_model import require_same_model
 
-HELDOUT_DRAWS = 1024  # held-out examples in each measurement
-HELDOUT_BATCH = 256
 DIVERGED = 1e6  # abort if the held-out loss exceeds this many times its first value
 
 
@@ -141,18 +140,7 @@ class Trainer:
 
         Times, noise and dequantisation are the same at every call.
         """
-        training = network.training
-        network.eval()
-        rng = build.stream(self.config, self.device, build.EVALUATION)
-        x0 = self.data.heldout.draw(HELDOUT_DRAWS, rng)
-        u = (torch.arange(len(x0), device=self.device) + 0.5) / len(x0)
-        z = torch.randn(x0.shape, generator=rng, device=self.device)
-        # without gradients an example takes far less memory than in training
-        at_once = min(HELDOUT_BATCH, 4 * self.config.optimiser.batch_size // self.parts)
-        parts = zip(*(x.split(at_once) for x in (x0, u, z)), strict=True)
-        total = sum(self.loss(network, *part).per_sample.sum().item() for part in parts)
-        network.train(training)
-        return total / len(x0)
+        return heldout_loss(self.config, self.loss, self.data, network, self.device)
 
     def _record(self, norm: Tensor) -> dict[str, str]:
         """Append a line to ``metrics.jsonl``; return what the progress bar shows."""

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from repro.errors import InputError
+from repro.paths import expanded
 from repro.wording import shown
 
 
@@ -15,13 +16,11 @@ def user_path(text: str | Path, key: str) -> Path:
     Raises InputError for an unknown user, a NUL character, a name that no file system takes and a
     folder that may not be entered. The path need not exist.
     """
-    if "\0" in str(text):
-        raise InputError(f"{key}: {shown(str(text))} holds a NUL character")
     try:
-        path = Path(text).expanduser()
+        path = expanded(text)
         path.stat()
-    except RuntimeError:  # no such user
-        raise InputError(f"{key}: {shown(str(text))}: no such home folder") from None
+    except InputError as error:
+        raise InputError(f"{key}: {error}") from None
     except (FileNotFoundError, NotADirectoryError):
         return path
     except OSError as error:

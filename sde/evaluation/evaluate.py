@@ -6,6 +6,7 @@ probability flow (`sde.evaluation.nll`).
 """
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,12 @@ from repro.distributed import SINGLE_PROCESS, DistributedContext
 from repro.errors import InputError
 from sde import build, metrics
 from sde.config.run import Evaluation
+from sde.evaluation.earlier import differences
 from sde.evaluation.fid import fid, require
 from sde.evaluation.nll import NO_FLOW, HeldoutLikelihood, heldout_likelihood
+from sde.evaluation.results import read_json
 from sde.sample import draw
+from sde.samplers import Samples
 from sde.samplers.spec import parse_sampler
 from sde.trained_model import TrainedModel
 
@@ -32,7 +36,7 @@ FID_PART = 1_000_000  # its stream of noise, far from those of the comparison
 
 
 def distances(real: Tensor, fake: Tensor, generator: torch.Generator) -> dict[str, dict]:
-    """Every metric of fake against real (N, *event), by name: a value and its counts."""
+    """Return every distance of fake to real (N, *event), by name: a value and its counts."""
     shares = metrics.precision_recall(real, fake)
     counts = {"num_real": shares.num_real, "num_fake": shares.num_fake}
     sliced = metrics.sliced_wasserstein(real, fake, generator=generator)
@@ -47,7 +51,7 @@ def distances(real: Tensor, fake: Tensor, generator: torch.Generator) -> dict[st
 
 
 def measure(trained: TrainedModel, fake: Tensor) -> dict[str, dict]:
-    """The distances of samples from held-out examples, each with its floor."""
+    """Return the distances of samples to held-out examples, each with its floor."""
     real = trained.data.heldout.points(trained.stream(build.EVALUATION, 1))
     train = trained.data.train.some(len(fake)).points(trained.stream(build.EVALUATION, 2))
     streams = [trained.stream(build.EVALUATION, 3) for _ in range(2)]  # the same directions
@@ -103,8 +107,13 @@ def compare(
 def evaluate(
     trained: TrainedModel, out: Path, ranks: DistributedContext = SINGLE_PROCESS
 ) -> tuple[Path, dict] | None:
-    """Measure everything; write ``page.html``, figures and ``results.json`` (under "evaluation")
-    into ``out``. Returns the page's path and the results, on the leader.
+    """Measure everything, and write ``page.html``, figures and ``results.json``.
+
+    Returns the page's path and the results, on the leader. Where they differ from the run's own
+    results (`sde.evaluation.earlier`), a warning says so.
+
+    Args:
+        out: where to write; the results stand under "evaluation" in its ``results.json``.
 
     Raises InputError where ``out`` is a run that is not finished: its checkpoints can be evaluated.
     """
@@ -121,38 +130,52 @@ def evaluate(
         many = draw(trained, sampling.sampler, sampling.steps, settings.fid, **how)
     if not ranks.leader:
         return None
-    results = {
-        "iterations": trained.step,
-        "data": trained.data.spec.name,
-        "data_sha256": trained.data.checksums,
-        "weights": _kind_of_weights(trained),
-        "sampler": sampling.sampler,
+    results = _protocol(trained) | {
         "nfe": drawn.nfe,
-        "final_denoising": True,
-        "precision": trained.config.sampling.precision,
-        "sampling": sampling.model_dump(mode="json", include=PROTOCOL),
         "distances": measure(trained, drawn.x.to(trained.device)),
         "samplers": compared,
         "likelihood": _flow(own, settings) if own else NONE,
     }
     if many is not None:
-        reference = getattr(trained.data, settings.fid_reference)
-        found = fid(many.x, reference, device=trained.device, weights=settings.fid_weights)
-        results["fid"] = {**found, "reference": settings.fid_reference, "nfe": many.nfe}
+        results["fid"] = _fid(trained, many)
+    _warn(trained, out, results)
     try:
         return _write(trained, out, drawn.x.cpu(), results), results
     except OSError as error:
         raise InputError(f"{out}: cannot be written: {error.strerror}") from None
 
 
+def _protocol(trained: TrainedModel) -> dict:
+    """What the numbers depend on: data, weights and sampler."""
+    sampling = trained.config.sampling
+    return {
+        "iterations": trained.step,
+        "data": trained.data.spec.name,
+        "data_sha256": trained.data.checksums,
+        "weights": _kind_of_weights(trained),
+        "sampler": sampling.sampler,
+        "final_denoising": True,
+        "precision": sampling.precision,
+        "sampling": sampling.model_dump(mode="json", include=PROTOCOL),
+    }
+
+
+def _fid(trained: TrainedModel, many: Samples) -> dict:
+    """FID of the samples against the part of the data that the configuration names."""
+    settings = trained.config.evaluation
+    reference = getattr(trained.data, settings.fid_reference)
+    found = fid(many.x, reference, device=trained.device, weights=settings.fid_weights)
+    return {**found, "reference": settings.fid_reference, "nfe": many.nfe}
+
+
 def _flow(found: HeldoutLikelihood, settings: Evaluation) -> dict:
-    """A likelihood and the protocol of its ODE."""
+    """A likelihood with the protocol of its ODE."""
     how = settings.model_dump(mode="json", include={"rtol", "atol", "method"})
     return {**asdict(found), **how, "in_words": found.in_words()}
 
 
 def _require_ready(trained: TrainedModel, out: Path) -> None:
-    """Raise InputError for what would only be found out after hours of work."""
+    """Raise InputError for mistakes that would otherwise show only after hours of work."""
     if (out / "environment.json").exists() and not (out / "results.json").exists():
         raise InputError(f"{out}: not finished; end it with --resume, or evaluate a checkpoint")
     if (out / "environment.json").exists() and out.resolve() != trained.folder.resolve():
@@ -169,24 +192,20 @@ def _require_ready(trained: TrainedModel, out: Path) -> None:
     if settings.fid:
         require(data[settings.fid_reference], settings.fid_weights)
     for folder in (out, trained.folder):
-        _summary(folder)
+        read_json(folder / "results.json")
 
 
 def _kind_of_weights(trained: TrainedModel) -> str:
-    """What was sampled: the average of training, or what an imported file gave."""
-    return _summary(trained.folder).get("imported", {}).get("weights", "ema")
+    """The weights that were sampled: the EMA, or what an imported file gave."""
+    imported = read_json(trained.folder / "results.json").get("imported")
+    return str(imported.get("weights", "ema")) if isinstance(imported, dict) else "ema"
 
 
-def _summary(folder: Path) -> dict:
-    """What results.json says already. Raises InputError where that cannot be read."""
-    file = folder / "results.json"
-    try:
-        summary = json.loads(file.read_text()) if file.exists() else {}
-    except (OSError, ValueError):
-        summary = None
-    if not isinstance(summary, dict):
-        raise InputError(f"{file}: not a whole results.json")
-    return summary
+def _warn(trained: TrainedModel, out: Path, results: dict) -> None:
+    """Say where the results differ from those that the run, or ``out``, holds already."""
+    for file in dict.fromkeys((trained.folder / "results.json", out / "results.json")):
+        for line in differences(trained, read_json(file), results):
+            print(f"warning: {file}: {line}", file=sys.stderr)
 
 
 def _write(trained: TrainedModel, out: Path, x: Tensor, results: dict) -> Path:
@@ -205,7 +224,9 @@ def _write(trained: TrainedModel, out: Path, x: Tensor, results: dict) -> Path:
         "network": trained.config.model.network,
         "seed": trained.config.seed,
     }
-    summary = json.dumps({**of, **_summary(out), "evaluation": results}, indent=2) + "\n"
+    before = read_json(out / "results.json")
+    summary = json.dumps({**of, **before, "evaluation": results}, indent=2) + "\n"
     write_atomically(out / "results.json", lambda target: target.write(summary), mode="w")
-    write_atomically(out / "page.html", lambda target: target.write(content.encode()))
+    bytes_ = content.encode(errors="backslashreplace")
+    write_atomically(out / "page.html", lambda target: target.write(bytes_))
     return out / "page.html"

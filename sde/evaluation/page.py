@@ -1,230 +1,222 @@
-"""The results of a model as one HTML page that needs nothing else: figures are inline SVG."""
+"""The page of an evaluated model: one HTML file with inline figures, without scripts or requests.
 
-import json
-from html import escape
+The template is `templates/page.html`; it escapes every value.
+"""
 
+from pathlib import Path
+from typing import NamedTuple
+
+from markupsafe import Markup
+from matplotlib.figure import Figure
 from torch import Tensor
 
-from repro.html import FOOT, head
+from repro.errors import InputError
+from repro.html import render
+from repro.tables import Column, Line, Table
 from sde import figures
+from sde.evaluation.results import read_json
 from sde.trained_model import TrainedModel
 
 GRID_OF_IMAGES = 100
-
-STYLE = """
-.figures { display: grid; gap: 1.5rem 2.5rem; align-items: start;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
-.figures .broad { grid-column: 1 / -1; max-width: 56rem; }
-figure:not(.broad) { max-width: 34rem; }
-figcaption { font-weight: 400; color: var(--soft); font-size: .9rem; margin-top: .35rem; }
-svg text { fill: var(--ink); }
-svg image { image-rendering: pixelated; }
-th:first-child, td:first-child { white-space: nowrap; }
-.best { font-weight: 700; }
-@media print {
-  @page { size: A4; margin: 14mm; }
-  body { padding: 0; font-size: 10pt; } table { font-size: 8.5pt; }
-  th, td { padding: .12rem .4rem; line-height: 1.3; }
-  .scroll { overflow: visible; } thead th, th:first-child, td:first-child { white-space: normal; }
-  tr { break-inside: avoid; } h2, summary { break-after: avoid; } h2 { margin-top: 1.5rem; }
-  .figures { grid-template-columns: 1fr 1fr; }
-  details::details-content { content-visibility: visible; block-size: auto; }
-}
-"""
 NAMES = {
     "energy_distance": "squared energy distance",
     "sliced_wasserstein": "sliced Wasserstein distance",
     "mmd": "squared MMD",
-    "frechet": "Fréchet distance, of the numbers themselves",
+    "frechet": "Fréchet distance, of the values themselves",
     "precision": "precision",
     "recall": "recall",
 }
 PROCESSES = {"ve": "VE", "vp": "VP", "subvp": "sub-VP"}
+DISTANCE_COLUMNS = (
+    Column("distance"),
+    *(Column(name, kind="number") for name in ("samples", "training examples")),
+    Column("counts: held out, compared", kind="number"),
+)
+
+
+class Shown(NamedTuple):
+    """A figure on the page."""
+
+    svg: Markup  # drawn by us, from numbers alone or with text that Matplotlib escapes
+    caption: str
 
 
 def page(trained: TrainedModel, x: Tensor, results: dict) -> str:
-    """The whole document, from samples x (N, *event) on the CPU and what was measured."""
-    config = trained.config
-    name = trained.data.spec.name.replace("_", " ")
-    process = config.process.name
-    title = f"Score model of {name}, {PROCESSES.get(process, process)} SDE"
-    found, near = results["distances"]["energy_distance"], results["distances"]["precision"]
-    lead = (
-        f"{results['iterations']} iterations. {found['num_fake']} samples at {results['nfe']} "
-        f"evaluations each ({results['sampler']}) lie at squared energy distance "
-        f"{found['value']:.2g} from {found['num_real']} held-out examples; as many training "
-        f"examples lie at {found['floor']:.2g}. Near held-out examples are "
-        f"{100 * near['value']:.0f} % of the "
-        f"samples and {100 * near['floor']:.0f} % of the training examples (precision). "
-        f"Likelihood: {results['likelihood']['in_words']}."
+    """Return the whole document.
+
+    Args:
+        x: samples (N, *event), on the CPU.
+        results: what `sde.evaluation.evaluate.evaluate` measured.
+    """
+    return render(
+        "sde.evaluation",
+        "page.html",
+        title=title(trained),
+        lead=_lead(results),
+        samples=_samples(trained, x, results),
+        comparison=_comparison(**results["samplers"]),
+        distances=_distances(results["distances"]),
+        origins=_origins(trained, results),
+        training=_training(trained),
+        settings=_settings(trained),
     )
-    if "fid" in results:
-        fid = results["fid"]
-        lead += (
-            f" FID {fid['value']:.2f} of {fid['samples']} samples at {fid['nfe']} evaluations "
+
+
+def title(trained: TrainedModel) -> str:
+    """Return the heading of a page about this model."""
+    process = trained.config.process.name
+    name = trained.data.spec.name.replace("_", " ")
+    return f"Score model of {name}, {PROCESSES.get(process, process)} SDE"
+
+
+def shown(figure: Figure, name: str, caption: str) -> Shown:
+    """Return a figure for a template; ``name`` makes the ids in it unique on the page."""
+    return Shown(Markup(figures.svg(figure, name)), caption)
+
+
+def _lead(results: dict) -> str:
+    """The findings in a few sentences, the most important one first."""
+    found, near = results["distances"]["energy_distance"], results["distances"]["precision"]
+    said = [
+        f"The samples lie at squared energy distance {found['value']:.2g} from "
+        f"{found['num_real']} held-out examples; as many training examples lie at "
+        f"{found['floor']:.2g}.",
+        f"Of the samples {100 * near['value']:.0f} % are near held-out examples, of the training "
+        f"examples {100 * near['floor']:.0f} % (precision).",
+        f"Likelihood: {results['likelihood']['in_words']}.",
+    ]
+    if fid := results.get("fid"):
+        said.append(
+            f"FID {fid['value']:.2f} of {fid['samples']} samples at {fid['nfe']} evaluations "
             f"against the {fid['reference_images']} images of the {fid['reference']} part."
         )
-    return "\n".join(
-        [
-            head(title, STYLE),
-            f"<h1>{escape(title)}</h1>",
-            f'<p class="lead">{escape(lead)}</p>',
-            _samples(trained, x, results),
-            "<h2>Samplers compared</h2>",
-            _comparison(results),
-            "<h2>Distances to held-out examples</h2>",
-            _distances(results["distances"]),
-            "<h2>Where these numbers are from</h2>",
-            _origins(trained, results),
-            "<h2>Training</h2>",
-            _training(trained),
-            "<h2>Settings</h2>",
-            _settings(trained),
-            FOOT,
-        ]
+    said.append(
+        f"Trained for {results['iterations']} iterations; {found['num_fake']} samples by "
+        f"{results['sampler']} at {results['nfe']} evaluations each."
     )
+    return " ".join(said)
 
 
-def _samples(trained: TrainedModel, x: Tensor, results: dict) -> str:
-    title = f"{results['sampler']}, {results['nfe']} evaluations"
+def _samples(trained: TrainedModel, x: Tensor, results: dict) -> list[Shown]:
+    name = f"{results['sampler']}, {results['nfe']} evaluations"
     if not trained.data.spec.is_image:
-        figure = figures.samples(x, trained.data, title)
         said = "Held-out examples beside samples of the model."
-        shown = _figure(figure, "samples", said, "broad")
-        return f'<h2>Samples</h2><div class="figures">{shown}</div>'
+        return [shown(figures.samples(x, trained.data, name), "samples", said)]
     grid = figures.samples(x[:GRID_OF_IMAGES], trained.data)
+    said = f"The first {min(len(x), GRID_OF_IMAGES)} samples; {name}."
     near = figures.neighbours(x, trained.data)
-    return (
-        '<h2>Samples</h2><div class="figures">'
-        + _figure(grid, "samples", f"The first {min(len(x), GRID_OF_IMAGES)} samples; {title}.")
-        + _figure(near, "neighbours", "Copies of training images would show here.")
-        + "</div>"
-    )
+    return [
+        shown(grid, "samples", said),
+        shown(near, "neighbours", "A copied training image would look like the one below it."),
+    ]
 
 
-def _comparison(results: dict) -> str:
-    """A figure and a table: distance by sampler and evaluations."""
-    every, floors = results["samplers"]["rows"], results["samplers"]["floors"]
-    rows = [row for row in every if row["distance"] is not None]
-    failed = [f"{row['sampler']} at {row['budget']}" for row in every if row["distance"] is None]
-    if not rows:
-        none = (
-            f"None gave finite samples: {', '.join(failed)}." if failed else "None were asked for."
-        )
-        return f"<p>{escape(none)}</p>"
-    budgets = sorted({row["budget"] for row in rows})
-    header = ["sampler", *(f"{budget} eval." for budget in budgets)]
-    best = {b: min(row["distance"] for row in rows if row["budget"] == b) for b in budgets}
-    lines = []
-    for sampler in dict.fromkeys(row["sampler"] for row in every):
-        values = {row["budget"]: row["distance"] for row in rows if row["sampler"] == sampler}
-        cells = [_number(values.get(b), best=values.get(b) == best[b]) for b in budgets]
-        lines.append([escape(sampler), *cells])
+def _comparison(rows: list[dict], floors: list[float]) -> dict:
+    """The figure and the table of distance by sampler and evaluations; a sentence if there is none.
+
+    Args:
+        rows, floors: as `sde.evaluation.evaluate.compare` returns them.
+    """
+    finite = [row for row in rows if row["distance"] is not None]
+    failed = ", ".join(f"{r['sampler']} at {r['budget']}" for r in rows if r["distance"] is None)
+    if not finite:
+        none = f"None gave finite samples: {failed}." if failed else "None were asked for."
+        return {"table": None, "none": none}
     said = (
         "Sliced Wasserstein distance of samples to held-out examples, over evaluations of the "
-        "network, of which a column of the table allows so many."
-        f" The band, {min(floors):.2g} to {max(floors):.2g}, is that of {len(floors)} parts of "
-        "the training data, of as many examples: differences of its height are noise."
-        + (f" Without finite samples: {', '.join(failed)}." if failed else "")
+        "network; each column of the table allows at most so many. The band, "
+        f"{min(floors):.2g} to {max(floors):.2g}, is that of {len(floors)} parts of the training "
+        "data with as many examples: differences of its height are noise."
     )
-    figure = figures.comparison(rows, floors)
-    return (
-        f'<div class="figures">{_figure(figure, "samplers", said)}'
-        f"<div>{_table(header, lines)}</div></div>"
+    said += f" Without finite samples: {failed}." if failed else ""
+    figure = shown(figures.comparison(finite, floors), "samplers", said)
+    return {"table": _by_budget(rows, finite), "figure": figure}
+
+
+def _by_budget(rows: list[dict], finite: list[dict]) -> Table:
+    """The distances, a line for each sampler; the best of a column is marked."""
+    budgets = sorted({row["budget"] for row in finite})
+    values = {(row["sampler"], row["budget"]): row["distance"] for row in finite}
+    best = {b: min(v for (_, budget), v in values.items() if budget == b) for b in budgets}
+
+    def cell(sampler: str, budget: int) -> str:
+        value = values.get((sampler, budget))
+        mark = " *" if value == best[budget] else ""
+        return "" if value is None else f"{value:.3g}{mark}"
+
+    lines = (
+        Line("sampler", (name, *(cell(name, budget) for budget in budgets)))
+        for name in dict.fromkeys(row["sampler"] for row in rows)
     )
+    columns = (Column(f"{budget} evaluations", kind="number") for budget in budgets)
+    said = "Distance by sampler and evaluations; * best of its column"
+    return Table(said, (Column("sampler"), *columns), tuple(lines))
 
 
-def _distances(found: dict) -> str:
-    header = ["distance", "samples", "training examples", "counts: held out, compared"]
-    lines = [
-        [
-            escape(NAMES[name]),
-            _number(example["value"]),
-            _number(example["floor"]),
-            (f"{example['num_real']}, {example['num_fake']}", "number"),
-        ]
-        for name, example in found.items()
-    ]
-    said = (
-        "The training examples show what a perfect model would get. Distances should be small, "
-        "precision and recall large; recall says nothing where precision is low, since samples "
-        "scattered widely enclose everything. The squared energy distance and the squared MMD are "
-        "unbiased, so they can fall below zero."
-    )
-    return f"{_table(header, lines)}<p>{said}</p>"
+def _distances(found: dict) -> Table:
+    lines = []
+    for name, each in found.items():
+        values = (f"{each[key]:.3g}" for key in ("value", "floor"))
+        counts = f"{each['num_real']}, {each['num_fake']}"
+        lines.append(Line(name, (NAMES[name], *values, counts)))
+    return Table("Distances", DISTANCE_COLUMNS, tuple(lines))
 
 
-def _origins(trained: TrainedModel, results: dict) -> str:
+def _origins(trained: TrainedModel, results: dict) -> list[tuple[str, str]]:
     """The run, its seed, the protocol of every number, and the data by their checksums."""
-    found, own = results["distances"]["energy_distance"], results["likelihood"]
-    settings, at = trained.config.evaluation, trained.folder / "environment.json"
-    known = json.loads(at.read_text()) if at.exists() else {}
+    found, environment = results["distances"]["energy_distance"], _environment(trained.folder)
     weights = "averaged" if results["weights"] == "ema" else results["weights"]
-    lines = {
-        "run folder": str(trained.folder),
-        "seeds": f"one: {trained.config.seed}",
-        "protocol of the distances": f"{found['num_fake']} samples, by {results['sampler']} at "
-        f"{results['nfe']} evaluations in {results['precision']}, {weights} weights, denoised at "
-        f"the end; {found['num_real']} examples held out, never trained on",
-        "protocol of the likelihood": f"{own['examples']} examples held out, probability flow by "
-        f"{settings.method}, rtol {settings.rtol:g}, atol {settings.atol:g}, "
-        + (f"probes: {own['probes']}" if own["probes"] else "exact divergence")
-        if "examples" in own
-        else own["in_words"],
-        **{f"SHA-256 of {name}": digest for name, digest in results["data_sha256"].items()},
-        "device": known.get("device", str(trained.device)),
-        "commit": known.get("git_commit") or "not recorded",
-    }
-    shown = [[name, (f"<code>{escape(text)}</code>", "wide")] for name, text in lines.items()]
-    return _table(["what", "value"], shown)
+    return [
+        ("run folder", str(trained.folder)),
+        ("seeds", f"one: {trained.config.seed}"),
+        (
+            "protocol of the distances",
+            f"{found['num_fake']} samples, by {results['sampler']} at {results['nfe']} evaluations "
+            f"in {results['precision']}, {weights} weights, denoised at the end; "
+            f"{found['num_real']} examples held out, never trained on",
+        ),
+        ("protocol of the likelihood", _likelihood(trained, results["likelihood"])),
+        *((f"SHA-256 of {name}", digest) for name, digest in results["data_sha256"].items()),
+        ("device", str(environment.get("device", trained.device))),
+        ("commit", str(environment.get("git_commit") or "not recorded")),
+    ]
 
 
-def _training(trained: TrainedModel) -> str:
-    if not trained.records:
-        return "<p>No record was written.</p>"
-    figure = figures.training(trained.records)
-    said = (
-        "The loss, weighted as trained. It cannot reach zero: what remains is the noise that no "
-        "score can tell. Where the held-out loss rises, the model begins to memorise."
+def _environment(folder: Path) -> dict:
+    """What is recorded about the machine; nothing where the record cannot be read."""
+    try:
+        return read_json(folder / "environment.json")
+    except InputError:
+        return {}
+
+
+def _likelihood(trained: TrainedModel, found: dict) -> str:
+    if "examples" not in found:
+        return found["in_words"]
+    settings = trained.config.evaluation
+    divergence = f"probes: {found['probes']}" if found["probes"] else "exact divergence"
+    return (
+        f"{found['examples']} examples held out, probability flow by {settings.method}, rtol "
+        f"{settings.rtol:g}, atol {settings.atol:g}, {divergence}"
     )
-    return f'<div class="figures">{_figure(figure, "training", said)}</div>'
 
 
-def _settings(trained: TrainedModel) -> str:
+def _training(trained: TrainedModel) -> Shown | None:
+    if not trained.records:
+        return None
+    said = (
+        "The loss, weighted as trained. Its minimum is not zero: it contains the noise, which no "
+        "score can predict. A rising held-out loss shows that the model begins to memorise."
+    )
+    return shown(figures.training(trained.records), "training", said)
+
+
+def _settings(trained: TrainedModel) -> list[tuple[str, str]]:
     parameters = sum(parameter.numel() for parameter in trained.network.parameters())
-    lines = [["network parameters", (str(parameters), "")]]
+    lines = [("network parameters", str(parameters))]
     for section, values in trained.config.model_dump(mode="json").items():
         values = values if isinstance(values, dict) else {"": values}
         for key, value in values.items():
-            shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-            lines.append([escape(f"{section}.{key}".rstrip(".")), (escape(shown), "")])
-    return (
-        f"<details><summary>Every setting</summary>{_table(['setting', 'value'], lines)}</details>"
-    )
-
-
-def _figure(figure, name: str, caption: str, kind: str = "") -> str:
-    drawn = figures.svg(figure, name)
-    return f'<figure class="{kind}">{drawn}<figcaption>{escape(caption)}</figcaption></figure>'
-
-
-def _number(value: float | None, best: bool = False) -> tuple[str, str]:
-    return ("" if value is None else f"{value:.3g}", "number best" if best else "number")
-
-
-def _table(header: list[str], lines: list[list]) -> str:
-    """Lines of a first cell and then (text, class) pairs; on a phone a card for each line."""
-    kinds = ["", *(kind for _, kind in lines[0][1:])]
-    names = "".join(
-        f'<th class="{kind.split(" ")[0]}">{escape(name)}</th>'
-        for name, kind in zip(header, kinds, strict=True)
-    )
-    body = []
-    for first, *cells in lines:
-        rest = "".join(
-            f'<td class="{kind}" data-label="{escape(name)}">{text}</td>'
-            for name, (text, kind) in zip(header[1:], cells, strict=True)
-        )
-        body.append(f"<tr><td>{first}</td>{rest}</tr>")
-    inside = f"<thead><tr>{names}</tr></thead><tbody>{''.join(body)}</tbody>"
-    return f'<div class="scroll"><table>{inside}</table></div>'
+            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            lines.append((f"{section}.{key}".rstrip("."), text))
+    return lines

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from repro import html, tables
-from repro.checkpoint import write_atomically
+from repro.atomic import write_atomically
 from repro.errors import InputError
 from repro.tables import Column, Line, Table
 from sde.config.run import Sampling

@@ -72,7 +72,7 @@ def test_the_commands_are_all_found():
         (["sample", "RUN", "-n", str(10**18)], "-n: expected a whole number from 1 to"),
         (["sample", "RUN", "--strength", "1e300"], "--strength: expected a number from 0 to"),
         (["sample", "RUN", "--strength", "nan"], "--strength: expected a number from 0 to"),
-        (["sample", "a\0b"], "expected the path of a file or folder"),
+        (["sample", "a\0b"], "expected a path, which holds no NUL"),
         (["sample", "~nosuchuser/run"], "no such user"),
         (["table", "x" * 300], "a name of 300 bytes"),
         (["samplers", "math:sin"], "expected a class that extends Predictor or Corrector"),

@@ -12,9 +12,9 @@ from sde.data import registry
 from sde.data.paths import printable, user_path
 
 BAD = {
-    "a\0b": "holds a NUL character",
-    "x" * 300: "File name too long",
-    "~nosuchuser/photos": "no such home folder",
+    "a\0b": "holds no NUL character",
+    "x" * 300: "a name of 300 bytes",
+    "~nosuchuser/photos": "no such user",
 }
 
 

@@ -1,4 +1,4 @@
-"""What is written while a training goes on: figures of samples, the loss curve, a logger."""
+"""What is written while a training goes on: samples, the loss curve, a page, a logger."""
 
 import sys
 import time
@@ -16,11 +16,11 @@ from sde.processes import SDE
 from sde.records import Progress, Record
 from sde.trained_model import TrainedModel
 
-CURVE_SECONDS = 30.0  # least time between two versions of training.png
+CURVE_SECONDS = 30.0  # least time between two versions of the curve and the page
 
 
 class TrainingCallbacks:
-    """Writes ``training.png`` and ``training/samples_*.png``, and passes records to the logger.
+    """Writes ``training.png``, ``page.html`` and ``training/samples_*.png``; logs records.
 
     Raises InputError where the logger of ``compute.logger`` is not installed.
     """
@@ -29,17 +29,20 @@ class TrainingCallbacks:
         self.config, self.folder, self.data, self.sde = config, folder, data, sde
         settings = config.model_dump(mode="json")
         self.logger = make_logger(config.compute.logger, folder.path, settings)
-        self.drawn = time.monotonic()  # when training.png was last written
+        self.drawn = time.monotonic()  # when the curve and the page were last written
+        self.first: tuple[float, int] | None = None  # time and iteration of the first record
 
     def record(self, records: list[Record]) -> None:
         """Log the last of ``records``; draw all of them, at most once in 30 seconds."""
         self.logger.log(records[-1], records[-1]["iteration"])
-        if time.monotonic() - self.drawn >= CURVE_SECONDS:
-            self._draw_curve(records)
+        at = time.monotonic(), records[-1]["iteration"]
+        self.first = self.first or at
+        if at[0] - self.drawn >= CURVE_SECONDS:
+            self._draw(records, self._seconds_left(*at))
 
     def finish(self, records: list[Record]) -> None:
         """Draw the final ``training.png`` and close the logger."""
-        self._draw_curve(records)
+        self._draw(records, finished=True)
         self.logger.close()
 
     def samples(self, network: nn.Module, progress: Progress) -> None:
@@ -63,11 +66,25 @@ class TrainingCallbacks:
         path = self.folder.path / "training" / f"samples_{progress.step:08d}.png"
         figures.save(figure, path)
 
-    def _draw_curve(self, records: list[Record]) -> None:
+    def _draw(
+        self, records: list[Record], seconds_left: float | None = None, finished: bool = False
+    ) -> None:
+        """Write ``training.png`` and ``page.html``."""
         from sde import figures  # Matplotlib takes a second to import
+        from sde.evaluation.live_page import Status, write
 
         figures.save(figures.training(records), self.folder.path / "training.png")
+        name = "/".join(self.folder.path.parts[-2:])
+        iterations = self.config.optimiser.iterations
+        write(self.folder.path, Status(name, iterations, records, seconds_left, finished))
         self.drawn = time.monotonic()
+
+    def _seconds_left(self, now: float, iteration: int) -> float | None:
+        """The time to the end at the speed since the first record; None at that record."""
+        began, first = self.first
+        if iteration == first:
+            return None
+        return (now - began) / (iteration - first) * (self.config.optimiser.iterations - iteration)
 
     def _trained_model(self, network: nn.Module, progress: Progress) -> TrainedModel:
         return TrainedModel(

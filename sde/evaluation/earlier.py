@@ -9,8 +9,8 @@ from sde import build
 from sde.heldout import heldout_loss
 from sde.trained_model import TrainedModel
 
-ROUNDING = 1e-3  # relative; other devices and numbers of threads stay below it
-PROTOCOL = ("sampler", "nfe", "precision", "weights", "iterations", "data")
+ROUNDING = 1e-3  # relative; other processors and numbers of threads stay below it
+PROTOCOL = ("device", "sampler", "nfe", "precision", "weights", "iterations", "data")
 SAMPLING = ("snr", "corrector_steps", "eps", "grid", "rtol", "atol", "method")
 MOST = 5  # differences that are listed
 
@@ -18,7 +18,8 @@ MOST = 5  # differences that are listed
 def differences(trained: TrainedModel, summary: dict[str, Any], results: dict) -> list[str]:
     """Return one line for each number that differs from the run's own results.
 
-    The held-out loss is computed again and compared with that of training. The rest is compared
+    The held-out loss is computed again and compared with that of training, on the same kind of
+    device, because the random numbers depend on it. The rest is compared
     with an earlier evaluation, where that had the same protocol; where it had not, nothing can be
     said.
 
@@ -36,7 +37,7 @@ def differences(trained: TrainedModel, summary: dict[str, Any], results: dict) -
 
 def _of_training(trained: TrainedModel, summary: dict[str, Any]) -> list[str]:
     now: dict[str, float] = {"iterations": trained.step}
-    if "heldout_loss" in summary:
+    if "heldout_loss" in summary and summary.get("device") == trained.device.type:
         loss = build.loss(trained.config, trained.sde)
         how = (trained.data, trained.network, trained.device)
         now["heldout_loss"] = heldout_loss(trained.config, loss, *how)

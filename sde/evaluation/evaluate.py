@@ -153,6 +153,7 @@ def _protocol(trained: TrainedModel) -> dict:
         "data": trained.data.spec.name,
         "data_sha256": trained.data.checksums,
         "weights": _kind_of_weights(trained),
+        "device": trained.device.type,
         "sampler": sampling.sampler,
         "final_denoising": True,
         "precision": sampling.precision,

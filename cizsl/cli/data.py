@@ -1,4 +1,4 @@
-"""What the commands `cizsl data ...` do and print; their options are in `cizsl.cli.data_parser`."""
+"""The commands `cizsl data ...`; `cizsl.cli.data_parser` has their options."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def splits(options) -> None:
 
 
 def convert(options) -> None:
-    """Carry a dataset from one layout to another."""
+    """Convert a dataset from one layout to another."""
     from cizsl.data.convert import convert
 
     with _writing(options.target):
@@ -160,7 +160,7 @@ def compact(options) -> None:
 
 @contextlib.contextmanager
 def _writing(place: Path) -> Iterator[None]:
-    """A full disk, or a place that cannot be written, is no fault of ours."""
+    """Turn an `OSError`, such as that of a full disk, into an `InputError`."""
     try:
         yield
     except OSError as error:

@@ -27,15 +27,18 @@ from repro.errors import InputError
 
 
 def load_birds(root: str | Path, dataset: str = "CUB", split: str = "easy") -> ZSLData:
-    """Read one split of "CUB", "NAB" or a dataset of one's own in the same layout.
+    """Read one split of the published birds, or of a dataset of one's own in the same layout.
 
-    `root` holds the dataset's folder, or is that folder.
+    Args:
+        root: the folder that holds the dataset's folder, or the dataset's folder itself.
+        dataset: "CUB", "NAB" or a name of one's own.
+        split: "easy" or "hard"; of a dataset of one's own any split that is there.
 
-    Files are hashed and converted piece by piece: of a NABirds folder at full size (685 MiB) the
-    peak memory was 1.03 times the arrays returned, stored as float32 and as float64 alike.
+    Files are hashed and converted piece by piece: for a NABirds folder at full size (685 MiB) the
+    peak memory was 1.03 times that of the arrays returned, for files in float32 and in float64.
 
     Raises `InputError` for an unknown dataset or split, for missing files (all named at once), and
-    for whatever `read_split` finds.
+    for the first error that `read_split` finds.
     """
     folder = find_birds(root, dataset, split)
     read = read_split(folder, dataset, split)
@@ -58,7 +61,7 @@ def load_birds(root: str | Path, dataset: str = "CUB", split: str = "easy") -> Z
 
 
 def find_birds(root: str | Path, dataset: str, split: str) -> Path:
-    """The dataset's folder, in which every file of the split lies; `InputError` otherwise."""
+    """Return the dataset's folder. Raises `InputError` unless every file of the split is there."""
     known = dataset in LAYOUTS and split in ("easy", "hard")
     if dataset.upper() in LAYOUTS and not known:
         names = " or ".join(LAYOUTS)

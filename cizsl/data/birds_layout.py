@@ -1,4 +1,4 @@
-"""The names of the published files, and how each kind of them is read.
+"""Names of the published files, and readers of each kind of file.
 
 A split of a dataset is six files, by role: "text" (C, V), "ids" of the seen and unseen classes,
 "train_features" (N, D), "test_features" (M, D), "train_labels" (N,) and "test_labels" (M,). Labels
@@ -73,14 +73,14 @@ OWN_SPLIT = {
     "train_labels": "labels_train_{}.pkl",
     "test_labels": "labels_test_{}.pkl",
 }
-# what no published dataset has, a line for each row: of the text, and of a split's features
+# lists that no published dataset has: names of classes (rows of the text) and of images
 CLASSES = "classes.txt"
 IMAGES = "images_{part}_{split}.txt"
 EXTRACTED = "images.npz"  # the features of all images, whatever the splits
 
 
 def dataset_layout(dataset: str) -> dict[str, str]:
-    """ "folder", "text" and "terms" of a dataset: as published, or after a name of one's own."""
+    """Return the names of "folder", "text" and "terms": as published, or after one's own name."""
     if dataset in LAYOUTS:
         return {role: LAYOUTS[dataset][role] for role in ("folder", "text", "terms")}
     text = OWN_TEXT.format(dataset)
@@ -88,20 +88,20 @@ def dataset_layout(dataset: str) -> dict[str, str]:
 
 
 def split_layout(dataset: str, split: str) -> dict[str, str]:
-    """The names of the five files that belong to one split of a dataset, by role."""
+    """Return the names of the five files that belong to one split of a dataset, by role."""
     if dataset in LAYOUTS:
         return LAYOUTS[dataset][split]
     return {role: name.format(split) for role, name in OWN_SPLIT.items()}
 
 
 def dataset_of(folder: Path) -> str:
-    """The dataset whose folder this is, by the folder's name."""
+    """Return the name of the dataset in a folder, by the folder's name."""
     name = folder.resolve().name
     return next((known for known in LAYOUTS if LAYOUTS[known]["folder"] == name), name)
 
 
 def dataset_folder(root: str | Path, dataset: str) -> Path | None:
-    """The folder of `dataset` in `root`, or `root` itself where that is the dataset's folder."""
+    """Return the folder of `dataset`: in `root`, or `root` itself; None where there is none."""
     root, names = readable(root), dataset_layout(dataset)
     if os.path.isdir(root / names["folder"]):
         return readable(root / names["folder"])
@@ -110,9 +110,10 @@ def dataset_folder(root: str | Path, dataset: str) -> Path | None:
 
 
 def datasets_in(root: str | Path) -> list[tuple[Path, str]]:
-    """Every dataset folder in `root`, or `root` itself, with its name: published, then one's own.
+    """Return every dataset folder in `root`, or `root` itself, with the name of the dataset.
 
-    One's own is known by its text, whose file has the name in it, or by the features of all images.
+    Published datasets come first. Others are recognised by the file of their text, which has the
+    name in it, or by the file of features of all images.
     """
     found = {folder: known for known in LAYOUTS if (folder := dataset_folder(root, known))}
     text = OWN_TEXT.format("*")
@@ -124,7 +125,7 @@ def datasets_in(root: str | Path) -> list[tuple[Path, str]]:
 
 
 def splits_in(folder: Path, dataset: str) -> list[str]:
-    """The splits whose class ids are in the folder, easy before hard before others."""
+    """Return the splits whose class ids are in the folder: easy, hard, or sorted names."""
     if dataset in LAYOUTS:
         ids = {name: folder / LAYOUTS[dataset][name]["ids"] for name in ("easy", "hard")}
         return [name for name, path in ids.items() if os.path.isfile(path)]
@@ -134,7 +135,7 @@ def splits_in(folder: Path, dataset: str) -> list[str]:
 
 
 def split_files(folder: Path, dataset: str, split: str) -> dict[str, Path]:
-    """The six files that a split needs, by role."""
+    """Return the paths of the six files that a split needs, by role."""
     names = {"text": dataset_layout(dataset)["text"], **split_layout(dataset, split)}
     return {role: folder / name for role, name in names.items()}
 
@@ -154,7 +155,7 @@ def sha256(path: Path) -> str:
 
 
 def read_role(role: str, path: Path) -> dict[str, np.ndarray]:
-    """The arrays of one file, by role; that of "ids" holds "train_ids" and "test_ids"."""
+    """Read the arrays of one file, by role; the file "ids" holds "train_ids" and "test_ids"."""
     if role == "ids":
         return {f"{part}_ids": _ids(path, f"{part}_cid") for part in ("train", "test")}
     if role.endswith("labels"):

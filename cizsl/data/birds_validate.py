@@ -1,7 +1,7 @@
-"""Everything that can be wrong with the files of a split, alone and together.
+"""Checks of the files of a split, each alone and all together.
 
-`read_split` is the only place where they are opened and checked: `cizsl.data.birds.load_birds`
-raises the first error that it finds, `cizsl.data.verify` lists them all.
+`read_split` is the only function that opens and checks them: `cizsl.data.birds.load_birds` raises
+the first error that it finds, `cizsl.data.verify` lists all.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from repro.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class SplitFiles:
-    """What the files of one split hold; a file that cannot be read leaves a finding instead.
+    """The arrays of one split; a file that cannot be read leaves a finding instead.
 
     arrays: by role. "text" (C, V), "train_features" (N, D), "test_features" (M, D): float32,
     C-contiguous. "train_labels" (N,), "test_labels" (M,), "train_ids" (S,), "test_ids" (U,): int64.
@@ -31,7 +31,7 @@ class SplitFiles:
 
 
 def read_split(folder: Path, dataset: str, split: str) -> SplitFiles:
-    """Hash, read and check the files of one split. It never raises for what is in a file."""
+    """Hash, read and check the files of one split; what is wrong with them becomes a finding."""
     paths, read = split_files(folder, dataset, split), SplitFiles()
     for role, path in paths.items():
         try:
@@ -48,7 +48,7 @@ def read_split(folder: Path, dataset: str, split: str) -> SplitFiles:
 
 
 def _problems(arrays: dict[str, np.ndarray]) -> Problems:
-    """Whatever is wrong with the arrays that could be read, and among them."""
+    """Yield what is wrong with the arrays that could be read, and between them."""
     for role, array in arrays.items():
         if not np.isfinite([array.min(), array.max()]).all():
             yield "error", role, "holds NaN, infinities or numbers beyond float32"

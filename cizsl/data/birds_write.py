@@ -1,6 +1,6 @@
-"""Writing the kinds of files that the published birds come in, whole or not at all.
+"""Writing files in the published layout, each completely or not at all.
 
-The same arrays give the same bytes: scipy would put the date into a MAT-file's first line.
+The same arrays give the same bytes, because the date that scipy writes into a MAT-file is replaced.
 """
 
 import io
@@ -21,7 +21,7 @@ HEADING = b"MATLAB 5.0 MAT-file, written by cizsl"  # of each MAT-file: 116 byte
 
 
 def write_mat(path: Path, variables: Mapping[str, np.ndarray], compress: bool = False) -> None:
-    """A MAT-file of version 5 with `variables`; float16, which the format lacks, as float32.
+    """Write a MAT-file of version 5; float16, which the format lacks, becomes float32.
 
     Raises `InputError` for a variable of 4 GiB, which the format cannot describe.
     """
@@ -44,20 +44,23 @@ def write_mat(path: Path, variables: Mapping[str, np.ndarray], compress: bool = 
 
 
 def write_ids(path: Path, train_ids: np.ndarray, test_ids: np.ndarray) -> None:
-    """The classes of a split: train_ids (S,) seen, test_ids (U,) unseen, counted from one."""
+    """Write the classes of a split: train_ids (S,) seen, test_ids (U,) unseen, from one."""
     ids = {"train_cid": train_ids, "test_cid": test_ids}
     write_mat(path, {name: np.asarray(value)[None] for name, value in ids.items()})
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:
-    """Text, a line for each of `lines`."""
+    """Write a UTF-8 text file, one line for each of `lines`."""
     text = "".join(f"{line}\n" for line in lines).encode()
     write_atomically(path, lambda file: file.write(text))
 
 
 def write_labels(path: Path, labels: np.ndarray) -> None:
-    """labels (N,) as a pickle of uint16 that numpy 1, Python 2 and the published code can read:
-    protocol 2, under the old name of numpy's module."""
+    """Write labels (N,) as a pickle of uint16.
+
+    Protocol 2 and the old name of numpy's module let numpy 1, Python 2 and the published code read
+    it.
+    """
     data = pickle.dumps(np.asarray(labels, np.uint16), protocol=2)
     data = data.replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")
     write_atomically(path, lambda file: file.write(data))
@@ -65,7 +68,7 @@ def write_labels(path: Path, labels: np.ndarray) -> None:
 
 @dataclass(frozen=True, eq=False)
 class BirdSplit:
-    """What `write_birds` writes for one split of the classes.
+    """The classes and images of one split, as `write_birds` takes them.
 
     train_ids, test_ids: (S,), (U,) one-based class ids, rows of the text counted from one.
     train_features, test_features: (N, D), (M, D) float.
@@ -89,12 +92,18 @@ def write_birds(
     *,
     compress: bool = False,
 ) -> Path:
-    """Write the published layout under `root` and return the dataset's folder.
+    """Write a dataset in the published layout and return its folder.
 
-    text: (classes, V); terms: V strings, or none; splits: "easy", "hard" (of one's own dataset any
-    name) to a `BirdSplit`. The published file names are kept whatever V is, because readers look
-    for those names: a `7551D` in a name says nothing about the number of terms in the file.
-    The same arrays give the same bytes.
+    Args:
+        root: where the folder goes.
+        dataset: "CUB", "NAB" or a name of one's own.
+        text: (C, V).
+        terms: V strings, or none.
+        splits: a `BirdSplit` for each of "easy" and "hard", or for names of one's own.
+        compress: compress the MAT-files.
+
+    The published file names are kept whatever V is, because readers look for them: the `7551D` in a
+    name says nothing about the number of terms in the file. The same arrays give the same bytes.
     """
     names = dataset_layout(dataset)
     folder = Path(root) / names["folder"]

@@ -1,9 +1,10 @@
-"""From one layout of files to another, without the loss of a bit.
+"""Lossless conversion between layouts of files.
 
 The published layout stores an image once for each split, the neutral one (`cizsl.data.npz`) once:
 two rows of one class with the same features, and the same name where names are known, are one
-image, and a split lists its rows in their order. Numbers pass as the readers see them, which is
-float32; a split that is loaded after the conversion equals the one before it in every bit.
+image, and a split lists its rows in their order. Numbers are converted as the
+readers return them, in float32; a split loaded after the conversion equals the one before it in
+every bit.
 """
 
 from __future__ import annotations
@@ -40,11 +41,12 @@ TOY = "# Invented data\n\nConverted from toy data: no number on them says anythi
 
 
 def convert(source: Path, target: Path, overwrite: bool = False) -> Path:
-    """`source`, a dataset's folder, to the file `target`.npz; or such a file to a dataset's folder,
-    in the published layout. Returns what was written.
+    """Convert a dataset's folder to one .npz file, or such a file to a folder as published.
 
-    Raises `InputError` for a source that is neither, or has an error, for a target that does not
-    fit, and for one that is there already unless `overwrite`.
+    Returns the path that was written.
+
+    Raises `InputError` for a source that is neither or has an error, for a target of the wrong
+    kind, and for a target that is there already, unless `overwrite`.
     """
     if source.suffix == ".npz":
         if target.suffix == ".npz":
@@ -61,7 +63,7 @@ def convert(source: Path, target: Path, overwrite: bool = False) -> Path:
 
 
 def read_folder(root: Path) -> Dataset:
-    """The one dataset in `root`, of the published or the GBU layout, with all its splits."""
+    """Read the only dataset in `root`, of the published or the GBU layout, with all its splits."""
     birds = datasets_in(root)
     others = gbu.folders(root)
     if len(birds) + len(others) != 1:
@@ -99,7 +101,7 @@ def _read_gbu(folder: Path) -> Dataset:
 
 
 def _gather(text: np.ndarray, splits: Mapping[str, ZSLData], names: Names, **strings) -> Dataset:
-    """Every image of the splits once, in the order in which they are met."""
+    """Return every image of the splits once, in the order of its first use."""
     known: dict[tuple, int] = {}
     features, labels, image_names, made = [], [], [], {}
     for split, data in splits.items():
@@ -134,7 +136,7 @@ def _digest(row: np.ndarray) -> bytes:
 
 
 def write_published(dataset: Dataset, folder: Path) -> Path:
-    """`dataset` in the published layout; the name of `folder` is that of the dataset."""
+    """Write `dataset` in the published layout; the name of `folder` is that of the dataset."""
     name = dataset_of(folder)
     for split, content in dataset.splits.items():
         if content.seen_test is not None or content.validation is not None:

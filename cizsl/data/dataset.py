@@ -1,7 +1,6 @@
-"""What every layout of files is read into: one split of one dataset, as plain arrays.
+"""One split of one dataset as plain arrays: the result of every reader.
 
-It stands in a file of its own because the readers (`cizsl.data.birds` for the published birds, and
-one module for every other layout) fill it, and `cizsl.data.layouts.load` chooses among the readers.
+`cizsl.data.layouts.load` chooses the reader.
 """
 
 from __future__ import annotations
@@ -21,7 +20,8 @@ class ZSLData:
     seen_ids: (S,), unseen_ids: (U,) int64 class ids, one-based: label k is the class ids[k].
     files: file name to SHA-256 (hex) of each file read; toy: a `TOY.md` marks invented data.
 
-    Layouts that say more than the birds' fill what follows; None: the protocols take their own.
+    The last fields are None where a layout does not have them, as that of the published birds; the
+    protocols then choose images and classes themselves.
     seen_test_features: (M', D), seen_test_labels: (M',) in [0, S): images of seen classes that
     measure seen accuracy. validation_classes: (K,) the labels, of the seen classes, that validate.
     """

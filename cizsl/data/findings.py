@@ -1,4 +1,4 @@
-"""Findings: what is wrong with a data file, one line each."""
+"""Findings: faults of data files, one line each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Problems = Iterator[tuple[str, str, str]]  # level, role, message
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of a report: `level` "error" (`load_birds` refuses) or "note" (it loads anyway)."""
+    """A fault of a file; level "error": the reader refuses the file, "note": it does not."""
 
     level: str
     file: str
@@ -23,6 +23,6 @@ class Finding:
 
 
 def few(values: np.ndarray) -> str:
-    """The first five, and how many more there are."""
+    """Return the first five values, and how many more there are."""
     more = f" and {len(values) - 5} more" if len(values) > 5 else ""
     return ", ".join(map(str, values[:5])) + more

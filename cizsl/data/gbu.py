@@ -48,11 +48,16 @@ OTHER = "its SHA-256 is not that of the file of 2018: another release, or conver
 
 
 def load_gbu(root: str | Path, dataset: str = "AWA2", split: str = SPLIT) -> ZSLData:
-    """Read the proposed split of a dataset; `root` holds its folder, or is that folder.
+    """Read the proposed split of a dataset; the text of a class is its row of attributes.
 
-    The text of a class is its row of attributes. Features are read into the order of the split, so
-    that no second copy of them is made. Raises `InputError` for an unknown split, for missing files
-    (all named at once), and for the first error that `read_gbu` finds.
+    Args:
+        root: the folder that holds the dataset's folder, or the dataset's folder itself.
+        dataset: the name of the folder.
+        split: "PS", the proposed split.
+
+    Features are read in the order of the split, so that no second copy of them is made. Raises
+    `InputError` for an unknown split, for missing files (all named at once), and for the first
+    error that `read_gbu` finds.
     """
     if split != SPLIT:
         raise InputError(f"no split {split!r} of {dataset}: expected {SPLIT}, the proposed split")
@@ -65,6 +70,12 @@ def load_gbu(root: str | Path, dataset: str = "AWA2", split: str = SPLIT) -> ZSL
     if errors := [finding for finding in read.findings if finding.level == "error"]:
         more = f" (`cizsl data verify` lists {len(errors) - 1} more)" if errors[1:] else ""
         raise InputError(f"{errors[0].file}: {errors[0].message}{more}")
+    toy = any(os.path.isfile(place / "TOY.md") for place in (folder, Path(root)))
+    return _split_data(dataset, read, toy)
+
+
+def _split_data(dataset: str, read: SplitFiles, toy: bool) -> ZSLData:
+    """Return the proposed split; labels become places among the seen or unseen classes."""
     arrays = read.arrays
     ends = np.cumsum([len(arrays[name]) for name in PARTS])
     train, seen_test, test = np.split(arrays["features"][: ends[-1]], ends[:-1])
@@ -72,7 +83,7 @@ def load_gbu(root: str | Path, dataset: str = "AWA2", split: str = SPLIT) -> ZSL
     seen, unseen = np.unique(labels[0]), np.unique(labels[2])
     return ZSLData(
         dataset=dataset,
-        split=split,
+        split=SPLIT,
         train_features=train,
         train_labels=np.searchsorted(seen, labels[0]),
         test_features=test,
@@ -82,7 +93,7 @@ def load_gbu(root: str | Path, dataset: str = "AWA2", split: str = SPLIT) -> ZSL
         seen_ids=seen,
         unseen_ids=unseen,
         files=read.sha256,
-        toy=any((place / "TOY.md").is_file() for place in (folder, Path(root))),
+        toy=toy,
         seen_test_features=seen_test,
         seen_test_labels=np.searchsorted(seen, labels[1]),
         validation_classes=validation_classes(arrays),
@@ -90,7 +101,7 @@ def load_gbu(root: str | Path, dataset: str = "AWA2", split: str = SPLIT) -> ZSL
 
 
 def dataset_folder(root: str | Path, dataset: str) -> Path | None:
-    """The folder of `dataset` in `root` or in its `xlsa17/data`, or `root` where it is that one."""
+    """Return the folder of `dataset`: in `root`, in its `xlsa17/data`, or `root` itself."""
     root = readable(root)
     for folder in (root / dataset, root / "xlsa17" / "data" / dataset):
         if os.path.isdir(folder):
@@ -99,14 +110,14 @@ def dataset_folder(root: str | Path, dataset: str) -> Path | None:
 
 
 def folders(root: str | Path) -> list[Path]:
-    """Every folder of this layout that `dataset_folder` could find under `root`."""
+    """Return every folder of this layout that `dataset_folder` could find under `root`."""
     root = readable(root)
     places = [root, *root.glob("*"), *root.glob("xlsa17/data/*")]
     return sorted(p for p in places if (p / SPLITS).is_file() or (p / FEATURES).is_file())
 
 
 def read_gbu(folder: Path, dataset: str) -> SplitFiles:
-    """Hash, read and check both files. It never raises for what is in a file.
+    """Hash, read and check both files; what is wrong with them becomes a finding.
 
     arrays: "att" (C, A) float32, "labels" (N,) int64 from one, each `_loc` int64 from one, and
     "features" (N, D) float32, the rows in the order trainval, test_seen, test_unseen, and the rest.
@@ -130,7 +141,7 @@ def read_splits(folder: Path) -> SplitFiles:
 
 
 def verify_gbu(root: str | Path) -> list[Finding]:
-    """Every finding on every folder of this layout under `root`; see `cizsl.data.verify.verify`."""
+    """Return the findings on all folders of this layout under `root`."""
     findings = []
     for folder in folders(root):
         dataset = folder.resolve().name
@@ -180,7 +191,7 @@ def _transposed(found: MatVariable) -> np.ndarray:
 
 
 def _in_order(found: MatVariable, listed: np.ndarray | None) -> np.ndarray:
-    """features (N, D): the images `listed`, then the others; as in the file where that fails."""
+    """Return features (N, D): the images `listed`, then the others; else as in the file."""
     everything = np.arange(found.shape[-1])
     if listed is None or listed.max() >= len(everything):
         return found.read_transposed()
@@ -188,7 +199,7 @@ def _in_order(found: MatVariable, listed: np.ndarray | None) -> np.ndarray:
 
 
 def _order(parts: list[np.ndarray | None]) -> np.ndarray | None:
-    """All images of the split from zero, part by part; None if they are not a plain list."""
+    """Return all images of the split from zero, part by part; None if one is repeated."""
     if any(part is None for part in parts):
         return None
     listed = np.concatenate(parts) - 1

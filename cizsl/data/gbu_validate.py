@@ -1,7 +1,7 @@
-"""Everything that can be wrong with the two files of a GBU dataset, alone and together.
+"""Checks of the two files of a GBU dataset, each alone and both together.
 
-An error is what `cizsl.data.gbu.load_gbu` refuses: such files would give numbers of something else.
-A note is what it lets pass, because other releases and data of one's own have a right to it.
+`cizsl.data.gbu.load_gbu` refuses files with an error. It accepts files with a note, because other
+releases and data of one's own may differ from the published files.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PUBLISHED = {
 
 
 def problems(arrays: dict[str, np.ndarray], dataset: str, toy: bool = False) -> Problems:
-    """Whatever is wrong with the arrays that could be read: (level, variable, message)."""
+    """Yield what is wrong with the arrays that could be read: (level, variable, message)."""
     for name in ("att", "features"):
         array = arrays.get(name)
         if array is not None and not np.isfinite([array.min(), array.max()]).all():
@@ -47,7 +47,7 @@ def problems(arrays: dict[str, np.ndarray], dataset: str, toy: bool = False) -> 
 
 
 def validation_classes(arrays: dict[str, np.ndarray]) -> np.ndarray | None:
-    """The places of the classes of val_loc among the seen ones; None if they are no class split."""
+    """Return the labels of the classes of val_loc; None where train_loc has one of them."""
     train, val = (arrays["labels"][_images(arrays, name)] for name in ("train_loc", "val_loc"))
     seen = np.unique(arrays["labels"][_images(arrays, "trainval_loc")])
     chosen = np.intersect1d(val, seen)
@@ -57,7 +57,7 @@ def validation_classes(arrays: dict[str, np.ndarray]) -> np.ndarray | None:
 
 
 def _images(arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
-    """The images of a location list that exist, from zero."""
+    """Return the images of a location list that exist, from zero."""
     loc = arrays.get(name, np.empty(0, np.int64)) - 1
     return loc[(loc >= 0) & (loc < len(arrays["labels"]))]
 

@@ -4,7 +4,7 @@ The published code normalises features by two numbers taken over the whole train
 
     x -> (x - mean(X)) / var(X)
 
-a division by the variance, not by the standard deviation. Its results depend on it, hence
+It divides by the variance, not by the standard deviation. Published results depend on it, so it is
 `NORMALISATIONS["published"]`.
 """
 

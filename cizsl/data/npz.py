@@ -52,7 +52,7 @@ from repro.safe_npz import read_arrays
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Classes (S,), (U,), (K,) and rows of the features (n,), (m,), (m',), as in the file."""
+    """The arrays of a split, as in the file: classes, and rows of the features."""
 
     seen: np.ndarray
     unseen: np.ndarray
@@ -103,14 +103,14 @@ def load_npz(root: str | Path, dataset: str, split: str) -> ZSLData:
 
 
 def _places(classes: np.ndarray, count: int) -> np.ndarray:
-    """(count,): where each class stands in `classes`."""
+    """Return the place of each class in `classes`: (count,)."""
     places = np.zeros(count, np.int64)
     places[classes] = np.arange(len(classes))
     return places
 
 
 def npz_files(root: str | Path) -> list[Path]:
-    """The datasets of this layout in `root`, or `root` itself."""
+    """Return the .npz files of datasets in `root`, or `root` itself where it is one."""
     root = readable(root)
     if root.is_file():
         return [root] if root.suffix == ".npz" else []
@@ -118,7 +118,7 @@ def npz_files(root: str | Path) -> list[Path]:
 
 
 def npz_path(root: str | Path, dataset: str) -> Path:
-    """The file of a dataset. Raises `InputError` where there is none."""
+    """Return the file of a dataset. Raises `InputError` where there is none."""
     root = readable(root)
     path = root if root.is_file() else root / f"{dataset}.npz"
     if not os.path.isfile(path):
@@ -127,7 +127,7 @@ def npz_path(root: str | Path, dataset: str) -> Path:
 
 
 def read_npz(path: Path) -> Dataset:
-    """The whole file, checked. Raises the first error as `InputError`."""
+    """Read and check the file. Raises its first error as `InputError`."""
     arrays, findings = check_npz(path)
     if errors := [finding for finding in findings if finding.level == "error"]:
         more = f" (`cizsl data verify` lists {len(errors) - 1} more)" if errors[1:] else ""
@@ -143,7 +143,7 @@ def read_npz(path: Path) -> Dataset:
 
 
 def _split(name: str, arrays: Arrays) -> Split:
-    """With all images of a side where the file does not say which."""
+    """Return a split; where the file does not list its images, it has all of its classes."""
     keys = [key for key in (*CLASSES, *ROWS) if f"{name}/{key}" in arrays]
     values = {key: arrays[f"{name}/{key}"].astype(np.int64) for key in keys}
     for key in ("train", "test"):
@@ -152,7 +152,7 @@ def _split(name: str, arrays: Arrays) -> Split:
 
 
 def write_npz(path: Path, dataset: Dataset) -> None:
-    """Write the file, whole or not at all. The same arrays give the same bytes.
+    """Write the file, completely or not at all. The same arrays give the same bytes.
 
     Raises `InputError` for the first error that reading the file would find.
     """

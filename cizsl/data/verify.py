@@ -1,9 +1,9 @@
-"""What is in a folder of bird files, and everything that is wrong with it, listed at once.
+"""Listing the contents of data files and everything that is wrong with them.
 
-Training refuses bad data at the first error. Whoever has just unpacked, converted or copied files
-wants the whole list instead, one line each: `verify`. `inspect` shows what is there, whatever it
-is. All reading and checking is `cizsl.data.birds_validate.read_split`; added here are the checksums
-of the published files, whose absence is no error: toy and rebuilt data share the published names.
+Training refuses bad data at the first error. `verify` lists all errors, one line each, for files
+that were just unpacked, converted or copied; the checks are those of the readers, and checksums of
+the published files. Another checksum is no error, because toy and rebuilt data have the published
+file names. `inspect` lists the variables of the files.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from cizsl.data.npz_validate import is_known
 from repro.errors import InputError
 from repro.safe_npz import read_arrays
 
-SHA256 = {  # published files that we hold; no copy of the features and the text was to be had
+SHA256 = {  # of the published files that are known; features and text are not among them
     "CUB terms": "924d6273e4c1e6efd151401fadd316041ba5c802a3aafbb7a8e437d28a643acf",
     "CUB easy ids": "0a59e32fa2911d39fb64eed6ca9c15d6edc0f94103502f63aabb343ff63075e4",
     "CUB easy train_labels": "27a9d36e76a49bbdd5ff80748fe17fae3012aac0e52b97800dee9f4e8f562150",
@@ -57,9 +57,9 @@ REBUILT = "its SHA-256 is not the published file's: rebuilt or converted data"
 
 
 def verify(root: str | Path) -> list[Finding]:
-    """Every finding on every dataset under `root`; none if the files are as published.
+    """Return the findings on every dataset under `root`; none if the files are as published.
 
-    An error is what `load_birds` refuses. A note is what it lets pass: a checksum other than the
+    Readers refuse files with an error. They accept files with a note: another checksum than the
     published one, classes without images, a term list that is missing or does not fit the text.
     """
     birds, files = datasets_in(root), npz_files(root)
@@ -98,7 +98,7 @@ def _has_features(folder: Path, dataset: str, split: str) -> bool:
 
 
 def _verify_names(folder: Path, dataset: str, text, toy: bool) -> Iterator[Finding]:
-    """What no training needs: the term list, and of one's own data the names of the classes."""
+    """Check the files that no training needs: the term list and the names of classes."""
     terms, classes = folder / dataset_layout(dataset)["terms"], folder / CLASSES
     try:
         known, needless = SHA256.get(f"{dataset} terms"), "(no training needs it)"
@@ -123,10 +123,10 @@ def _verify_names(folder: Path, dataset: str, text, toy: bool) -> Iterator[Findi
 
 
 def inspect(root: str | Path) -> str:
-    """A table of every variable in every .mat and .pkl file of the dataset folders under `root`,
-    GBU's among them, and in every .npz file.
+    """Return a table of the variables in all data files under `root`.
 
-    Shape and type are those on disk, before `load_birds` converts them; labels show their classes.
+    Shape and type are those on disk, before a reader converts them. Raises `InputError` where there
+    are no data files.
     """
     rows = [("file", "variable", "shape", "type", "values")]
     for folder in [*(folder for folder, _ in datasets_in(root)), *gbu_folders(root)]:
@@ -177,7 +177,7 @@ def _describe_npz(path: Path) -> Iterator[tuple[str, str, str, str]]:
 
 
 def run_verify(root: str | Path) -> int:
-    """Print the findings (`cizsl data verify`); the exit code is 2 if one is an error, else 0."""
+    """Print the findings and return the exit code: 2 if one is an error, else 0."""
     findings = verify(root)
     for finding in findings:
         print(finding)
@@ -187,6 +187,6 @@ def run_verify(root: str | Path) -> int:
 
 
 def run_inspect(root: str | Path) -> int:
-    """Print the table (`cizsl data inspect`); raises `InputError` where there is nothing."""
+    """Print the table and return the exit code 0."""
     print(inspect(root))
     return 0

@@ -1,8 +1,7 @@
 """From a folder of articles to the text of a dataset in the published layout.
 
 One UTF-8 file for each class, `<class name>.txt`, becomes one row of the TF-IDF matrix of
-`cizsl.prepare.tfidf`. What is wrong with the files is told all at once, since whoever has collected
-two hundred articles wants one list of what to mend.
+`cizsl.prepare.tfidf`. All faults of the files are listed at once.
 """
 
 from __future__ import annotations
@@ -24,10 +23,16 @@ from repro.regular_file import open_regular
 def read_articles(
     folder: str | Path, classes: Sequence[str] | None = None, encoding: str = "utf-8"
 ) -> dict[str, str]:
-    """Class name to article, in the order of `classes`, or else of the numbers and names.
+    """Return the article of each class, by class name.
 
-    A file of none of the `classes` is left out. Raises `InputErrors`, one line for each fault:
-    files of one class, a class without a file, a file that is empty or cannot be decoded.
+    Args:
+        folder: holds a file `<class name>.txt` for each class.
+        classes: the classes in their order; other files are left out. Default: all files, in the
+            order of their numbers and names.
+        encoding: of the files.
+
+    Raises `InputErrors`, one line for each fault: two files of one class, a class without a file, a
+    file that is empty or cannot be decoded.
     """
     folder, by_key = Path(folder), {}
     if not folder.is_dir():
@@ -72,7 +77,7 @@ def _read(file: Path, encoding: str) -> str:
 
 
 def read_vocabulary(path: Path) -> list[str]:
-    """The terms of a MAT-file with `TFIDF_Term`, or the lines of a text file."""
+    """Return the terms of a MAT-file with `TFIDF_Term`, or the lines of a text file."""
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected a list of terms")
     try:
@@ -84,7 +89,7 @@ def read_vocabulary(path: Path) -> list[str]:
 
 
 def read_stop_words(name: str | None) -> set[str] | None:
-    """The stems of the words in the file `name`; "none": no word; None: the default of `tfidf`."""
+    """Return the stems of the words in the file `name`; "none": none; None: the default list."""
     if name is None or name == "none":
         return None if name is None else set()
     if not Path(name).is_file():
@@ -106,10 +111,18 @@ def make_text(
     min_documents: int = 1,
     overwrite: bool = False,
 ) -> tuple[np.ndarray, list[str]]:
-    """Write text, term list and classes.txt of the dataset in `folder`, named after it.
+    """Write text, term list and classes.txt of the dataset in `folder`.
 
-    source: the folder of articles; classes, vocabulary: files, see `class_list`, `read_vocabulary`;
-    stop_words and min_documents as in `tfidf`. Returns its (C, V) matrix and V terms.
+    Args:
+        source: the folder of articles.
+        folder: the dataset's folder; its name is that of the dataset.
+        classes: a file of class names, see `cizsl.prepare.class_names.class_list`.
+        encoding: of the articles.
+        vocabulary: a file of terms, see `read_vocabulary`.
+        stop_words, min_documents: as of `cizsl.prepare.tfidf.tfidf`.
+        overwrite: replace files that are there.
+
+    Returns the matrix (C, V) and the V terms.
     """
     layout = dataset_layout(dataset_of(folder))
     targets = [folder / layout[role] for role in ("text", "terms")]

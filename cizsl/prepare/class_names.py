@@ -1,7 +1,7 @@
-"""The names of classes: of files and folders, in lists, and in tables.
+"""Names of classes in files, folders, lists and tables.
 
 A number before a name, as in `001.Black_footed_Albatross` or `1 001.Black_footed_Albatross`, only
-orders; blanks count as underscores, and capitals do not count when names are compared.
+gives the order; blanks equal underscores, and names are compared without regard to case.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ NUMBER = re.compile(r"\s*(?:(\d+)[\s._-]+)+(?=\S)")
 
 
 def clean(name: str) -> str:
-    """The name without the number before it, blanks as underscores."""
+    """Return the name without the number before it, with underscores for blanks."""
     return re.sub(r"\s+", "_", NUMBER.sub("", name, count=1).strip())
 
 
 def key(name: str) -> str:
-    """What two spellings of one class have in common."""
+    """Return the form in which names are compared."""
     return clean(name).casefold()
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Names by the numbers before them; those without one after them, by the alphabet."""
+    """Return names sorted by the numbers before them, then names without one, sorted."""
     numbers = {name: NUMBER.match(name) for name in names}
     return sorted(
         numbers,
@@ -36,9 +36,10 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def read_class_list(path: Path) -> list[str]:
-    """The names in a file, one a line, which may begin with a number; the order of the classes.
+    """Return the names of classes in a file, one a line, in their order.
 
-    Raises `InputErrors`, all at once, for names that stand in it twice, and for an empty file.
+    A line may begin with a number. Raises `InputErrors` for names that are repeated, and
+    `InputError` for an empty file.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected a list of classes, one name a line")
@@ -54,7 +55,7 @@ def read_class_list(path: Path) -> list[str]:
 
 
 def duplicates(names: Iterable[str]) -> list[str]:
-    """The names that repeat an earlier one, as `key` compares them."""
+    """Return the names that repeat an earlier one, as `key` compares them."""
     known, repeated = set(), []
     for name in names:
         if key(name) in known:
@@ -64,9 +65,9 @@ def duplicates(names: Iterable[str]) -> list[str]:
 
 
 def class_list(folder: Path, given: Path | None) -> list[str] | None:
-    """The classes of a dataset's folder: the file `given`, else its classes.txt, else None.
+    """Return the classes of a dataset's folder: the file `given`, else its classes.txt, else None.
 
-    Raises `InputError` where the two do not agree.
+    Raises `InputError` where the two files differ.
     """
     own = folder / CLASSES
     known = read_class_list(own) if own.is_file() else None

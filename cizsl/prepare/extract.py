@@ -1,12 +1,13 @@
-"""From a folder of images to features, in batches, so that a killed extraction goes on.
+"""Resumable extraction of features from a folder of images.
 
-The images are cut into batches of a fixed size, the last one filled up with zeros. A batch that is
-done is a file, whole or not there; what is done is never done again, and the rest gives the same
-bits as if nothing had happened, because no batch depends on another. `plan.json` beside the files
-says what they are of, and another extraction does not mix with them.
+The images are divided into batches of a fixed size; the last one is filled up with zeros. Each
+finished batch is written to a file of its own, so that an extraction that was killed computes only
+the batches that are missing. The result is the same to the last bit, because no batch depends on
+another. `plan.json` beside these files describes the extraction, and another extraction refuses to
+continue it.
 
 The result is `images.npz`: features (N, D), float16 or float32; labels (N,), the class of each
-image, counted from 0; image_names (N,); and `images.json`, which says how they were made.
+image, counted from 0; image_names (N,); and `images.json`, the record of the extraction.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ RESULT, RECORD, PARTS = EXTRACTED, "images.json", ".features"
 
 @dataclass(frozen=True)
 class Images:
-    """The images of a dataset: `source`, their folder; `paths`, N of them; `labels` (N,)."""
+    """The images of a dataset: their folder, N paths, and labels (N,)."""
 
     source: Path
     paths: Sequence[Path]
@@ -54,7 +55,7 @@ class Images:
         return [path.relative_to(self.source).as_posix() for path in self.paths]
 
     def sha256(self) -> str:
-        """Of the names, sizes and times of change, which tells another set of images."""
+        """Return a digest of names, classes, sizes and times of change."""
         lines = zip(self.names, self.labels, (path.stat() for path in self.paths), strict=True)
         text = "".join(f"{n} {c} {s.st_size} {s.st_mtime_ns}\n" for n, c, s in lines)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -75,10 +76,21 @@ def extract(
 ) -> dict:
     """Write `RESULT` and `RECORD` into `folder`, and return the record.
 
-    dtype: "float32"; or "float16", stored as such and, on CUDA, computed under autocast. Where the
-    result of the same plan is there, nothing is done. Raises `Interrupted`, whole batches kept, and
-    `InputError` for another result or plan, images that cannot be decoded and are not to be skipped
-    (all at once), and features with NaN.
+    Args:
+        images: the images and their labels.
+        folder: the dataset's folder.
+        backbone: the network.
+        preprocessing: how images are prepared for it.
+        device: where it runs.
+        batch: images of a batch.
+        dtype: "float32"; or "float16", of the file and, on CUDA, of the computation (autocast).
+        workers: threads that decode images.
+        skip_bad: leave out images that cannot be decoded.
+        overwrite: replace the result of another extraction.
+
+    Nothing is computed where the result of the same extraction is there. Raises `Interrupted` after
+    a signal, with all finished batches kept, and `InputError` for the result of another extraction,
+    images that cannot be decoded (all listed), and features with NaN.
     """
     plan = {
         "images": {"count": len(images.paths), "sha256": images.sha256()},
@@ -119,7 +131,7 @@ def _changes(plan: dict, other: dict) -> list[str]:
 
 @contextlib.contextmanager
 def _parts_of(folder: Path, plan: dict) -> Iterator[Path]:
-    """The folder of finished batches, of this plan, held by this process alone."""
+    """Hold the folder of finished batches of this plan, which one process may use at a time."""
     parts = folder / PARTS
     parts.mkdir(parents=True, exist_ok=True)
     with open(parts / "lock", "w") as lock:
@@ -150,7 +162,7 @@ def _fill(
     dtype: str,
     workers: int,
 ) -> None:
-    """Every batch that has no file yet gets one."""
+    """Compute and write every batch that has no file yet."""
     starts = range(0, len(images.paths), batch)
     todo = [start for start in starts if not _part(parts, start).exists()]
     read = partial(read_image, preprocessing=preprocessing)
@@ -192,7 +204,7 @@ def _part(parts: Path, start: int) -> Path:
 def _ahead(
     pool: ThreadPoolExecutor, read, paths: Sequence[Path], starts: Sequence[int], batch: int
 ) -> Iterator[tuple[int, list[Tensor | str]]]:
-    """The decoded images of each batch, while the threads read the two that follow."""
+    """Yield the decoded images of each batch, while threads decode the next two."""
     waiting: deque[tuple[int, list[Future]]] = deque()
     for start in starts:
         waiting.append((start, [pool.submit(read, p) for p in paths[start : start + batch]]))
@@ -204,7 +216,7 @@ def _ahead(
 
 
 def _gather(parts: Path, images: Images, folder: Path, plan: dict, skip_bad: bool) -> dict:
-    """All batches in one file, without the images that could not be decoded."""
+    """Write all batches into one file, without the images that could not be decoded."""
     features, faults = [], []
     for start in range(0, len(images.paths), plan["batch"]):
         try:

@@ -1,10 +1,10 @@
-"""A folder of images as the input of a network.
+"""Finding images in folders, and preparing them for a network.
 
-One folder for each class, named as the class, holds its images, at any depth. An image becomes a
-(3, H, W) tensor as it is usual for networks trained on ImageNet: turn it as its EXIF data say, make
-it RGB, resize it so that its shorter side is `resize`, cut out the square of side `crop` in the
-middle, and bring each channel x in [0, 1] to (x - mean) / std. Sizes and places are rounded as
-torchvision does, so that features agree with those of its transforms.
+Each class has a folder of its name with its images, at any depth. An image becomes a (3, H, W)
+tensor in the way that is usual for networks trained on ImageNet: rotate it by its EXIF orientation,
+convert it to RGB, resize it so that its shorter side is `resize`, take the central square of side
+`crop`, and map each channel x in [0, 1] to (x - mean) / std. Sizes and positions are rounded as in
+torchvision, so that features agree with those of its transforms.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ INTERPOLATIONS = {
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """The settings of the module's docstring; the defaults are those of most ImageNet networks."""
+    """Settings of the preparation; the defaults are those of most ImageNet networks."""
 
     resize: int = 256
     crop: int = 224
@@ -50,7 +50,7 @@ class Preprocessing:
             raise InputError("mean, std: expected three numbers each, those of std positive")
 
     def __call__(self, image: Image.Image) -> Tensor:
-        """A (3, crop, crop) float32 tensor."""
+        """Return the image as a (3, crop, crop) float32 tensor."""
         image = ImageOps.exif_transpose(image)
         if image.mode.startswith(("I", "F")):
             raise InputError(f"mode {image.mode}; expected at most 8 bits a channel")
@@ -68,7 +68,7 @@ class Preprocessing:
 
 
 def find_images(folder: Path, classes: Sequence[str]) -> tuple[list[Path], np.ndarray]:
-    """The images in the folders of `classes`, sorted within each, and their labels (N,).
+    """Return the images in the folders of `classes`, sorted within each, and their labels (N,).
 
     Raises `InputErrors`, one line for each fault: a folder of no class, two folders of one class;
     and `InputError` where there is no image at all.
@@ -104,7 +104,7 @@ def _is_image(path: Path) -> bool:
 
 
 def read_image(path: Path, preprocessing: Preprocessing) -> Tensor | str:
-    """The image as `preprocessing` makes it, or in a few words why it cannot be."""
+    """Return the prepared image, or a short reason why it cannot be read."""
     try:
         with Image.open(path) as image:
             return preprocessing(image)

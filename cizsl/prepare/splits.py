@@ -1,14 +1,14 @@
-"""Which classes are seen and which unseen: from families, or from a file.
+"""Choosing which classes are seen and which unseen: by families, or from a file.
 
-As Elhoseiny et al. (CVPR 2017, arXiv 1709.01148) split the birds, with families for their
-super-categories, and a share u of C classes to be unseen:
+The splits follow Elhoseiny et al. (CVPR 2017, arXiv 1709.01148), with families for their
+super-categories and a share u of C classes to be unseen:
 
     easy (super-category shared)     every unseen class has a seen one in its family
-    hard (super-category exclusive)  no unseen class has: whole families are unseen
+    hard (super-category exclusive)  no unseen class has one: whole families are unseen
 
-Easy: families give an unseen class each in turn, in a random order, none its last one. Hard: whole
-families become unseen, in a random order, as long as they fit into the u C classes. Both are the
-same for the same seed, names and families, whatever else is drawn.
+Easy: families take turns, in a random order, to give one class to the unseen ones, and each keeps
+its last class. Hard: whole families become unseen, in a random order, as long as they fit into the
+u C classes. The same seed, names and families give the same splits.
 """
 
 from __future__ import annotations
@@ -30,10 +30,14 @@ STATES = {"seen": 0, "unseen": 1, "": None}
 
 
 def read_families(source: str, classes: Sequence[str]) -> list[str]:
-    """The family of each class: from a CSV file with the columns class, family; or, for
-    "last-word", the last word of its name, as "Albatross" of Black_footed_Albatross.
+    """Return the family of each class.
 
-    Lines for other classes are left alone. Raises `InputErrors`, one line for each fault.
+    Args:
+        source: a CSV file with the columns class and family; or "last-word": the last word of the
+            class's name, such as "Albatross" of Black_footed_Albatross.
+        classes: the names of the classes.
+
+    Lines of the file for other classes are ignored. Raises `InputErrors`, one line for each fault.
     """
     if source == LAST_WORD:
         return [name.split("_")[-1].casefold() for name in classes]
@@ -44,7 +48,7 @@ def read_families(source: str, classes: Sequence[str]) -> list[str]:
 
 
 def easy_split(families: Sequence[str], share: float, seed: int) -> np.ndarray:
-    """(C,) bool, which classes are unseen. Raises `InputError` where the share is too large."""
+    """Return the mask (C,) of unseen classes. Raises `InputError` where the share is too large."""
     family, rng = np.unique(families, return_inverse=True)[1], np.random.default_rng([seed, 0])
     count, room = _count(len(family), share), len(family) - len(set(families))
     if count > room:
@@ -60,7 +64,7 @@ def easy_split(families: Sequence[str], share: float, seed: int) -> np.ndarray:
 
 
 def hard_split(families: Sequence[str], share: float, seed: int) -> np.ndarray:
-    """(C,) bool, which classes are unseen. Raises `InputError` where no family fits the share."""
+    """Return the mask (C,) of unseen classes. Raises `InputError` where no family fits."""
     family, rng = np.unique(families, return_inverse=True)[1], np.random.default_rng([seed, 1])
     sizes, count = np.bincount(family), _count(len(family), share)
     chosen, total = [], 0
@@ -87,16 +91,16 @@ def _count(classes: int, share: float) -> int:
 def with_seen_relatives(
     families: Sequence[str], unseen: np.ndarray, seen: np.ndarray
 ) -> np.ndarray:
-    """(U,) bool: whether each of the classes `unseen` (U,) has one of `seen` (S,) in its family."""
+    """Return for each of the unseen classes (U,) whether a seen one (S,) is in its family."""
     families = np.asarray(families)
     return np.isin(families[unseen], families[seen])
 
 
 def read_splits(path: Path, classes: Sequence[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Seen (S,) and unseen (U,) classes, from 0, of every split in a CSV file.
+    """Return seen (S,) and unseen (U,) classes, from 0, of every split in a CSV file.
 
-    Its columns are class and one for each split, with "seen", "unseen" or nothing for a class that
-    takes no part. Raises `InputErrors`, one line for each fault.
+    The file has the column class and one for each split, which holds "seen", "unseen" or, for a
+    class that takes no part, nothing. Raises `InputErrors`, one line for each fault.
     """
     rows, splits, faults = _read_csv(path, classes, ()), {}, []
     names = [name for name in next(iter(rows.values())) if name != "class"]
@@ -119,7 +123,7 @@ def read_splits(path: Path, classes: Sequence[str]) -> dict[str, tuple[np.ndarra
 
 
 def _read_csv(path: Path, classes: Sequence[str], columns: Sequence[str]) -> Mapping[str, dict]:
-    """The rows of a file with the column class and others, by the key of the class."""
+    """Return the rows of a file with the column class and others, by the key of the class."""
     try:
         with open_regular(path) as file:
             text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")

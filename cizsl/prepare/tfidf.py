@@ -1,9 +1,9 @@
 """Text features from raw articles: TF-IDF over Porter stems.
 
-A class is described by one article. Word order is thrown away; what is left of article c is how
-often tf(c, t) each term t occurs in it. A term in every article tells no class from another, so
-each count is weighted by the inverse document frequency, smoothed as if one more article held
-every term, and the row is brought to length one:
+A class is described by one article. Let tf(c, t) be the number of times that the term t occurs in
+the article of class c. A term that occurs in every article distinguishes no classes, so each count
+is weighted by the inverse document frequency, smoothed as if one more article held every term, and
+each row is scaled to length one:
 
     idf(t)  = ln((1 + C) / (1 + df(t))) + 1,    df(t) = articles that hold t, of C
     x(c, t) = tf(c, t) idf(t) / || tf(c, .) idf ||_2
@@ -11,10 +11,10 @@ every term, and the row is brought to length one:
 Terms are stems: "hooked", "hooks" and "hook" are one term (Porter 1980, "An algorithm for suffix
 stripping"). The published term lists of CUB and NAB (Elhoseiny et al. 2017, arXiv 1709.01148) hold
 lower-case ASCII stems of at least two characters, and none of scikit-learn's English stop words,
-which were taken out after stemming: "abov" and "veri" are terms, "bill" is not, for all that it
-is half of a bird. The terms made here from the 200 Wikipedia articles of CUB cover 99.7 % of the
-7551 published ones. Most of the others are words that the published code stemmed while a slash or
-a number was still glued to them ("birds/km2" gave "birds").
+which were removed after stemming: "abov" and "veri" are terms, but "bill" is not. The terms made
+here from the 200 Wikipedia articles of CUB cover 99.7 % of the 7551 published ones. Most of the
+others are words that the published code stemmed together with a slash or a number ("birds/km2" gave
+"birds").
 """
 
 import re
@@ -31,10 +31,10 @@ _porter = snowballstemmer.stemmer("porter").stemWord
 
 
 def stem_tokens(text: str) -> list[str]:
-    """The stems of `text` in order: lower case, ASCII, two characters or more.
+    """Return the stems of `text` in order: lower case, ASCII, two characters or more.
 
-    A word is a run of letters and digits. Its accents are dropped with the letters that carry
-    them, as in the published lists: "Yucatán" gives "yucatn".
+    A word is a run of letters and digits. Letters with accents are dropped, as in the published
+    lists: "Yucatán" gives "yucatn".
     """
     words = (w.encode("ascii", "ignore").decode() for w in re.findall(r"[^\W_]+", text.lower()))
     return [_stem(word) for word in words if len(word) > 1]
@@ -42,7 +42,7 @@ def stem_tokens(text: str) -> list[str]:
 
 @cache
 def _stem(word: str) -> str:
-    """Porter's stem, with the later corrections that the published terms show (those of NLTK).
+    """Return Porter's stem with the corrections of NLTK, which the published terms have.
 
     On the CUB articles it agrees with NLTK's stemmer on all but 23 of 11,220 words.
     """
@@ -62,12 +62,14 @@ def tfidf(
     min_documents: int = 1,
     stop_words: Collection[str] | None = None,
 ) -> tuple[np.ndarray, list[str]]:
-    """The text features x(c, t) of the module's docstring, and their terms.
+    """Return the text features x(c, t) of the module's docstring, and their terms.
 
-    articles: class name to article, C of them; the rows keep their order.
-    vocabulary: the V terms, in the order of the columns; by default every stem of the articles
-        but stop words, sorted, that occurs in at least `min_documents` articles.
-    stop_words: stems to leave out, instead of scikit-learn's English stop words.
+    Args:
+        articles: class name to article, C of them; the rows keep their order.
+        vocabulary: the V terms, in the order of the columns. Default: all stems of the articles
+            except stop words, sorted, that occur in at least `min_documents` articles.
+        min_documents: see `vocabulary`.
+        stop_words: stems to leave out, in place of scikit-learn's English stop words.
 
     Returns (C, V) float32 with rows of length one, and the V terms. Raises `InputError` where the
     vocabulary is empty or repeats a term, or, all at once, for articles that hold no term.
@@ -82,7 +84,7 @@ def tfidf(
     vectorizer = TfidfVectorizer(
         analyzer=stem_tokens if vocabulary is not None else content_stems,
         vocabulary=vocabulary,
-        lowercase=False,  # the analysers see to that
+        lowercase=False,  # the analysers do this
         min_df=min_documents,
         dtype=np.float64,
     )

@@ -1,17 +1,17 @@
-"""Invented image features in the GBU layout: what runs where `res101.mat` was not downloaded.
+"""Invented image features in the GBU layout, for use without `res101.mat`.
 
-A class c has attributes, and as many traits that no attribute tells. An image shows both inexactly,
-and a feature is what a random two-layer map makes of that, plus noise, and never negative, like the
-features of a ResNet:
+A class c has attributes, and as many traits that no attribute describes. An image shows both
+inexactly, and its features are a random two-layer map of them plus noise, cut off below zero, like
+the features of a ResNet:
 
     t_c = [(a_c - mean over classes) / deviation,  UNTOLD u_c]        u, e, n standard normal
     x = max(0, tanh((t_c + JITTER e) A) B + NOISE n)
 
 The attributes are those of a real `att_splits.mat` where one is given, else they are invented too:
 families of classes whose attributes vary around the family's. A real `att_splits.mat` says which
-images are seen, but not which classes they show. So the classes are dealt out at random: unseen
-ones, as many as published, to the images of test_unseen_loc, validating ones to those of val_loc
-and the others to the rest, in runs of equal length.
+images are seen, but not which classes they show. So the classes are assigned at random, in
+runs of equal length: unseen ones, as many as published, to the images of test_unseen_loc,
+validation classes to those of val_loc, and the others to the rest.
 """
 
 from pathlib import Path
@@ -64,9 +64,9 @@ def make_gbu_toy(root: str | Path, splits: str | Path | None = None, seed: int =
 def draw_features(
     att: np.ndarray, labels: np.ndarray, dim: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Features (N, dim) float32, none negative, of images with labels (N,) in [0, C).
+    """Draw features (N, dim) float32, none negative, of images with labels (N,) in [0, C).
 
-    att: (C, A). The formula stands at the top of this module; the result has variance one.
+    att: (C, A). The formula is at the top of this module; the result has variance one.
     """
     told = (att - att.mean(0)) / (att - att.mean(0)).std()
     traits = np.concatenate([told, UNTOLD * rng.normal(size=told.shape)], axis=1)
@@ -84,7 +84,7 @@ def draw_features(
 def deal_classes(
     locations: dict[str, np.ndarray], classes: int, unseen: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Invented classes (N,), from one, of the images of a split; locations count from one, too.
+    """Assign classes (N,), from one, to the images of a split; locations count from one, too.
 
     `unseen` of the `classes` classes go to test_unseen_loc. Of the seen ones, val_loc and train_loc
     get their shares, which have no class in common; images in neither are of any seen class.
@@ -104,7 +104,7 @@ def deal_classes(
 
 
 def invent_world(rng: np.random.Generator) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """The variables of an `att_splits.mat`, and the class (N,), from one, of every image."""
+    """Draw the variables of an `att_splits.mat`, and the class (N,), from one, of every image."""
     family = np.repeat(np.arange(FAMILIES), CLASSES // FAMILIES)
     att = rng.random((FAMILIES, ATTRIBUTES))[family] + 0.6 * rng.random((CLASSES, ATTRIBUTES))
     labels = np.repeat(np.arange(CLASSES), IMAGES)
@@ -135,7 +135,7 @@ def _write_world(folder: Path, seed: int) -> Path:
 
 
 def _complete(source: Path, folder: Path, seed: int) -> Path:
-    """`source` has the real `att_splits.mat`, which is copied as it is."""
+    """Copy the real `att_splits.mat` of `source`, and add invented features."""
     read = read_splits(source)
     if read.findings:
         raise InputError(f"{read.findings[0].file}: {read.findings[0].message}")
@@ -152,7 +152,7 @@ def _complete(source: Path, folder: Path, seed: int) -> Path:
 
 
 def _begin(folder: Path, seed: int, source: str) -> None:
-    """Make the folder and mark it as invented, before anything else is in there."""
+    """Make the folder and mark it as invented, before any other file is written."""
     mark = folder / "TOY.md"
     for file in (folder / FEATURES, folder / SPLITS):
         if file.exists() and not (mark.exists() and "`cizsl data toy`" in mark.read_text()):

@@ -26,6 +26,7 @@ from repro.seeding import generator
 from sde.discrete import SMLDTable
 from sde.networks import EnergyNetwork
 from sde.processes import VPSDE
+from tests.helpers.rounding import assert_same_up_to_rounding, float32_bound
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = {
@@ -202,7 +203,7 @@ def test_9_entropy_of_known_posteriors():
     p = torch.cat([torch.full((1, 40), 1 / 40), torch.eye(40)[:1]])
     p = torch.cat([p, torch.cat([torch.full((4,), 0.25), torch.zeros(36)])[None]])
     expected = torch.tensor([1.0, 0.0, math.log(4) / math.log(40)])
-    torch.testing.assert_close(q9.entropy(p), expected)
+    assert_same_up_to_rounding(q9.entropy(p), expected, 40)
 
 
 def test_10_place_on_a_line():
@@ -210,16 +211,17 @@ def test_10_place_on_a_line():
     aside = torch.tensor([[0.0, 0.0, 2.0]])
     for share in (0.0, 0.3, 1.0):
         along, off = q10.place(share * here + aside, here, there)
-        assert along.item() == pytest.approx(share)
-        assert off.item() == pytest.approx(2 / 5)
+        assert along.item() == pytest.approx(share, abs=float32_bound(3))
+        assert off.item() == pytest.approx(2 / 5, abs=float32_bound(3))
 
 
 def test_10_the_ends_are_the_classes_own_texts():
     bird = birds.train("GAZSL", "easy", 0, 1)
     run = q10.course(bird, 6, 4, 0)
-    torch.testing.assert_close(run.mass.sum(1), torch.ones(len(q10.WEIGHTS)))
+    assert_same_up_to_rounding(run.mass.sum(1), torch.ones(len(q10.WEIGHTS)), 40)
     _, second, stream = birds.pairs(bird.task, 6, 0)
     z = bird.noise(24, stream)
     p = bird.posterior(z, bird.task.seen_text[second].repeat_interleave(4, 0))
     own = p.gather(1, second.repeat_interleave(4)[:, None]).mean()
-    torch.testing.assert_close(run.mass[0, 1], own)
+    # a mean of 24 posteriors, each of two layers of at most 512 numbers
+    assert_same_up_to_rounding(run.mass[0, 1], own, 24 + 2 * 512)

@@ -21,6 +21,7 @@ from tests.helpers.oracles import (
     plain_hallucination,
     plain_pivot,
 )
+from tests.helpers.rounding import float32_bound
 
 B, D, H, C, V, R, Z = 24, 9, 13, 5, 17, 6, 4
 
@@ -84,9 +85,10 @@ def test_forward_is_the_plain_network():
 
 
 def test_published_state_dicts_give_the_recorded_outputs(golden):
-    """Outputs, penalty and its gradients; 1e-10 relative in float64."""
+    """Outputs, penalty and its gradients; 1e-10 relative in float64. In float32 the gradient of the
+    penalty passes six products of at most 13 numbers; the values reach 5."""
     arrays = np.load(golden("cizsl/nets_and_gp.npz"))
-    for kind, tolerance in (("f64", 1e-10), ("f32", 2e-5)):
+    for kind, tolerance in (("f64", 1e-10), ("f32", float32_bound(6 * 13, magnitude=5))):
         part = {k[4:]: torch.from_numpy(arrays[k]) for k in arrays if k.startswith(kind)}
         generator, discriminator = Generator(12, 10, 4, 5, 8), Discriminator(10, 6, 8)
         for module, letter in ((generator, "G/"), (discriminator, "D/")):

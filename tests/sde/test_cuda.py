@@ -15,6 +15,7 @@ from sde.evaluation.evaluate import evaluate
 from sde.train import Trainer, train
 from sde.trained_model import load
 from tests.helpers.fake_cuda import FakeCuda, run_on, without_a_gpu
+from tests.helpers.rounding import float32_bound
 from tests.sde.cli.test_cli import SAMPLERS
 from tests.sde.conftest import CPU, StopAfter, tiny_config
 from tests.sde.test_train import assert_same, outcome
@@ -70,13 +71,14 @@ def without_device(path):
 
 
 def assert_close(one, other):
-    """Equal but for where and how long; numbers to a rounding, since memory may lie otherwise."""
+    """Equal but for where and how long; numbers to rounding, since sums depend on where memory
+    lies: ten steps of a network that adds some 2000 numbers along one path."""
     if isinstance(one, dict):
         assert one.keys() == other.keys()
         for name in one.keys() - {"device", "seconds"}:
             assert_close(one[name], other[name])
     elif isinstance(one, float):
-        assert one == pytest.approx(other, rel=1e-6)
+        assert one == pytest.approx(other, rel=float32_bound(10 * 2000))
     else:
         assert one == other
 

@@ -96,7 +96,8 @@ def test_ridge_by_hand(config, folders):
     else:
         predicted = ((x[:, None] - pivots) ** 2).sum(2).argmin(1)
     accuracy = (predicted == task.unseen_labels.numpy()).mean()
-    assert summary["metrics"]["selected"]["top1"] == pytest.approx(accuracy, abs=1e-3)
+    # one image between two classes may be answered otherwise in float32
+    assert abs(summary["metrics"]["selected"]["top1"] - accuracy) < 1.5 / len(x)
     assert accuracy > 0.3  # chance is 1 / 16
 
 

@@ -10,6 +10,7 @@ from sde.data import dataset
 from sde.data.dataset import Dataset, DataSpec, Split
 from sde.data.quantisation import Quantisation
 from tests.helpers.oracles_sde import generator
+from tests.helpers.rounding import float32_bound
 
 IMAGES = DataSpec("images", (3, 4, 5), Quantisation(-1.0, 1.0), tuple("abc"))
 VALUES = torch.randint(256, (40, 3, 4, 5), generator=generator(9), dtype=torch.uint8)
@@ -43,7 +44,9 @@ def test_a_draw_is_the_one_by_hand_wherever_the_images_lie(flip, dequantise, on_
     points, labels = images.draw_labelled(50, generator(1))
     expected, classes = by_hand(50, generator(1), flip, dequantise)
     assert points.dtype == torch.float32
-    torch.testing.assert_close(points.double(), expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        points.double(), expected, rtol=0, atol=float32_bound(3, magnitude=1)
+    )
     assert torch.equal(labels, classes)
     assert torch.equal(images.draw(50, generator(1)), points)
 

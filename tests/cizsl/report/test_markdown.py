@@ -299,7 +299,7 @@ def test_nothing_finished_is_no_error(runs, capsys):
         ("{", "cannot be read"),
         ("[1]", "expected a mapping"),
         ('{"dataset": "CUB"}', "split"),
-        (None, "metrics: should be less than or equal to 1, got nan"),
+        (None, "metrics: should be a finite number, got nan"),
     ],
 )
 def test_broken_results_are_named(make, runs, content, said):

@@ -5,6 +5,7 @@ import torch
 
 from cizsl.config import Baseline, CIZSLConfig
 from cizsl.data.dataset import ZSLData
+from cizsl.training import live_page
 from cizsl.training.records import RETRIEVAL, SCORES
 from repro.atomic import write_atomically
 from repro.run import RunFolder
@@ -84,7 +85,7 @@ def outline(
 
 
 def write(folder: RunFolder, summary: dict, curves: dict[str, torch.Tensor]) -> None:
-    """Write curves and figures, and ``results.json`` last: it marks the run as complete."""
+    """Write curves, figures, the page, and last ``results.json``, which marks a complete run."""
     from cizsl.training import figures  # matplotlib takes a second to import
 
     arrays = {name: curve.cpu().numpy() for name, curve in curves.items()}
@@ -92,6 +93,8 @@ def write(folder: RunFolder, summary: dict, curves: dict[str, torch.Tensor]) -> 
     figures.seen_unseen(folder.path / "seen_unseen.png", arrays, summary)
     if "baseline" not in type(folder.settings).model_fields:  # which is not trained
         draw_training(folder, summary.get("search", {}).get("chosen"))
+        records = folder.read_log("metrics")
+        live_page.write(folder, folder.settings, records, None, arrays["final"])
     folder.write("results.json", summary)
 
 

@@ -8,7 +8,7 @@ import torch
 from cizsl import build
 from cizsl.config import CIZSLConfig
 from cizsl.protocols import ZSLTask
-from cizsl.training import results
+from cizsl.training import live_page, results
 from cizsl.training.evaluate_run import measure
 from cizsl.training.terms import LossTerms
 from repro import checkpoint
@@ -20,7 +20,7 @@ from repro.run import RunFolder
 from repro.seeding import global_states, set_global_states
 from repro.signals import StopRequest
 
-FIGURE_SECONDS = 30.0  # between two versions of training.png
+FIGURE_SECONDS = 30.0  # between two versions of training.png and page.html
 
 
 @dataclass
@@ -134,14 +134,18 @@ class Trainer:
         if results.best(self.progress.records, self._criterion()) is record:
             self.progress.curves["best"] = curve
             self.progress.best = self.generator_state()
-        self._draw()
+        self._draw(iteration + 1)
         return {name: f"{100 * record[name]:.1f}%" for name in ("top1", "ausuc", "harmonic")}
 
-    def _draw(self) -> None:
-        """Write ``training.png`` anew, at most every 30 seconds."""
-        if time.monotonic() - self._drawn >= FIGURE_SECONDS:
-            results.draw_training(self.folder, self.label.get("candidate"))
-            self._drawn = time.monotonic()
+    def _draw(self, iterations: int) -> None:
+        """Write ``training.png`` and ``page.html`` anew, at most every 30 seconds."""
+        if time.monotonic() - self._drawn < FIGURE_SECONDS:
+            return
+        results.draw_training(self.folder, self.label.get("candidate"))
+        moment = live_page.Moment(self.stage, iterations, self.iterations, self.progress.seconds)
+        records, curve = self.folder.read_log("metrics"), self.progress.curves["final"]
+        live_page.write(self.folder, self.config, records, moment, curve.numpy())
+        self._drawn = time.monotonic()
 
     def generator_state(self) -> dict[str, torch.Tensor]:
         """Return a copy of the generator's parameters."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from repro import locate
 from repro.errors import InputError
-from repro.parser import Parser, positive  # noqa: F401
+from repro.parser import Parser
 from repro.signals import Interrupted
 from repro.wording import did_you_mean, printable, shown
 
@@ -58,7 +58,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str] | None = None) -> 
 
 
 def _parsed(parser: Parser, arguments: list[str]) -> argparse.Namespace:
-    """The options; ``key=value`` may stand anywhere, also after an option."""
+    """Return the options; ``key=value`` may stand anywhere, also after an option."""
     options, rest = parser.parse_known_args(arguments)
     command, overrides = options.command_parser, getattr(options, "overrides", None)
     for text in rest:
@@ -72,7 +72,7 @@ def _parsed(parser: Parser, arguments: list[str]) -> argparse.Namespace:
 
 
 def _unknown_option(text: str, arguments: list[str], command: Parser, half: str) -> str:
-    """What to write in place of an option that does not exist."""
+    """Return the message on an option that does not exist, with the nearest valid words."""
     option, equals, value = text.partition("=")
     if not equals and text in arguments:
         after = arguments[arguments.index(text) + 1 :]
@@ -94,7 +94,7 @@ def _refused(parser: Parser, problems: list[str]) -> int:
 
 
 def _of_the_machine(error: BaseException) -> str | None:
-    """One line on an error that the machine or its files cause; None for a bug of ours."""
+    """Return one line on an error of the machine or its files, and None for a bug of ours."""
     if isinstance(error, OSError):
         if error.errno not in MACHINE:
             return None

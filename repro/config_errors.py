@@ -1,5 +1,5 @@
-"""A mistake in a configuration, in words: what pydantic found, as lines that name the place, the
-key, what was expected and the nearest valid key."""
+"""Error messages for configurations: lines that name the place, the key, what was expected and the
+nearest valid key."""
 
 import difflib
 from pathlib import Path
@@ -17,8 +17,14 @@ LONGEST = 800  # characters of a message; the longest that lists what is known h
 def explain(
     error: ValidationError, model: type[BaseModel], where: str, source: dict[str, str]
 ) -> list[str]:
-    """A line for each wrong key of ``model``, which begins with what ``source`` says of the key, or
-    with ``where``."""
+    """Return one line for each wrong key, at most six lines.
+
+    Args:
+        error: what pydantic found.
+        model: the configuration model.
+        where: begins the lines of keys that have no ``source``.
+        source: the origin of single keys, for instance their file.
+    """
     known = known_keys(model)
     wrong: dict[str, list[dict]] = {}
     for item in error.errors():
@@ -36,7 +42,7 @@ def explain(
 
 
 def known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
-    """Every key of ``model``, dotted, sections before their keys."""
+    """Return every key of ``model``, dotted, sections before their keys."""
     names = []
     for name, field in model.model_fields.items():
         names.append(prefix + name)
@@ -63,7 +69,7 @@ def _renamed(location: tuple, model: type[BaseModel] | None) -> str | None:
 
 
 def nearest_file(path: Path) -> str:
-    """The file beside ``path`` whose name is most like that of ``path``, which is missing."""
+    """Return a hint at the file beside a missing ``path`` whose name is most like its own."""
     close = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")], n=1)
     return f"; did you mean {path.parent / close[0]}?" if close else ""
 
@@ -73,7 +79,7 @@ def _cut(key: str) -> str:
 
 
 def _place(key: str, source: dict[str, str], where: str) -> str:
-    """Where ``key`` was set: the last source of it, of a section above it, or of a key below."""
+    """The last source of ``key``, of a section above it, or of a key below it."""
     places = [
         text
         for name, text in source.items()
@@ -92,7 +98,7 @@ def _key(location: tuple, known: list[str]) -> str:
 
 
 def _words(items: list[dict], key: str, known: list[str]) -> str:
-    """What is wrong with one key; a choice of types gives one item for each."""
+    """The message on one key; a choice of types gives one item for each type."""
     given = list(dict.fromkeys(_given(item) for item in items))
     if len(given) == 1:
         return " or ".join(_message(item, key, known) for item in items) + given[0]
@@ -117,7 +123,7 @@ def _given(item: dict) -> str:
 
 
 def _nearest(key: str, known: list[str]) -> str:
-    """The valid key most like ``key``: in its section, else in any; else all of its section."""
+    """The most similar valid key of its section, else of any; else all keys of its section."""
     section, _, name = key.rpartition(".")
     level = _level(f"{section}." if section in known else "", known)
     for choice in (level, known):

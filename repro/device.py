@@ -1,4 +1,4 @@
-"""Where and how precisely to compute."""
+"""The device and the floating-point precision of computations."""
 
 import contextlib
 import re
@@ -33,14 +33,20 @@ def resolve(name: str | None) -> torch.device:
 
 @contextlib.contextmanager
 def precision(name: str, device: torch.device):
-    """``float32``; ``tf32``: float32 storage, matrix products and convolutions on TensorFloat-32
-    units (CUDA); ``bf16``: autocast, both in bfloat16 with float32 parameters."""
+    """Compute in one precision inside this context, and restore the one before.
+
+    Args:
+        name: ``float32``; ``tf32``: float32 storage, with matrix products and convolutions on
+            TensorFloat-32 units (CUDA); ``bf16``: autocast, with both in bfloat16 and float32
+            parameters.
+        device: of the computation.
+    """
     before, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision("high" if name == "tf32" else "highest")
     torch.backends.cudnn.allow_tf32 = name == "tf32"
     try:
-        # no cache of casts: it would outlive the optimiser's steps, since one context is entered
-        # around the whole of training
+        # one context surrounds the whole training, in which a cache of cast weights would become
+        # stale after the first step of the optimiser
         autocast = {"enabled": name == "bf16", "cache_enabled": False}
         with torch.autocast(device.type, torch.bfloat16, **autocast):
             yield

@@ -1,9 +1,9 @@
-"""One process, or the several that torchrun started: the same code runs either.
+"""Data-parallel training: the same code runs in one process, or in several that torchrun started.
 
-The leader, rank 0, writes; every rank computes. What is random is drawn whole on every rank from
-the same generator, of which each takes its share, so that the result does not depend on the number
-of ranks. Gradients are averaged by torch's DistributedDataParallel; everything else that ranks tell
-one another, small things, goes through a gloo group on the CPU.
+The leader, rank 0, writes; every rank computes. Every rank draws all random numbers of a batch from
+the same generator and uses those of its own rows, so that the result does not depend on the number
+of ranks. DistributedDataParallel averages the gradients. All other messages between ranks are small
+and go through a gloo group on the CPU.
 """
 
 import contextlib
@@ -21,8 +21,8 @@ from tqdm import tqdm
 
 from repro.errors import InputError
 
-# the longest wait for a word from a rank, and for its gradients; of a process that died, its closed
-# connection tells at once, or torchrun ends the others
+# the longest wait for a message of another rank, and for its gradients; a process that dies is
+# noticed at once, by its closed connection or by torchrun
 PATIENCE, GRADIENT_PATIENCE = timedelta(days=2), timedelta(minutes=30)
 
 _KNOWN = inspect.signature(DistributedDataParallel).parameters  # torch 2.13 renames the argument
@@ -31,19 +31,29 @@ SYNC_BUFFERS = next(n for n in ("forward_sync_buffers", "broadcast_buffers") if 
 
 @dataclass(frozen=True)
 class DistributedContext:
-    """Which process this is, of how many."""
+    """The rank of this process, the number of ranks, and how to talk to the others.
+
+    ``group`` carries messages between ranks on the CPU; None where there is one rank.
+    """
 
     rank: int = 0
     size: int = 1
-    group: dist.ProcessGroup | None = None  # for words between ranks, on the CPU
+    group: dist.ProcessGroup | None = None
 
     @property
     def leader(self) -> bool:
+        """Whether this is rank 0, which writes the files."""
         return self.rank == 0
 
-    def share(self, count: int, parts: int = 1) -> slice:
-        """The rows of a batch of ``count`` that are this rank's. Raises InputError where they do
-        not divide among the ranks and, of each, the parts."""
+    def shard(self, count: int, parts: int = 1) -> slice:
+        """Return the rows of this rank in a batch.
+
+        Args:
+            count: rows of the batch.
+            parts: of equal size in which each rank takes its rows.
+
+        Raises InputError where the batch does not divide into ranks and parts.
+        """
         if count % (self.size * parts):
             raise InputError(
                 f"a batch of {count} does not divide into {self.size} processes x {parts} parts"
@@ -52,12 +62,12 @@ class DistributedContext:
         return slice(self.rank * own, (self.rank + 1) * own)
 
     def wait(self) -> None:
-        """Until every rank is here."""
+        """Wait until every rank is here."""
         if self.size > 1:
             dist.barrier(self.group)
 
     def any(self, flag: bool) -> bool:
-        """Whether the flag is set on any rank: the same answer on all."""
+        """Return whether the flag is set on any rank: the same answer on every rank."""
         if self.size == 1:
             return flag
         word = torch.tensor(int(flag))
@@ -65,7 +75,7 @@ class DistributedContext:
         return bool(word)
 
     def agree(self, number: int) -> bool:
-        """Whether every rank has the same number."""
+        """Return whether every rank has the same number."""
         if self.size == 1:
             return True
         ends = torch.tensor([number, -number])
@@ -73,17 +83,20 @@ class DistributedContext:
         return bool(ends[0] == -ends[1])
 
     def mean(self, value: torch.Tensor) -> torch.Tensor:
-        """The mean over ranks of a number on the device, on all of them."""
+        """Return, on every rank, the mean over ranks of a number on the device."""
         if self.size > 1:
             dist.all_reduce(value)
             value = value / self.size
         return value
 
     def scatter_map(self, work: Callable, items: Sequence, bar: str | None = None) -> list | None:
-        """[work(item) for item in items] on the leader, None on the others.
+        """Return ``[work(item) for item in items]`` on the leader, and None on the other ranks.
 
-        The items are dealt out, so ``work`` must not depend on which rank runs it, nor return what
-        lies on a device. ``bar`` names a progress bar.
+        Args:
+            work: computes one result; it must not depend on the rank, nor return tensors on a
+                device.
+            items: dealt out to the ranks in turn.
+            bar: name of a progress bar; None shows none.
         """
         own = range(self.rank, len(items), self.size)
         hidden = bar is None or not self.leader
@@ -98,7 +111,7 @@ class DistributedContext:
         return [results[i] for i in range(len(items))]
 
     def parallel(self, network: nn.Module, device: torch.device) -> nn.Module:
-        """The network with its gradients averaged over ranks; itself where there is one rank."""
+        """Return the network with gradients averaged over ranks; itself where there is one rank."""
         if self.size == 1:
             return network
         devices = [device] if device.type == "cuda" else None
@@ -110,9 +123,10 @@ SINGLE_PROCESS = DistributedContext()
 
 @contextlib.contextmanager
 def init_distributed(device: torch.device) -> Iterator[tuple[DistributedContext, torch.device]]:
-    """The world that torchrun started, and this rank's device; one process alone without it.
+    """Join the ranks that torchrun started, and yield them with the device of this rank.
 
-    A rank that loses another raises InputError: the run stops, and can be resumed.
+    Without torchrun that is ``SINGLE_PROCESS``. A rank that loses another raises InputError: the
+    run stops and can be resumed.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
@@ -128,23 +142,23 @@ def init_distributed(device: torch.device) -> Iterator[tuple[DistributedContext,
         torch.cuda.set_device(device)
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, timeout=GRADIENT_PATIENCE)
-    world = DistributedContext(
+    ranks = DistributedContext(
         dist.get_rank(), size, dist.new_group(backend="gloo", timeout=PATIENCE)
     )
     try:
-        yield world, device
+        yield ranks, device
     except RuntimeError as error:
         if (reason := _loss(error)) is None:
             raise
         raise InputError(
-            f"rank {world.rank} of {size} lost another rank ({reason}), whose last line may say "
-            "why; what was saved stays: --resume goes on, on any number of processes"
+            f"rank {ranks.rank} of {size} lost another rank ({reason}), whose last line may say "
+            "why; the last checkpoint remains: --resume continues on any number of processes"
         ) from None
     dist.destroy_process_group()
 
 
 def _loss(error: RuntimeError) -> str | None:
-    """What is said of a connection between ranks that broke; None of any other error."""
+    """The sign of a broken connection between ranks in an error; None for any other error."""
     said = str(error).lower()
     signs = ("connection closed", "connection reset", "timed out", "aborted", "nccl", "gloo")
     found = next((sign for sign in signs if sign in said), None)

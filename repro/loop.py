@@ -3,9 +3,9 @@
     for step in loop:
         ...                     # one training step
 
-The loop counts steps and seconds, shows a progress bar, saves at intervals and at the end, and
-stops after the step in hand where it is asked to: everything is then saved, and a loop over the
-restored progress continues with the next step.
+The loop counts steps and seconds, shows a progress bar, and saves at intervals and at the end. On a
+stop request it saves after the current step and ends; a loop over the restored progress continues
+with the next step.
 """
 
 import time
@@ -18,21 +18,28 @@ from repro.signals import Interrupted, StopRequest
 
 
 class Progress(Protocol):
-    """What the loop keeps of a training: steps done, and seconds of training so far."""
+    """The progress of a training: steps done, and seconds so far."""
 
     step: int
     seconds: float
 
 
 class TrainingLoop:
-    """Iterates over the steps that are left: ``progress.step`` to ``total``.
+    """Iterator over the steps that are left, from ``progress.step`` to ``total``.
 
-    Inside the body ``progress.step`` already counts the step in hand.
+    Inside the body ``progress.step`` already counts the current step.
 
-    Args: ``progress``; ``total`` steps; ``save()`` writes a checkpoint; ``stop``, a request to
-    end early; ``name`` of the bar; ``resume``, which says how to continue; ``save_seconds``
-    between checkpoints; ``stride``: steps that make one iteration, after which alone a checkpoint
-    is written and the bar advances; ``ranks`` stop together.
+    Args:
+        progress: steps and seconds so far, which the loop advances.
+        total: steps of the whole training.
+        save: writes a checkpoint.
+        stop: a request to end early.
+        name: of the progress bar.
+        resume: tells the user how to continue, after a stop request.
+        save_seconds: between checkpoints.
+        stride: steps of one iteration; checkpoints and the bar count whole iterations.
+        ranks: the processes, which stop together.
+
     Raises :class:`Interrupted` after a stop request, with everything saved.
     """
 
@@ -70,7 +77,7 @@ class TrainingLoop:
         self.bar.show(numbers)
 
     def finish(self) -> None:
-        """End the loop after the step in hand."""
+        """End the loop after the current step."""
         self.finished = True
 
     def __iter__(self) -> Iterator[int]:

@@ -20,7 +20,11 @@ class Bar(tqdm):
     On a terminal it fits 80 columns with its numbers. Elsewhere (a log file, a pipe) it writes at
     most once in 30 seconds, the name included.
 
-    Args: ``name``; ``hidden``: show nothing; the rest is of tqdm.
+    Args:
+        iterable: as of tqdm.
+        name: of the work.
+        hidden: show nothing.
+        how: other arguments of tqdm.
     """
 
     def __init__(self, iterable=None, *, name: str = "", hidden: bool = False, **how):

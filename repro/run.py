@@ -63,7 +63,7 @@ class RunFolder:
 
     @property
     def started(self) -> bool:
-        """Whether a run began here; one that could not start leaves none of these."""
+        """Whether a run began here. A run that could not start leaves none of these files."""
         return (
             self.complete
             or (self.path / "environment.json").exists()
@@ -181,7 +181,7 @@ class RunFolder:
         self.write("environment.json", found | {"data_files_before": began.data_files})
 
     def _began(self) -> Environment | None:
-        """What the run began with; None for a new run."""
+        """The record of a resumed run; None for a new run, and where a lost record is accepted."""
         file = self.path / "environment.json"
         if not file.exists() and not self.started:
             return None

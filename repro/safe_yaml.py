@@ -22,7 +22,23 @@ class NotYaml(ValueError):
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which 1e-4 is a number (YAML 1.1 asks for 1.0e-4) and keys may not repeat."""
+    """Safe YAML in which 1e-4 is a number (YAML 1.1 asks for 1.0e-4) and keys may not repeat.
+
+    The limits hold while the text is read, since the time for deep YAML grows with its square.
+    """
+
+    nodes = levels = 0
+
+    def compose_node(self, parent, index):
+        self.nodes += 1
+        if self.nodes > VALUES:
+            raise NotYaml(f"more than {VALUES} values")
+        self.levels += 1
+        if self.levels > LEVELS + 1:
+            raise NotYaml(f"more than {LEVELS} levels")
+        node = super().compose_node(parent, index)
+        self.levels -= 1
+        return node
 
     def construct_mapping(self, node, deep=False):
         seen = set()

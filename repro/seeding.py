@@ -1,4 +1,4 @@
-"""Seeds and random states: one call seeds everything, one object is saved and restored."""
+"""Seeds, and random states that can be saved and restored."""
 
 import random
 
@@ -7,30 +7,35 @@ import torch
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Python, NumPy and torch (every device). Our own code draws from explicit
-    ``torch.Generator`` objects; this covers libraries that draw from the global ones."""
+    """Seed the global generators of Python, NumPy and torch (every device).
+
+    Our own code draws from explicit ``torch.Generator`` objects; this covers libraries.
+    """
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002
     torch.manual_seed(seed)
 
 
 def generator(seed: int, device: str | torch.device = "cpu", *stream: int) -> torch.Generator:
-    """A generator on ``device`` for one stream of numbers of the run.
+    """Return a generator for one stream of random numbers of the run.
 
-    Streams (say ``2, iteration``) are mixed into the seed by NumPy's ``SeedSequence``, so that
-    neighbouring seeds and streams are independent.
+    Args:
+        seed: of the run.
+        device: of the generator.
+        stream: names the stream, for instance ``2, iteration``. NumPy's ``SeedSequence`` mixes it
+            into the seed, so that neighbouring seeds and streams are independent.
     """
     return torch.Generator(device).manual_seed(seed_of(seed, *stream))
 
 
 def seed_of(seed: int, *stream: int) -> int:
-    """The seed of one stream, below 2^63."""
+    """Return the seed of one stream, below 2^63."""
     word = np.random.SeedSequence([seed, *stream]).generate_state(1, np.uint64)[0]
     return int(word >> np.uint64(1))
 
 
 def global_states() -> dict:
-    """The states of the global generators, as types that ``weights_only`` loading admits."""
+    """Return the states of the global generators, as types that ``weights_only`` loading admits."""
     version, words, gauss = random.getstate()
     name, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002
     state = {
@@ -51,5 +56,5 @@ def set_global_states(state: dict) -> None:
     np.random.set_state((name, keys.cpu().numpy().astype(np.uint32), *rest))  # noqa: NPY002
     torch.set_rng_state(state["torch"].cpu())
     if "cuda" in state and torch.cuda.is_available():
-        here = torch.cuda.device_count()  # may be another number than where it was saved
+        here = torch.cuda.device_count()  # not always as many as where it was saved
         torch.cuda.set_rng_state_all([word.cpu() for word in state["cuda"][:here]])

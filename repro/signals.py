@@ -1,4 +1,7 @@
-"""Ctrl-C, SIGTERM, and SIGUSR2 (the warning of SLURM): finish the step in hand, save, stop."""
+"""Signals that end a run: Ctrl-C, SIGTERM and SIGUSR2, by which SLURM warns before a time limit.
+
+The run finishes its current step, saves and stops.
+"""
 
 import signal
 import sys
@@ -9,8 +12,10 @@ class Interrupted(Exception):
 
 
 class StopRequest:
-    """While active, the first signal only sets a flag. A second Ctrl-C interrupts at once; the
-    other two may come again, as schedulers send them, and change nothing.
+    """A context in which the first signal only sets the flag ``requested``.
+
+    A second Ctrl-C interrupts at once. SIGTERM and SIGUSR2 may come again, as schedulers repeat
+    them, and change nothing.
 
     >>> with StopRequest() as stop:
     ...     stop.requested
@@ -35,4 +40,4 @@ class StopRequest:
             return
         self.requested = True
         name = signal.Signals(number).name
-        print(f"\n{name}: finishing the step in hand, then saving", file=sys.stderr)
+        print(f"\n{name}: finishing the current step, then saving", file=sys.stderr)

@@ -61,7 +61,7 @@ class Trainer:
         self.rng = build.stream(config, device, build.TRAINING)
         self.loss = build.loss(config, self.sde)
         self.parts = config.compute.gradient_accumulation
-        self.rows = ranks.share(config.optimiser.batch_size, self.parts)
+        self.rows = ranks.shard(config.optimiser.batch_size, self.parts)
         self.callbacks = (
             TrainingCallbacks(config, folder, self.data, self.sde) if ranks.leader else None
         )

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from repro.errors import InputError
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "20"))
-READERS = 20  # fuzz tests in the suite, between which the time is divided
+READERS = 27  # fuzz tests in the suite, between which the time is divided
 MEMORY = 100e6  # bytes that reading a file of a few kilobytes may take
 
 few_examples = settings(

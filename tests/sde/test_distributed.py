@@ -128,14 +128,14 @@ def test_a_stop_waits_for_the_checkpoint(tmp_path):
 
 
 def test_shares_and_collectives_of_one_process():
-    assert SINGLE_PROCESS.leader and SINGLE_PROCESS.share(12) == slice(0, 12)
-    assert DistributedContext(rank=2, size=3).share(12) == slice(8, 12)
+    assert SINGLE_PROCESS.leader and SINGLE_PROCESS.shard(12) == slice(0, 12)
+    assert DistributedContext(rank=2, size=3).shard(12) == slice(8, 12)
     assert SINGLE_PROCESS.any(True) and not SINGLE_PROCESS.any(False)
     assert SINGLE_PROCESS.scatter_map(lambda item: item**2, [1, 2, 3]) == [1, 4, 9]
     with pytest.raises(InputError, match="10 does not divide into 3 processes x 1 parts"):
-        DistributedContext(rank=0, size=3).share(10)
+        DistributedContext(rank=0, size=3).shard(10)
     with pytest.raises(InputError, match="12 does not divide into 3 processes x 8 parts"):
-        DistributedContext(rank=0, size=3).share(12, 8)
+        DistributedContext(rank=0, size=3).shard(12, 8)
 
 
 @pytest.mark.parametrize("other, agree", [(7, True), (6, False), (8, False)])

@@ -1,1 +1,1 @@
-"""Sampling under a condition, with a score trained without it."""
+"""Conditional sampling with an unconditional score model."""

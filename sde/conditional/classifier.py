@@ -1,10 +1,10 @@
-"""Which class a noisy example is of: P(label | x_t, t), whose gradient steers a score to a class.
+"""Classifier of noisy examples, P(label | x_t, t), for classifier guidance.
 
-    loss = E -log P(label | x_t, t),   x_t = scale x_0 + std z,   t so that log(std / scale) is
-    uniform: every decade of noise counts alike
+    loss = E -log P(label | x_t, t),   x_t = scale x_0 + std z
 
-The network sees x_t at unit variance and log(std / scale). Trained beside a finished run on the
-labels of its data, kept in the run as ``classifier.pt``. Source: Song et al. 2021
+t is drawn such that log(std / scale) is uniform, so that every decade of noise counts equally. The
+network is given x_t scaled to unit variance, and log(std / scale). It is trained on the labels of
+the data of a finished run and saved in the run as ``classifier.pt``. Source: Song et al. 2021
 (arXiv:2011.13456), section 5 and appendix I.1.
 """
 
@@ -48,8 +48,11 @@ class NoisyClassifier(nn.Module):
 
 
 def train(trained: TrainedModel, iterations: int = 3000) -> tuple[Path, dict[float, float]]:
-    """Train on the labels of the model's data and write ``classifier.pt``; the path, and the share
-    of held-out examples it gets right at a few times. Raises InputError for data without labels."""
+    """Train on the labels of the model's data, and write ``classifier.pt``.
+
+    Returns its path, and the accuracy on held-out examples at a few times. Raises InputError for
+    data without labels.
+    """
     split, classes = trained.data.train, trained.data.spec.classes
     if split.labels is None:
         raise InputError(f"{trained.data.spec.name}: the examples have no labels")
@@ -59,11 +62,11 @@ def train(trained: TrainedModel, iterations: int = 3000) -> tuple[Path, dict[flo
     classifier = NoisyClassifier(trained.sde, trained.shape, len(classes)).to(trained.device)
     optimiser = torch.optim.Adam(classifier.parameters(), lr=LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, iterations)
-    random = trained.stream(build.TRAINING, 1)
+    rng = trained.stream(build.TRAINING, 1)
     for _ in tqdm(range(iterations), desc="classifier"):
-        x0, label = split.draw_labelled(BATCH, random)
-        u = torch.rand(len(x0), generator=random, device=trained.device)
-        x = _noisy(trained.sde, x0, importance_times(trained.sde, u, EPS), random)
+        x0, label = split.draw_labelled(BATCH, rng)
+        u = torch.rand(len(x0), generator=rng, device=trained.device)
+        x = _noisy(trained.sde, x0, importance_times(trained.sde, u, EPS), rng)
         loss = nn.functional.cross_entropy(classifier(*x), label)
         optimiser.zero_grad()
         loss.backward()
@@ -76,8 +79,10 @@ def train(trained: TrainedModel, iterations: int = 3000) -> tuple[Path, dict[flo
 
 
 def load(trained: TrainedModel) -> tuple[NoisyClassifier, list[str]]:
-    """The classifier of a run, and the names of its classes. Raises InputError where there is
-    none, or it is of another kind of data."""
+    """Return the classifier of a run, and the names of its classes.
+
+    Raises InputError where there is none, or where it belongs to other data.
+    """
     path = trained.folder / FILE
     if not path.exists():
         raise InputError(f"{path}: no such file; train one with: sde classifier {trained.folder}")
@@ -92,7 +97,7 @@ def load(trained: TrainedModel) -> tuple[NoisyClassifier, list[str]]:
 
 
 def of_class(trained: TrainedModel, name: str, strength: float) -> ScoreFn:
-    """The score given a class, by its name or number. Raises InputError for an unknown one."""
+    """Return the score given a class, by its name or number. Raises InputError for others."""
     classifier, classes = load(trained)
     known = {**{str(i): i for i in range(len(classes))}, **{c: i for i, c in enumerate(classes)}}
     if name not in known:
@@ -101,15 +106,15 @@ def of_class(trained: TrainedModel, name: str, strength: float) -> ScoreFn:
     return guidance.class_conditional(trained.score_fn, classifier, **how)
 
 
-def _noisy(sde: SDE, x0: Tensor, t: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
+def _noisy(sde: SDE, x0: Tensor, t: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     mean, std = sde.marginal(x0, t)
-    z = torch.randn(x0.shape, generator=random, device=x0.device)
+    z = torch.randn(x0.shape, generator=rng, device=x0.device)
     return mean + per_sample(std, x0) * z, t
 
 
 @torch.no_grad()
 def _accuracy(trained: TrainedModel, classifier: NoisyClassifier, time: float) -> float:
-    random = trained.stream(build.EVALUATION, 4)
-    x0, label = trained.data.heldout.draw_labelled(2000, random)
-    x = _noisy(trained.sde, x0, x0.new_full((len(x0),), time), random)
+    rng = trained.stream(build.EVALUATION, 4)
+    x0, label = trained.data.heldout.draw_labelled(2000, rng)
+    x = _noisy(trained.sde, x0, x0.new_full((len(x0),), time), rng)
     return (classifier(*x).argmax(1) == label).double().mean().item()

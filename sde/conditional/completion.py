@@ -1,9 +1,9 @@
-"""Held-out images completed by a trained model: part of each is hidden, and drawn again.
+"""Completion of held-out images: a part of each is hidden and drawn anew by the model.
 
-Hidden may be a half, the centre, half of the pixels, or the colour. Two ways to draw it
-(sde/conditional/guidance.py): "guided" follows the gradient of what is known (any sampler),
-"replacement" overwrites what is known after every step (any sampler but ode), as the published code
-does.
+The hidden part is a half, the centre, half of the pixels, or the colour. It is drawn in one of two
+ways (sde/conditional/guidance.py): "guided" follows the gradient of the known part, with any
+sampler; "replacement" overwrites the known part after every step, as the published code does, with
+any sampler except ode.
 """
 
 from dataclasses import replace
@@ -30,7 +30,7 @@ DATA_STD = 0.5  # of images on [-1, 1], about
 
 
 def known_pixels(hide: str, height: int, width: int, generator: torch.Generator) -> Tensor:
-    """1 where a pixel stays known, 0 where it is hidden: (1, 1, H, W)."""
+    """Return a mask (1, 1, H, W): 1 where a pixel is known, 0 where it is hidden."""
     mask = torch.ones(1, 1, height, width, device=generator.device)
     if hide == "random":
         drawn = torch.rand(mask.shape, generator=generator, device=generator.device)
@@ -48,7 +48,7 @@ def known_pixels(hide: str, height: int, width: int, generator: torch.Generator)
 
 
 def observe(truth: Tensor, hide: str, generator: torch.Generator) -> Observation:
-    """What stays known of images (B, C, H, W). Raises InputError for a hiding place unknown."""
+    """Return what stays known of images (B, C, H, W). Raises InputError for an unknown part."""
     if hide not in HIDDEN:
         raise InputError(f"--hide {hide}: choose from {', '.join(HIDDEN)}")
     if hide == "colour" and truth.shape[1] != 3:

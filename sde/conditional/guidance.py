@@ -1,16 +1,19 @@
-"""Sampling under a condition, with a score trained without it.
+"""Conditional sampling with the score of an unconditional model.
 
     grad log p_t(x | y) = score(x, t) + grad log p_t(y | x)        (Song et al. 2021, eq. 14)
 
-Three ways to the second term. ``class_conditional``: a classifier of noisy x. ``guided``: for part
-of x_0 known, y = H x_0, the Gaussian N(y; H E[x_0 | x_t], r^2 I) of Song et al. ("Pseudoinverse-
-guided diffusion models", ICLR 2023); exact for isotropic Gaussian data. Both return a score, for
-any sampler. ``replacement``: after every step overwrite what is known by a noised copy (Song et al.
-2021, appendix I); a ``constraint`` for ``samplers.sample`` and ``solve``, which the adaptive ODE,
-having no steps of its own to interrupt, does not take.
+The second term is approximated in one of three ways.
 
-What is known is an ``Observation``: some coordinates of x_0 after a rotation. Inpainting knows
-pixels; colourisation knows the grey axis of rotated colours.
+    class_conditional   a classifier of noisy x; returns a score, for any sampler
+    guided              part of x_0 is known, y = H x_0: the Gaussian N(y; H E[x_0 | x_t], r^2 I) of
+                        Song et al. ("Pseudoinverse-guided diffusion models", ICLR 2023); exact for
+                        isotropic Gaussian data; returns a score, for any sampler
+    replacement         after every step the known part is overwritten by a noised copy (Song et al.
+                        2021, appendix I); returns a ``constraint`` for ``samplers.sample`` and
+                        ``solve``; the adaptive ODE takes none
+
+An ``Observation`` states the known part: some coordinates of x_0 after a rotation. For inpainting
+they are pixels, for colourisation the grey axis of rotated colours.
 """
 
 import functools
@@ -33,7 +36,7 @@ COLOUR_BASIS = ((3**-0.5,) * 3, (2 / 6**0.5, -(6**-0.5), -(6**-0.5)), (0.0, 2**-
 
 @dataclass(frozen=True)
 class Observation:
-    """The coordinates ``mask`` of rotate(x_0) are known to be those of ``value``."""
+    """The known part of x_0: rotate(x_0) equals ``value`` where ``mask`` is 1."""
 
     value: Tensor  # (1 or B, *event), rotated; what lies outside the mask is ignored
     mask: Tensor  # broadcastable to value, 1 where known, 0 elsewhere
@@ -41,12 +44,12 @@ class Observation:
     unrotate: Callable[[Tensor], Tensor]
 
     def combine(self, x: Tensor, known: Tensor) -> Tensor:
-        """x (B, *event) with the known coordinates taken from ``known``, which is rotated."""
+        """Return x (B, *event) with its known coordinates taken from ``known`` (rotated)."""
         mask = self.mask.to(x)
         return self.unrotate(self.rotate(x) * (1 - mask) + known * mask)
 
     def of_batch(self, x: Tensor) -> Tensor:
-        """``value`` for the batch of x. Raises InputError where the counts cannot match."""
+        """Return ``value`` for the batch of x. Raises InputError where the counts do not match."""
         if self.value.shape[1:] != self.rotate(x).shape[1:] or len(self.value) not in (1, len(x)):
             raise InputError(
                 f"the observation has shape {tuple(self.value.shape)}, a batch {tuple(x.shape)}: "
@@ -56,14 +59,14 @@ class Observation:
 
 
 def inpainting(known: Tensor, mask: Tensor) -> Observation:
-    """Observe known (1 or B, *event) where mask (broadcastable, 0 or 1) is 1."""
+    """Return the observation of known (1 or B, *event) where mask (broadcastable, 0 or 1) is 1."""
     if not bool(((mask == 0) | (mask == 1)).all()):
         raise InputError("an inpainting mask holds zeros and ones, one where the value is known")
     return Observation(known, mask, lambda x: x, lambda x: x)
 
 
 def colourisation(grey: Tensor) -> Observation:
-    """Observe the mean over channels, grey (1 or B, 1, H, W), of images of three channels."""
+    """Return the observation of the channel mean, grey (1 or B, 1, H, W), of colour images."""
     if grey.ndim != 4 or grey.shape[1] != 1:
         raise InputError(f"grey images have shape (B, 1, H, W); got {tuple(grey.shape)}")
     value = torch.cat([grey * 3**0.5, torch.zeros_like(grey), torch.zeros_like(grey)], 1)
@@ -79,10 +82,11 @@ def colourisation(grey: Tensor) -> Observation:
 
 
 def replacement(sde: SDE, observation: Observation, *, mean_from_noisy: bool = False) -> Constraint:
-    """A constraint that overwrites the known coordinates after every step by those of x_t | x_0.
+    """Return a constraint that overwrites the known coordinates after every step by noised ones.
 
-    At the end they are exactly the observation's. ``mean_from_noisy`` rebuilds x_mean from the
-    noisy x as the published code does, which undoes its final denoising of the unknown part.
+    The noised coordinates are draws of x_t | x_0; at the end they equal the observation exactly.
+    With ``mean_from_noisy`` x_mean is rebuilt from the noisy x, as in the published code, which
+    undoes its final denoising of the unknown part.
     """
 
     def constrain(x: Tensor, x_mean: Tensor, time: Tensor | None, z: Tensor | None):
@@ -101,10 +105,10 @@ def replacement(sde: SDE, observation: Observation, *, mean_from_noisy: bool = F
 def guided(
     sde: SDE, score_fn: ScoreFn, observation: Observation, *, data_std: float = 1.0
 ) -> ScoreFn:
-    """The score given the observation, by the gradient of log N(y; H E[x_0|x_t], r^2 I).
+    """Return the score given the observation, by the gradient of log N(y; H E[x_0|x_t], r^2 I).
 
     r^2 = std^2 data_std^2 / (std^2 + scale^2 data_std^2), the posterior variance of data of this
-    standard deviation. Costs a backward pass through the score.
+    standard deviation. An evaluation takes one backward pass through the score.
     """
 
     def conditional(x: Tensor, t: Tensor) -> Tensor:
@@ -129,10 +133,14 @@ def class_conditional(
     *,
     strength: float = 1.0,
 ) -> ScoreFn:
-    """The score given a class: score + strength grad log P(label | x_t).
+    """Return the score given a class: score + strength grad log P(label | x_t).
 
-    classifier(x, t) -> (B, C) logits or log probabilities of noisy x; label a class for all, or
-    (B,) of the whole batch. Raises InputError where the labels do not fit the batch.
+    Args:
+        classifier: (x, t) -> (B, C) logits or log probabilities of noisy x.
+        label: one class for all, or (B,) for the whole batch.
+        strength: factor of the gradient.
+
+    Raises InputError where the labels do not fit the batch.
     """
 
     labels_on = functools.cache(lambda device: torch.as_tensor(label, device=device).reshape(-1))

@@ -1,16 +1,16 @@
-"""The parts of a score U-Net: residual block, attention, pyramids of input and output.
+"""The parts of a score U-Net: residual block, attention, input and output pyramids.
 
     residual    (shortcut(x) + conv(act(norm(conv(R act(norm(x))) + shift)))) / r
     attention   (x + out(softmax(q k^T / sqrt C) v)) / r, one head over all pixels
-    input skip  the image, resampled, is joined to the features at each resolution
-    output skip the image is a sum over resolutions
+    input skip  the resampled image is joined to the features at each resolution
+    output skip the output image is a sum over resolutions
 
 R resamples (BigGAN, Brock et al. 2019, arXiv:1809.11096) or does nothing (DDPM, arXiv:2006.11239);
 ``shift`` is linear in the embedded condition. r is sqrt 2 where skips are rescaled, else 1. (Song
 et al. 2021, arXiv:2011.13456, appendix H.)
 
-Weights begin as Glorot's, variance gain 2 / (fan in + fan out), with zero biases; ``SILENT``
-gains begin a branch near zero, so that a new network is near the identity.
+Weights are initialised as Glorot's, of variance 2 gain / (fan in + fan out), and biases as zero.
+The gain ``SILENT`` makes a branch start near zero, so that a new network is near the identity.
 """
 
 import math
@@ -30,12 +30,12 @@ NARROW = 0.1  # of the projections in attention and in the shortcuts of DDPM
 
 
 def conv3x3(channels_in: int, channels: int, gain: float = 1.0) -> nn.Conv2d:
-    """A convolution that keeps the resolution."""
+    """Return a 3 x 3 convolution that keeps the resolution."""
     return glorot_(nn.Conv2d(channels_in, channels, 3, padding=1), gain)
 
 
 def group_norm(channels: int, groups: int | None) -> nn.GroupNorm:
-    """``groups`` groups; None: at most 32 of at least four channels each, as many as divide.
+    """Return a group norm; None groups: as many as divide, at most 32, of four channels or more.
 
     Raises InputError where ``groups`` does not divide the channels.
     """
@@ -50,7 +50,10 @@ def group_norm(channels: int, groups: int | None) -> nn.GroupNorm:
 class ResidualBlock(nn.Module):
     """(x (B, C_in, H, W), embedded (B, E) or None) -> (B, C, H', W'). Final.
 
-    ``resample`` is None, or makes R from a number of channels.
+    Args:
+        kind: "biggan" or "ddpm".
+        rescale: divide the sum of both branches by sqrt 2.
+        resample: None, or a function from a number of channels to the module R.
     """
 
     def __init__(
@@ -94,7 +97,7 @@ class ResidualBlock(nn.Module):
 
 
 class Attention(nn.Module):
-    """Every pixel attends to all: (B, C, H, W) -> the same shape. Final."""
+    """Self-attention over all pixels: (B, C, H, W) -> the same shape. Final."""
 
     def __init__(self, channels: int, *, rescale: bool, groups: int | None):
         super().__init__()
@@ -116,7 +119,7 @@ class Attention(nn.Module):
 class InputSkip(nn.Module):
     """(image at 2 H, h at H) -> (image at H, h joined with it by "sum" or "cat"). Final.
 
-    ``channels_out`` counts those of the two outputs.
+    ``channels_out`` holds the numbers of channels of the two outputs.
     """
 
     def __init__(self, image_channels: int, channels: int, *, fir: bool, combine: str):
@@ -132,7 +135,7 @@ class InputSkip(nn.Module):
 
 
 class InputResidual(nn.Module):
-    """(pyramid at 2 H, h at H) -> their sum at H, twice: it is the features too. Final."""
+    """(pyramid at 2 H, h at H) -> their sum at H, as pyramid and as features. Final."""
 
     def __init__(self, channels_in: int, channels: int, *, fir: bool, rescale: bool):
         super().__init__()
@@ -152,7 +155,7 @@ def head(
     groups: int | None,
     gain: float = SILENT,
 ) -> nn.Sequential:
-    """conv(act(norm(h))), (B, C_in, H, W) -> (B, C, H, W): features to an image, or to features."""
+    """Return conv(act(norm(h))), (B, C_in, H, W) -> (B, C, H, W)."""
     parts = {
         "norm": group_norm(channels_in, groups),
         "activation": activation,
@@ -162,9 +165,9 @@ def head(
 
 
 class OutputSkip(nn.Module):
-    """(image at H / 2, h at H) -> (image at H with what this resolution adds, h). Final.
+    """(image at H / 2, h at H) -> (image at H with the part of this resolution, h). Final.
 
-    Without ``up``, at the lowest resolution, the image begins: (None, h) -> (head(h), h).
+    At the lowest resolution, without ``up``: (None, h) -> (head(h), h).
     """
 
     def __init__(self, head: nn.Module, up: nn.Module | None):
@@ -177,7 +180,7 @@ class OutputSkip(nn.Module):
 
 
 class OutputResidual(nn.Module):
-    """(pyramid at H / 2, h at H) -> their sum at H, twice: it is the features too. Final."""
+    """(pyramid at H / 2, h at H) -> their sum at H, as pyramid and as features. Final."""
 
     def __init__(self, channels_in: int, channels: int, *, fir: bool, rescale: bool):
         super().__init__()

@@ -1,12 +1,12 @@
-"""The condition, a number for each sample, as a vector.
+"""Embedding of the condition, one number for each sample, as a vector.
 
     positional   [sin(w c), cos(w c)], w = 10000^(-k / (K - 1)), k = 0..K-1
                  (Vaswani et al. 2017, arXiv:1706.03762; the DDPM of arXiv:2006.11239)
     fourier      [sin(2 pi w c), cos(2 pi w c)], w drawn once from N(0, scale^2)
                  (Tancik et al. 2020, arXiv:2006.10739; NCSN++, with c = log sigma)
 
-The positional one tells numbers apart that differ by about 1, up to 1000; the other, by about
-1 / scale. Two linear layers follow.
+The positional embedding resolves differences of about 1, up to 1000; the Fourier embedding
+differences of about 1 / scale. Two linear layers follow.
 """
 
 import math
@@ -37,8 +37,8 @@ class Positional(nn.Module):
 
 
 class Fourier(nn.Module):
-    """c (B,) -> (B, 2 ``frequencies``), at frequencies that are drawn once and never trained: they
-    are part of the network and saved with it. Final."""
+    """c (B,) -> (B, 2 ``frequencies``). The frequencies are drawn once, never trained, and saved
+    with the network. Final."""
 
     frequencies: Tensor
 
@@ -48,13 +48,13 @@ class Fourier(nn.Module):
         self.register_buffer("frequencies", scale * torch.randn(frequencies))
 
     def forward(self, condition: Tensor) -> Tensor:
-        # 2 pi last: at angles of a thousand the order of rounding shows
+        # 2 pi last, as in the published code: at angles of a thousand rounding depends on the order
         angle = condition[:, None] * self.frequencies * 2 * math.pi
         return torch.cat([angle.sin(), angle.cos()], 1)
 
 
 class ConditionEmbedding(nn.Module):
-    """condition (B,) -> act(second(act(first(waves(c))))) (B, dim), as every block takes it. Final.
+    """condition (B,) -> act(second(act(first(waves(c))))) (B, dim), the input of all blocks. Final.
 
     c is ``scale`` times the condition, or times its logarithm with ``log``.
     """

@@ -1,13 +1,12 @@
-"""An energy-based model of the score: score = -grad_x E(x, c), for any network inside.
+"""Energy-based model of the score: score = -grad_x E(x, c), with any network inside E.
 
     "square"  E = |x - net(x, c)|^2 / 2        "inner"  E = -<x, net(x, c)>
 
 (Salimans and Ho 2021, "Should EBMs model the energy or the score?"; Du et al. 2023,
 arXiv:2302.11552, section 3.)
 
-Its field is conservative by construction, as a true score is, and log p_t is known up to a
-constant; an evaluation costs a backward pass more. It stands where a network stands: the same
-parametrisations and losses of ``sde.score`` and ``sde.losses`` train it.
+Like a true score it is conservative, and log p_t is known up to a constant; an evaluation takes one
+more backward pass. It takes the place of a network in ``sde.score`` and ``sde.losses``.
 """
 
 import torch
@@ -34,16 +33,16 @@ class EnergyNetwork(nn.Module):
         self.network, self.form, self.downhill = network, form, downhill
 
     def energy(self, x: Tensor, condition: Tensor) -> Tensor:
-        """E(x, c), (B,)."""
+        """Return E(x, c), (B,)."""
         output = self.network(x, condition)
         if self.form == "inner":
             return -(x * output).flatten(1).sum(1)
         return 0.5 * ((x - output) ** 2).flatten(1).sum(1)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """The field; differentiable again wherever gradients are being recorded outside."""
+        """Return the gradient; it can be differentiated again where gradients are recorded."""
         recording = torch.is_grad_enabled()
-        # attention in one fused kernel has no second derivative
+        # fused attention kernels have no second derivative
         with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
             x = x if x.requires_grad else x.detach().requires_grad_()
             total = self.energy(x, condition).sum()

@@ -1,4 +1,4 @@
-"""A multilayer perceptron with a condition embedding: the network for vectors and small images."""
+"""Multilayer perceptron with a condition embedding, for vectors and small images."""
 
 import math
 
@@ -11,7 +11,7 @@ from repro.errors import InputError
 class FourierFeatures(nn.Module):
     """c (B,) -> [cos(w c), sin(w c), c] (B, 2 F + 1) at frequencies w from 1 to ``highest``. Final.
 
-    The frequencies are fixed and geometric, so that nothing random is hidden in a checkpoint.
+    The frequencies are fixed and geometric, so that no random number has to be saved.
     """
 
     frequencies: Tensor
@@ -29,11 +29,18 @@ class FourierFeatures(nn.Module):
 class MLP(nn.Module):
     """Residual perceptron: (x (B, *event), condition (B,)) -> the shape of x. Final.
 
-    Any event shape, flattened inside. The condition should be of order one: ``time`` or
-    ``log_noise`` of ``sde.score``. ``outputs`` sets the width of the last layer, by default that
-    of the event. ``frequencies`` adds cosines and sines of every coordinate, w x with w from pi / 2
-    up by sqrt(2): fine structure in the plane is then learnt some ten times sooner. Raises
-    InputError for another event shape.
+    The condition should be of order one: ``time`` or ``log_noise`` of ``sde.score``.
+
+    Args:
+        event_shape: any; events are flattened inside.
+        hidden_dim: width.
+        depth: residual blocks.
+        features: frequencies of the condition's embedding.
+        outputs: width of the last layer; None: that of the event.
+        frequencies: cosines and sines of w x added for every coordinate x, with w = pi / 2 times
+            powers of sqrt(2). Fine structure in the plane is then learnt about ten times sooner.
+
+    Raises InputError for another event shape.
     """
 
     waves: Tensor

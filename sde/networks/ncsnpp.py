@@ -3,16 +3,16 @@
     image -> enter -> down: stage 0 ... L-1 -> middle -> up: stage L-1 ... 0 -> leave -> image
                          \\________ every feature map is kept, and joined on the way up ____/
 
-A stage has ``blocks`` residual blocks (one more on the way up), attention at the resolutions asked
-for, and a change of resolution at its end. An input pyramid shows every stage the image at its own
-resolution; an output pyramid makes the image a sum over resolutions.
+A stage has ``blocks`` residual blocks (one more on the way up), attention at chosen resolutions,
+and a change of resolution at its end. An input pyramid gives every stage the image at its own
+resolution; with an output pyramid the image is a sum over resolutions.
 
     NCSN++   fir, embedding "fourier", progressive_input "residual", scale_by_sigma
              (256 pixels and more: progressive_input "input_skip", progressive_output "output_skip")
     DDPM++   none of these, embedding "positional"
     DDPM     as DDPM++ with block "ddpm", always 32 groups, skips not rescaled
 
-What the published code calls each part: ``sde.networks.published``.
+The names of the parts in the published code are in ``sde.networks.published``.
 """
 
 from collections.abc import Sequence
@@ -30,16 +30,33 @@ EMBEDDINGS = ("fourier", "positional")
 
 
 class NCSNpp(nn.Module):
-    """(x (B, C, H, W), condition (B,)) -> the shape and dtype of x. Final.
+    """A score U-Net: (x (B, C, H, W), condition c (B,)) -> the shape and dtype of x. Final.
 
-    A stage's width is ``channels`` times its multiplier; ``attention`` lists resolutions W (the
-    middle always attends). ``centred``: x lies about [-1, 1]; otherwise about [0, 1], and is moved.
-    ``groups`` of every group norm; None: at most 32, of at least four channels.
-
-    What is embedded is ``condition_scale`` times log c ("fourier": c is a noise level, std) or
-    times c ("positional": it should run to about 1000), unless ``log_condition`` says otherwise;
-    nothing if not ``conditional``. ``scale_by_sigma`` divides the output by the noise level: by c,
-    or by ``sigmas[c]`` where c is a timestep of a discrete model with these noise levels.
+    Args:
+        event_shape: (C, H, W).
+        channels: width of the first stage.
+        multipliers: width of each stage, in units of ``channels``.
+        blocks: residual blocks of a stage.
+        attention: resolutions W with attention; the middle always has it.
+        dropout: probability, in each residual block.
+        embedding: "fourier" (of log c, c being the noise level std) or "positional" (of c, which
+            should run to about 1000).
+        fourier_scale: standard deviation of the Fourier frequencies.
+        log_condition: embed log c; None: as ``embedding`` says.
+        condition_scale: factor of what is embedded.
+        conditional: whether the network sees the condition.
+        block: "biggan" or "ddpm".
+        fir: resample by a binomial filter.
+        resample_with_conv: resample by learned convolutions; of the block "ddpm".
+        progressive_input: "none", "input_skip" or "residual".
+        progressive_output: "none", "output_skip" or "residual".
+        combine: "sum" or "cat", of "input_skip".
+        rescale_skips: divide sums of two branches by sqrt 2.
+        activation: a key of ``stages.ACTIVATIONS``.
+        groups: of every group norm; None: at most 32, of at least four channels.
+        scale_by_sigma: divide the output by the noise level: by c, or by ``sigmas[c]``.
+        sigmas: the noise levels (N,) of a discrete model, whose c is a timestep.
+        centred: x lies in about [-1, 1]; otherwise in about [0, 1], and is scaled.
 
     Raises InputError for another event shape than ``event_shape``, a resolution that cannot be
     halved often enough, or arguments out of range.
@@ -100,12 +117,10 @@ class NCSNpp(nn.Module):
         self.condition = None
         if conditional:
             fourier = embedding == "fourier"
+            waves = Fourier(channels, scale=fourier_scale) if fourier else Positional(channels)
+            log = fourier if log_condition is None else log_condition
             self.condition = ConditionEmbedding(
-                Fourier(channels, scale=fourier_scale) if fourier else Positional(channels),
-                4 * channels,
-                activation=style.act,
-                log=fourier if log_condition is None else log_condition,
-                scale=condition_scale,
+                waves, 4 * channels, activation=style.act, log=log, scale=condition_scale
             )
         self.enter = conv3x3(self.event_shape[0], channels)
         attends = [self.event_shape[2] // 2**i in attention for i in range(len(multipliers))]
@@ -115,7 +130,7 @@ class NCSNpp(nn.Module):
         self._build_up(style, kept, stages, blocks)
 
     def _build_down(self, style: Style, channels: int, stages: list, blocks: int) -> list[int]:
-        """``down`` and ``input_pyramid``; returns the channels of every feature map kept."""
+        """Make ``down`` and ``input_pyramid``; return the channels of every kept feature map."""
         self.down, self.input_pyramid = nn.ModuleList(), nn.ModuleList()
         kept, seen = [channels], self.event_shape[0]
         for i, width, attends in stages:
@@ -128,7 +143,7 @@ class NCSNpp(nn.Module):
         return kept
 
     def _build_up(self, style: Style, kept: list[int], stages: list, blocks: int) -> None:
-        """``up``, ``output_pyramid`` and ``leave``."""
+        """Make ``up``, ``output_pyramid`` and ``leave``."""
         self.up, self.output_pyramid = nn.ModuleList(), nn.ModuleList()
         width_in, shown, image = kept[-1], 0, self.event_shape[0]
         for i, width, attends in reversed(stages):
@@ -180,8 +195,11 @@ class NCSNpp(nn.Module):
 
 
 def DDPM(event_shape: tuple[int, int, int], *, blocks: int = 2, **how) -> NCSNpp:
-    """The U-Net of Ho et al. 2020 (arXiv:2006.11239) in its published form; ``how`` as of
-    ``NCSNpp``."""
+    """Return the U-Net of Ho et al. 2020 (arXiv:2006.11239) in its published form.
+
+    Args:
+        how: other keywords of ``NCSNpp``.
+    """
     fixed: dict[str, Any] = dict(block="ddpm", groups=32, rescale_skips=False)
     return NCSNpp(event_shape, blocks=blocks, **(fixed | how))
 

@@ -1,9 +1,9 @@
-"""The published code's names for the parts of a score U-Net, ``all_modules.N...``.
+"""The names of the parts of a score U-Net in the published code, ``all_modules.N...``.
 
-It numbers its parts in the order in which they are made; ``in_published_order`` walks ours in that
-order. Linear maps over channels ("NIN") are stored there as (in, out), and queries, keys and values
-apart: every published tensor is a view of one of ours, so that reading, writing, comparing shapes
-and comparing gradients are all done through ``published_tensors``.
+The published code numbers its parts in the order in which they are made; ``in_published_order``
+yields ours in that order. It stores linear maps over channels ("NIN") as (in, out), and queries,
+keys and values apart. Every published tensor is a view of one of ours; reading, writing and
+comparing shapes and gradients all use ``published_tensors``.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,10 +22,10 @@ TABLE = "sigmas"  # the noise levels: a constant that the published code saves t
 
 
 def published_tensors(network: NCSNpp, of: Of = lambda tensor: tensor) -> dict[str, Tensor]:
-    """Each published name, in the published order, with a view in the published shape of
-    ``of(ours)``, ours being a parameter or the frozen frequencies.
+    """Return the tensors of a network by their published names, in the published order.
 
-    Where nothing is conditional there are no frequencies, though the published code has them.
+    Each is a view, in the published shape, of ``of(ours)``; ours is a parameter or the fixed
+    frequencies. An unconditional network has no frequencies here, but in the published code.
     """
     skipped = network.condition is None and network.embedding == "fourier"
     named = {}
@@ -36,7 +36,7 @@ def published_tensors(network: NCSNpp, of: Of = lambda tensor: tensor) -> dict[s
 
 
 def in_published_order(network: NCSNpp) -> Iterator[nn.Module]:
-    """The parts that the published code numbers."""
+    """Yield the parts that the published code numbers, in its order."""
     yield from _numbered(network.condition)
     yield from _numbered(network.enter)
     for i, stage in enumerate(network.down):
@@ -54,7 +54,7 @@ def in_published_order(network: NCSNpp) -> Iterator[nn.Module]:
 
 
 def _numbered(*parts: nn.Module | None) -> Iterator[nn.Module]:
-    """The parts that have a number: these, or what they are made of."""
+    """Yield the numbered ones among these parts and their children."""
     for part in parts:
         if part is None:
             continue

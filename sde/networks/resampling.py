@@ -6,12 +6,11 @@ With ``fir`` by the binomial filter k = [1, 3, 3, 1] / 8 along each axis, agains
     down   y[i] = sum_j k[j] x[2 i + j - 1]
     up     y[i] = sum_j 2 k[j] x[(i + 1 - j) / 2], over whole (i + 1 - j) / 2: twice the adjoint
 
-x is zero outside. Each is one strided convolution of every channel by itself: no zero is inserted
-and no sample is computed that is dropped. Without ``fir``: the mean of 2 x 2, and the nearest
-neighbour.
+x is zero outside. Each is one strided convolution per channel, so that no zero is inserted and no
+sample is computed only to be dropped. Without ``fir``: the mean of 2 x 2, the nearest neighbour.
 
-``DownConv`` and ``UpConv`` learn a 3 x 3 convolution together with it: the filter before a
-convolution of stride 2, and after a transposed one.
+``DownConv`` and ``UpConv`` include a learned 3 x 3 convolution: of stride 2 after the filter, and
+transposed before it.
 """
 
 import math
@@ -27,8 +26,8 @@ KERNEL = (1.0, 3.0, 3.0, 1.0)
 
 
 def glorot_(layer: Layer, gain: float = 1.0) -> Layer:
-    """Begin with weights of variance 2 gain / (fan in + fan out), and zero biases (Glorot and
-    Bengio 2010). Returns the layer."""
+    """Initialise weights of variance 2 gain / (fan in + fan out) and zero biases (Glorot and Bengio
+    2010). Returns the layer."""
     nn.init.xavier_uniform_(layer.weight, math.sqrt(gain))
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
@@ -36,13 +35,13 @@ def glorot_(layer: Layer, gain: float = 1.0) -> Layer:
 
 
 def fir_kernel(channels: int, gain: float = 1.0) -> Tensor:
-    """The two-dimensional filter for each channel, (C, 1, 4, 4), with sum ``gain``."""
+    """Return the two-dimensional filter for each channel, (C, 1, 4, 4), with sum ``gain``."""
     line = torch.tensor(KERNEL) / sum(KERNEL)
     return gain * torch.outer(line, line).repeat(channels, 1, 1, 1)
 
 
 class Down(nn.Module):
-    """Half the resolution; H and W even. ``embedded`` is for those who need it. Final."""
+    """Half the resolution; H and W even. ``embedded`` is ignored. Final."""
 
     kernel: Tensor | None
 
@@ -92,8 +91,8 @@ class DownConv(nn.Module):
 class UpConv(nn.Module):
     """A 3 x 3 convolution at twice the resolution, (B, C_in, H, W) -> (B, C, 2 H, 2 W). Final.
 
-    With ``fir`` the convolution is that of x with zeros between its samples: transposed, with its
-    kernel turned round.
+    With ``fir`` it convolves x with zeros between its samples, which is the transposed convolution
+    with the kernel rotated by 180 degrees.
     """
 
     kernel: Tensor | None

@@ -2,8 +2,8 @@
 
     x -> blocks at H x W -> mean of 2 x 2 -> blocks -> nearest upsampling, joined -> blocks -> out
 
-The condition shifts the channels of every block. NCSN++ and DDPM++ are this with more of it; at
-8 x 8 pixels more is not needed.
+The condition shifts the channels of every block. NCSN++ and DDPM++ are larger networks of this
+kind; images of 8 x 8 pixels do not need them.
 """
 
 import torch
@@ -19,7 +19,7 @@ class SmallConv(nn.Module):
     """(x (B, C, H, W), condition (B,)) -> the shape of x. Final.
 
     H and W even. The condition should be of order one. Raises InputError for another event shape
-    than ``event_shape`` (C, H, W), or widths that are no multiple of 8.
+    than ``event_shape`` (C, H, W), or widths that are not a multiple of 8.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The stages of a U-Net, and the style that all its parts share."""
+"""The stages of a U-Net, and the style that all parts of one network share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,9 +37,9 @@ CHOICES = {
 
 @dataclass(frozen=True)
 class Style:
-    """What all parts of one network share, and how it makes them: see ``NCSNpp``.
+    """The settings that all parts of one network share, and factories of the parts.
 
-    Raises InputError for a choice that is none.
+    The fields are the keywords of ``NCSNpp``. Raises InputError for an unknown choice.
     """
 
     embedded_dim: int | None
@@ -60,7 +60,7 @@ class Style:
                 raise InputError(f"{name}: expected one of {', '.join(values)}; got {given!r}")
 
     def residual(self, channels_in: int, channels: int, resample=None) -> ResidualBlock:
-        """A residual block."""
+        """Return a residual block."""
         return ResidualBlock(
             channels_in,
             channels,
@@ -75,23 +75,23 @@ class Style:
 
     @property
     def act(self) -> nn.Module:
-        """The activation."""
+        """A new module of the activation."""
         return ACTIVATIONS[self.activation]()
 
     def attention(self, channels: int) -> Attention:
-        """Attention over all pixels."""
+        """Return attention over all pixels."""
         return Attention(channels, rescale=self.rescale_skips, groups=self.groups)
 
     def head(self, channels_in: int, channels: int, gain: float = SILENT) -> nn.Module:
-        """From features to an image."""
+        """Return a head from features to an image."""
         return head(channels_in, channels, activation=self.act, groups=self.groups, gain=gain)
 
     def shrink(self, channels: int) -> nn.Module:
-        """(h, embedded) -> h at half the resolution."""
+        """Return a module (h, embedded) -> h at half the resolution."""
         return self._resample(channels, Down, DownConv)
 
     def grow(self, channels: int) -> nn.Module:
-        """(h, embedded) -> h at twice the resolution."""
+        """Return a module (h, embedded) -> h at twice the resolution."""
         return self._resample(channels, Up, UpConv)
 
     def _resample(self, channels: int, plain: type, learned: type) -> nn.Module:
@@ -102,13 +102,13 @@ class Style:
         return plain(channels, fir=self.fir)
 
     def input_step(self, channels_in: int, channels: int) -> nn.Module:
-        """A step down the input pyramid, ``InputSkip`` or ``InputResidual``."""
+        """Return a step down the input pyramid, ``InputSkip`` or ``InputResidual``."""
         if self.progressive_input == "input_skip":
             return InputSkip(channels_in, channels, fir=self.fir, combine=self.combine)
         return InputResidual(channels_in, channels, fir=self.fir, rescale=self.rescale_skips)
 
     def output_step(self, channels_in: int, channels: int, image_channels: int) -> nn.Module:
-        """A step up the output pyramid; ``channels_in`` is 0 where it begins."""
+        """Return a step up the output pyramid; ``channels_in`` is 0 for the first."""
         if self.progressive_output == "output_skip":
             up = Up(image_channels, fir=self.fir) if channels_in else None
             return OutputSkip(self.head(channels, image_channels), up)
@@ -118,8 +118,8 @@ class Style:
 
 
 class DownStage(nn.Module):
-    """Residual blocks at one resolution, each with attention if ``attends``, then ``shrink``, if
-    there is a stage below. Final."""
+    """Residual blocks at one resolution, each with attention if ``attends``; then, unless it is
+    the ``last`` stage, ``shrink``. Final."""
 
     def __init__(
         self, style: Style, channels_in: int, channels: int, blocks: int, attends: bool, last: bool
@@ -133,7 +133,7 @@ class DownStage(nn.Module):
         self.shrink = None if last else style.shrink(channels)
 
     def forward(self, h: Tensor, embedded: Tensor | None) -> list[Tensor]:
-        """The features after each block; the last is the stage's."""
+        """Return the features after each block; the last are the output of the stage."""
         features = []
         for block, attention in zip(self.blocks, self.attentions, strict=True):
             h = attention(block(h, embedded))
@@ -155,8 +155,9 @@ class Middle(nn.Module):
 
 
 class UpStage(nn.Module):
-    """Residual blocks, each joined by features of the way down with as many channels as ``joined``
-    says, then attention if ``attends``; ``grow`` if there is a stage above. Final."""
+    """Residual blocks on the way up; then attention if ``attends``; then, unless it is the ``last``
+    stage, ``grow``. Each block takes a feature map of the way down, of ``joined`` channels, beside
+    its own input. Final."""
 
     def __init__(
         self,
@@ -177,7 +178,7 @@ class UpStage(nn.Module):
         self.grow = None if last else style.grow(channels)
 
     def forward(self, h: Tensor, kept: list[Tensor], embedded: Tensor | None) -> Tensor:
-        """Takes the features it joins from the end of ``kept``."""
+        """Return the output of the stage; feature maps are taken from the end of ``kept``."""
         for block in self.blocks:
             h = block(torch.cat([h, kept.pop()], 1), embedded)
         return self.attention(h)

@@ -61,7 +61,7 @@ def load_compact(
     name, text = _description(dataset)
     path = compact_path(root, name)
     try:
-        arrays, _ = read_arrays(path, lambda key: key not in ("classes", "images"))
+        arrays, _ = read_arrays(path, _is_read)
         found = check_compact(arrays, split, text)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
@@ -79,12 +79,22 @@ def load_compact(
     return ZSLData(dataset=dataset, split=split, files=files, toy=False, **parts)
 
 
+def _is_read(name: str) -> bool:
+    return is_compact(name) and name not in ("classes", "images")
+
+
 def _description(dataset: str) -> tuple[str, str]:
     """Return the name of the file and the array that holds the text."""
     for kind in DESCRIPTIONS:
         if dataset.endswith(f"-{kind}"):
             return dataset.removesuffix(f"-{kind}"), kind
     return dataset, "text"
+
+
+def is_compact(name: str) -> bool:
+    """Return whether the layout has an array of this name."""
+    known = (*NEEDED, *DESCRIPTIONS, "classes", "images")
+    return name in known or name.endswith(("_seen", "_unseen"))
 
 
 def compact_path(root: str | Path, name: str) -> Path:
@@ -145,7 +155,7 @@ def check_compact_file(path: Path) -> list[Finding]:
     """Return what is wrong with the splits and descriptions of a file."""
     found = []
     try:
-        arrays, headers = read_arrays(path, lambda key: key not in ("classes", "images"))
+        arrays, headers = read_arrays(path, _is_read)
         splits = [name.removesuffix("_seen") for name in headers if name.endswith("_seen")]
         texts = ["text", *(kind for kind in DESCRIPTIONS if kind in headers)]
         for split, text in product(splits or ["easy"], texts):

@@ -26,6 +26,7 @@ from cizsl.data.birds_layout import (
     splits_in,
 )
 from cizsl.data.birds_validate import read_split
+from cizsl.data.compact_features import is_compact
 from cizsl.data.findings import Finding
 from cizsl.data.gbu import folders as gbu_folders
 from cizsl.data.gbu import verify_gbu
@@ -161,14 +162,14 @@ def _describe(path: Path) -> Iterator[tuple[str, str, str, str]]:
 
 def _describe_npz(path: Path) -> Iterator[tuple[str, str, str, str]]:
     try:
-        arrays, headers = read_arrays(path, is_known)
+        arrays, headers = read_arrays(path, lambda name: is_known(name) or is_compact(name))
     except InputError as error:
         yield "unreadable", "", "", str(error)
         return
     for name, header in headers.items():
         array, values = arrays.get(name), ""
         if array is None:
-            values = "not read: no array of the layout"
+            values = "not read: no array of a known layout"
         elif array.size and array.dtype.kind in "biuf":
             values = f"{float(array.min()):.6g} to {float(array.max()):.6g}"
         elif array.size:

@@ -6,6 +6,7 @@ from cizsl.report.published_numbers import FEATURE_DIM, GAIN_BY_TEST_CLASSES
 KIND_TITLES = {
     "published": "Data of the published size",
     "other": "NOT THE PUBLISHED DATA",
+    "compact": "CUB, COMPACT FEATURES",
     "own": "DATA OF YOUR OWN",
     "toy": "TOY DATA",
 }
@@ -31,6 +32,9 @@ KIND = {
     f"{FEATURE_DIM} (see the column Features), or the labels or class splits differ, or the files "
     "were converted. The classes may be real, but no number here can be compared with a published "
     "one.",
+    "compact": "CUB, compact features: real birds, not the published features. The photographs, "
+    "texts and splits are those of CUB, but another network saw the photographs. No published "
+    "number is comparable with these.",
     "own": "Neither CUB nor NAB. No published number is comparable with these.",
     "toy": "TOY DATA: invented birds. CUB and NAB only name the file layout. No number here says "
     "anything about real birds or compares with a published number.",

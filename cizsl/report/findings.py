@@ -16,7 +16,11 @@ from cizsl.report.runs import KINDS, Run
 from cizsl.report.tables import chance, statistics
 
 FIRST_SCORES = {"top1": "top-1", "per_class_top1": "T1"}
-OF_KINDS = {"toy": "On toy data, which are invented", "other": "On other data than the published"}
+OF_KINDS = {
+    "toy": "On toy data, which are invented",
+    "other": "On other data than the published",
+    "compact": "On CUB, compact features",
+}
 MEANINGS = {
     "toy": "on toy data they show that the code works and say nothing about real data",
     "other": "on data other than the published they compare with no published number",

@@ -18,7 +18,7 @@ from repro import config as configuration
 from repro.errors import InputError
 
 # "published": as far as their size and the known checksums tell
-KINDS = ("published", "other", "own", "toy")
+KINDS = ("published", "compact", "other", "own", "toy")
 # settings that do not change what is measured, or that name the cell or the seed
 IGNORED = {"seed", "compute.compile", "compute.checkpoint_seconds"}
 IGNORED |= {"data.root", "data.layout", "data.dataset", "data.split"}
@@ -75,6 +75,8 @@ class Run:
         """One of :data:`KINDS`."""
         if self.summary.toy:
             return "toy"
+        if self.layout == "compact" and self.summary.dataset.startswith("CUB-compact"):
+            return "compact"
         if self.cell not in self.benchmark.cells:
             return "own"
         if self.layout not in ("published", "gbu"):  # without checksums of published files

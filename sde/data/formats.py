@@ -196,4 +196,5 @@ def damage(path: Path):
 
 
 def times(shape) -> str:
+    """Return the shape as text, such as "10 x 28 x 28"."""
     return " x ".join(map(str, shape))

@@ -59,9 +59,9 @@ def test_other_descriptions_of_the_classes(raw, kind, dim):
 def test_ridge_regression_recognises_unseen_birds(split, accuracy):
     """Scikit-learn's ridge regression and ours, within half a point of what the page says."""
     read = load_compact(split=split)
-    problem = protocols.reference_problem(read, "none", torch.device("cpu"))
-    ours = measure(baselines.Ridge(problem), {"penalty": 0.1, "similarity": "cosine"}, problem)
-    centroids = problem.centroids.numpy().astype(float)
+    task = protocols.reference_task(read, "none", torch.device("cpu"))
+    ours = measure(baselines.Ridge(task), {"penalty": 0.1, "similarity": "cosine"}, task)
+    centroids = task.centroids.numpy().astype(float)
     text = read.seen_text - read.seen_text.mean(0)
     penalty = 0.1 * np.trace(text @ text.T) / len(text)
     model = Ridge(alpha=penalty).fit(text.astype(float), centroids)

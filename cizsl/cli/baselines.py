@@ -3,9 +3,10 @@
 from cizsl.cli.sweep import configs_and_overrides
 from cizsl.config import CIZSLConfig
 from cizsl.training.fit_baselines import fit_all
-from cizsl.training.records import Summary, read_json
+from cizsl.training.records import Summary
 from repro import locate
 from repro.device import resolve
+from repro.json_file import read_model
 from repro.run import RunFolder
 from repro.run_names import RUNS
 
@@ -23,7 +24,7 @@ def command(options) -> int:
 
 def _result(folder: RunFolder) -> str:
     """Return one line on a finished baseline."""
-    summary = read_json(folder.path / "results.json", Summary)
+    summary = read_model(folder.path / "results.json", Summary)
     chosen = ", ".join(f"{key.replace('_', ' ')} {v}" for key, v in (summary.chosen or {}).items())
     toy = " (toy)" if summary.toy else ""
     scores = summary.scores

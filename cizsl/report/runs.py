@@ -13,9 +13,10 @@ from cizsl.data.gbu import SPLITS
 from cizsl.data.gbu_validate import SHA256 as GBU_SHA256
 from cizsl.data.verify import SHA256
 from cizsl.report.published_numbers import BENCHMARKS, Benchmark
-from cizsl.training.records import Environment, Scores, Summary, latest_record, read_json
+from cizsl.training.records import Environment, Scores, Summary, latest_record
 from repro import config as configuration
 from repro.errors import InputError
+from repro.json_file import read_model
 
 # "published": as far as their size and the known checksums tell
 KINDS = ("published", "compact", "other", "own", "toy")
@@ -171,8 +172,8 @@ def _whole_run(folder: Path) -> Run:
     file = folder / "results.json"
     if not file.exists():
         return Run(folder, None, config, note=f"unfinished: {_progress(folder, config)}")
-    summary, file = read_json(file, Summary), folder / "environment.json"
-    environment = read_json(file, Environment) if file.exists() else Environment()
+    summary, file = read_model(file, Summary), folder / "environment.json"
+    environment = read_model(file, Environment) if file.exists() else Environment()
     return Run(folder, summary, config, environment)
 
 

@@ -18,6 +18,7 @@ from cizsl.training.records import Environment, Summary
 from repro import config as configuration
 from repro.device import precision
 from repro.errors import InputError
+from repro.json_file import read_model
 
 PUBLISHED = ("reference", "pivot")  # protocol and scores of the published grid of offsets
 
@@ -78,7 +79,7 @@ def evaluate_again(
     if split == "val" and protocol != "strict":
         raise InputError(f"{path}: the reference protocol has no validation classes")
     data = build.data(config)
-    if data.files != records.read_json(path / "environment.json", Environment).data_files:
+    if data.files != read_model(path / "environment.json", Environment).data_files:
         raise InputError(f"{path}: the data files in {config.data.root} are not those of the run")
     task = build.task(config, data, "test" if split == "test" else "validation", device)
     where = f"{protocol} protocol, {'test' if split == 'test' else 'validation'} classes"
@@ -104,7 +105,7 @@ def _finished(path: Path, root: Path | None) -> tuple[Summary, CIZSLConfig | Bas
     file = path / "results.json"
     if not file.exists():
         raise InputError(f"{path}: holds no finished run (no results.json)")
-    summary = records.read_json(file, Summary)
+    summary = read_model(file, Summary)
     moved = [f"data.root={root}"] if root else []
     if summary.deterministic:
         return summary, configuration.load(path / "config.yaml", Baseline, moved)

@@ -9,16 +9,16 @@
 A file of other content is refused in one line.
 """
 
-import json
 import zipfile
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from cizsl.retrieval import SHARES
 from cizsl.sections import Name
+from repro import json_file
 from repro.config import Settings, validate
 from repro.errors import InputError
 from repro.run import RunFolder
@@ -39,9 +39,6 @@ class _Record(Settings):
     """Parent of the models: keys that a newer version added are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-Model = TypeVar("Model", bound=_Record)
 
 
 class Scores(_Record):
@@ -140,24 +137,11 @@ class SearchLine(_Record):
     seconds: Seconds
 
 
-def read_json(file: Path, model: type[Model]) -> Model:
-    """Return the JSON object in ``file`` as ``model``; raise :class:`InputError` for others."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{file}: cannot be read: {_short(error)}") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{file}: expected a mapping of names to values")
-    return validate(content, model, str(file))
-
-
 def read_results(folder: Path) -> dict:
     """Return the whole ``results.json``; raise :class:`InputError` for other content."""
-    file = folder / "results.json"
-    read_json(file, Summary)
-    return json.loads(file.read_text(encoding="utf-8"))
+    content = json_file.read_object(folder / "results.json")
+    validate(content, Summary, str(folder / "results.json"))
+    return content
 
 
 def latest_record(folder: Path) -> Record | None:

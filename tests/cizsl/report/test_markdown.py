@@ -296,8 +296,8 @@ def test_nothing_finished_is_no_error(runs, capsys):
 @pytest.mark.parametrize(
     "content, said",
     [
-        ("{", "cannot be read"),
-        ("[1]", "expected a mapping"),
+        ("{", "not JSON"),
+        ("[1]", "expected a JSON object"),
         ('{"dataset": "CUB"}', "split"),
         (None, "metrics: should be a finite number, got nan"),
     ],

@@ -18,6 +18,7 @@ Source: linear discriminant analysis (Hastie, Tibshirani, Friedman, The Elements
 Learning, 2009, section 4.3), with the uncertain means of class_means.
 """
 
+import copy
 from dataclasses import dataclass
 
 import torch
@@ -104,6 +105,12 @@ class GaussianClasses:
         widths = 1 + spread * excess[:, None] * between.clamp_min(0)
         self.variance = torch.cat([torch.ones_like(between).expand(self.num_seen, -1), widths])
         self.mean = self._coordinates(torch.cat([centroids.double(), means.unseen]))
+
+    def reordered(self, classes: Tensor) -> "GaussianClasses":
+        """Return the same Gaussians in another order: (C,) indices."""
+        other = copy.copy(self)
+        other.mean, other.variance = self.mean[classes], self.variance[classes]
+        return other
 
     def _coordinates(self, features: Tensor) -> Tensor:
         return torch.linalg.solve(self.axes, self.space.encode(features).T).T

@@ -38,7 +38,9 @@ def task(
         return protocols.reference_task(data, normalisation, device)
     held_out = (data, normalisation, device, settings.heldout_share, settings.validation_seed)
     if stage == "validation":
-        return protocols.validation_task(*held_out, settings.validation_share)
+        return protocols.validation_task(
+            *held_out, settings.validation_share, settings.validation_by
+        )
     return protocols.strict_test_task(*held_out)
 
 

@@ -20,6 +20,7 @@ from cizsl.sections import (
     Optimiser,
     Seed,
     Share,
+    Validators,
 )
 from repro.config import Settings
 
@@ -109,12 +110,15 @@ class BaselineEvaluation(Settings):
     validation_seed: Seed = Field(
         0, description="seed that draws validation classes and held-out images"
     )
+    validation_by: Validators = Field("class", description="single classes, or whole families")
     select_by: Criterion = Field("ausuc", description="score on validation classes that decides")
 
 
 class Baseline(Settings):
     """A classifier in closed form on the data of an experiment; nothing in it is random."""
 
-    baseline: Literal["ridge", "eszsl"] = Field(description="ridge regression or ESZSL")
+    baseline: Literal["ridge", "eszsl", "gaussian"] = Field(
+        description="ridge regression, ESZSL, or a Gaussian for each class"
+    )
     data: Data = Field(Data(), description="which classes and images")
     evaluation: BaselineEvaluation = Field(BaselineEvaluation(), description="the protocol")

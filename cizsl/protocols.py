@@ -37,6 +37,7 @@ class ZSLTask:
     ``train_*``: images to learn from, labels in [0, S). ``seen_*``: images of seen classes on
     which seen accuracy is measured. ``unseen_*``: images of the unseen classes, labels in [0, U).
     ``seen_text`` (S, V), ``unseen_text`` (U, V); ``centroids`` (S, D) of the training images.
+    ``text_blocks``: the widths of the texts that stand side by side in the V columns.
     """
 
     train_features: Tensor
@@ -48,6 +49,7 @@ class ZSLTask:
     seen_text: Tensor
     unseen_text: Tensor
     centroids: Tensor
+    text_blocks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class _Images:
 
 def reference_task(data: ZSLData, normalisation: str, device: torch.device) -> ZSLTask:
     """Return the published task: all training images, and the test classes."""
-    texts = data.seen_text, data.unseen_text
+    texts = data.seen_text, data.unseen_text, data.text_blocks
     return _task(_train(data), _seen_test(data), _test(data), texts, normalisation, device)
 
 
@@ -74,7 +76,7 @@ def strict_test_task(
     include images for that.
     """
     train, seen = _for_the_end(data, heldout, seed)
-    texts = data.seen_text, data.unseen_text
+    texts = data.seen_text, data.unseen_text, data.text_blocks
     return _task(train, seen, _test(data), texts, normalisation, device)
 
 
@@ -85,17 +87,20 @@ def validation_task(
     heldout: float,
     seed: int,
     fraction: float,
+    by: str = "class",
 ) -> ZSLTask:
     """Return a task of the same kind on the seen classes alone.
 
-    The data's validation classes, or a share ``fraction`` of the seen ones, take the place of the
-    unseen ones. The images that :func:`strict_test_task` holds out are left out, so that no image
-    measured at the end takes part in a choice.
+    The data's validation classes take the place of the unseen ones, or a share ``fraction`` of the
+    seen ones: single classes, or whole families with ``by="family"``. The images that
+    :func:`strict_test_task` holds out are left out, so that no image measured at the end takes
+    part in a choice.
     """
     chosen = data.validation_classes
     if chosen is None:
         filled = np.flatnonzero(np.bincount(data.train_labels, minlength=data.num_seen))
-        chosen = filled[validation_classes(len(filled), fraction, seed)]
+        families = _families(data)[filled] if by == "family" else None
+        chosen = filled[validation_classes(len(filled), fraction, seed, families)]
     kept = np.setdiff1d(np.arange(data.num_seen), chosen)
     new_label = np.empty(data.num_seen, np.int64)
     new_label[kept], new_label[chosen] = np.arange(len(kept)), np.arange(len(chosen))
@@ -107,22 +112,45 @@ def validation_task(
     if not len(rows):
         raise InputError(f"none of the {len(chosen)} validation classes has an image")
     unseen = _Images(data.train_features, rows, labels[rows])
-    texts = data.seen_text[kept], data.seen_text[chosen]
+    texts = data.seen_text[kept], data.seen_text[chosen], data.text_blocks
     return _task(train, seen, unseen, texts, normalisation, device)
 
 
-def validation_classes(num_seen: int, fraction: float, seed: int) -> np.ndarray:
+def validation_classes(
+    num_seen: int, fraction: float, seed: int, families: np.ndarray | None = None
+) -> np.ndarray:
     """Return the sorted indices of the classes that validate, drawn by ``seed``.
 
-    Of ``num_seen`` seen classes with images at least two validate and at least two are left.
+    Args:
+        num_seen: number of seen classes with images; two at least validate, and two are left.
+        fraction: share of them that validates, about.
+        seed: of the draw.
+        families: family of each class (num_seen,); whole families validate then.
+
     Raises :class:`InputError` where there are too few.
     """
     count = max(2, round(fraction * num_seen))
-    if num_seen - count < 2:
+    order = np.random.default_rng([seed, 0]).permutation(num_seen)
+    chosen = order[:count]
+    if families is not None:
+        drawn = list(dict.fromkeys(families[order]))  # families in random order
+        sizes = np.cumsum([np.count_nonzero(families == family) for family in drawn])
+        enough = drawn[: 1 + int(np.searchsorted(sizes, count))]
+        chosen = np.flatnonzero(np.isin(families, enough))
+    if num_seen - len(chosen) < 2:
         raise InputError(
             f"{num_seen} seen classes with images are too few to split off {count} for validation"
         )
-    return np.sort(np.random.default_rng([seed, 0]).permutation(num_seen)[:count])
+    return np.sort(chosen)
+
+
+def _families(data: ZSLData) -> np.ndarray:
+    if data.families is None:
+        raise InputError(
+            f"{data.dataset} {data.split}: the families of its classes are not known; expected "
+            "evaluation.validation_by=class"
+        )
+    return data.families
 
 
 def _for_the_end(data: ZSLData, heldout: float, seed: int) -> tuple[_Images, _Images]:
@@ -177,7 +205,7 @@ def _task(train, seen, unseen, texts, normalisation, device) -> ZSLTask:
         seen_features = normalise(_tensor(seen, device), raw, normalisation)
         seen_labels = _labels(seen, device)
     seen_text, unseen_text = (
-        torch.from_numpy(np.ascontiguousarray(text)).to(device) for text in texts
+        torch.from_numpy(np.ascontiguousarray(text)).to(device) for text in texts[:2]
     )
     return ZSLTask(
         train_features=train_features,
@@ -189,6 +217,7 @@ def _task(train, seen, unseen, texts, normalisation, device) -> ZSLTask:
         seen_text=seen_text,
         unseen_text=unseen_text,
         centroids=class_centroids(train_features, train_labels, len(seen_text)),
+        text_blocks=texts[2] or (seen_text.shape[1],),
     )
 
 

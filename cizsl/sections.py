@@ -26,6 +26,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 DivergenceParameter = Annotated[float, Field(gt=0, le=100)] | Literal["learned"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]  # also of files
 Criterion = Literal["ausuc", "top1", "per_class_top1", "harmonic"]
+Validators = Literal["class", "family"]
 
 
 def _divergences() -> list[str]:
@@ -203,6 +204,9 @@ class Evaluation(Settings):
     )
     validation_seed: Seed = Field(
         0, description="seed that draws validation classes and held-out images (strict)"
+    )
+    validation_by: Validators = Field(
+        "class", description="whether single classes or whole families validate (strict)"
     )
     select_by: Criterion = Field(
         "ausuc", description="score on validation classes that decides (strict)"

@@ -43,6 +43,27 @@ class ClassMeans:
     unseen_variance: Tensor
 
 
+def side_by_side(
+    seen_text: Tensor, unseen_text: Tensor, widths: Sequence[int], weights: Sequence[float]
+) -> tuple[Tensor, Tensor]:
+    """Return several texts as one, whose products are the weighted mean of theirs, in float64.
+
+    Args:
+        seen_text, unseen_text: (S, V), (U, V), the texts side by side in the columns.
+        widths: number of columns of each text.
+        weights: of each text's products, once its centred seen rows have mean squared length 1.
+    """
+    parts = []
+    texts = seen_text.double().split(list(widths), 1), unseen_text.double().split(list(widths), 1)
+    for seen, unseen, weight in zip(*texts, weights, strict=True):
+        centre = seen.mean(0)
+        unit = (seen - centre).square().sum(1).mean().clamp_min(torch.finfo(seen.dtype).tiny)
+        factor = (weight / unit).sqrt()
+        parts.append(((seen - centre) * factor, (unseen - centre) * factor))
+    seen_parts, unseen_parts = zip(*parts, strict=True)
+    return torch.cat(seen_parts, 1), torch.cat(unseen_parts, 1)
+
+
 def predict(
     seen_text: Tensor,
     unseen_text: Tensor,

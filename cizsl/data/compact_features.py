@@ -18,7 +18,9 @@ Classes count from 1. Arrays in brackets may be missing; a split of any name may
 The text of a class is its row of TF-IDF. Another description is chosen by the name of the dataset:
 "CUB-compact-attributes" has the 312 attributes of each class (mean over its annotated images, in
 %), "CUB-compact-sentences" the mean embedding of the sentences of its article that describe what
-can be seen.
+can be seen, "CUB-compact-texts" the row of TF-IDF and this embedding side by side.
+
+The family of a class is the last word of its name: an albatross, a gull.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ BUILT_IN = "CUB-compact"
 TEXT = ("text_data", "text_indices", "text_indptr", "terms")
 NEEDED = ("features", "scale", "labels", *TEXT)
 DESCRIPTIONS = ("attributes", "sentences")
+BOTH = "texts"  # TF-IDF and sentences side by side
 FLOATS, INTEGERS = "f", "iu"
 
 
@@ -62,10 +65,11 @@ def load_compact(
     path = compact_path(root, name)
     try:
         arrays, _ = read_arrays(path, _is_read)
-        found = check_compact(arrays, split, text)
+        found = check_compact(arrays, split, "sentences" if text == BOTH else text)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    texts = found[text].astype(np.float32) if text in DESCRIPTIONS else dense_text(found)
+    blocks = _texts(found, text)
+    texts, families = np.concatenate(blocks, 1), _families(found, len(blocks[0]))
     parts = {}
     for side, part in (("seen", "train"), ("unseen", "test")):
         ids = found[f"{split}_{side}"].astype(np.int64)
@@ -75,17 +79,41 @@ def load_compact(
         parts[f"{part}_features"] = found["features"][rows] * found["scale"].astype(np.float32)
         parts[f"{part}_labels"] = place[found["labels"][rows]]
         parts |= {f"{side}_ids": ids, f"{side}_text": texts[ids - 1]}
-    files = {path.name: sha256(path)}
-    return ZSLData(dataset=dataset, split=split, files=files, toy=False, **parts)
+    return ZSLData(
+        dataset=dataset,
+        split=split,
+        files={path.name: sha256(path)},
+        toy=False,
+        text_blocks=tuple(block.shape[1] for block in blocks),
+        families=None if families is None else families[parts["seen_ids"] - 1],
+        **parts,
+    )
+
+
+def _texts(arrays: dict[str, np.ndarray], text: str) -> list[np.ndarray]:
+    """Return the texts (C, V) that a name asks for."""
+    described = [arrays[text]] if text in DESCRIPTIONS else [dense_text(arrays)]
+    if text == BOTH:
+        described.append(arrays["sentences"])
+    return [array.astype(np.float32) for array in described]
+
+
+def _families(arrays: dict[str, np.ndarray], count: int) -> np.ndarray | None:
+    """Return the family of each class as a number (C,), None where classes have no names."""
+    names = arrays.get("classes")
+    if names is None or names.shape != (count,) or names.dtype.kind != "U":
+        return None
+    last = [str(name).replace("_", " ").split()[-1].lower() for name in names]
+    return np.unique(last, return_inverse=True)[1]
 
 
 def _is_read(name: str) -> bool:
-    return is_compact(name) and name not in ("classes", "images")
+    return is_compact(name) and name != "images"
 
 
 def _description(dataset: str) -> tuple[str, str]:
-    """Return the name of the file and the array that holds the text."""
-    for kind in DESCRIPTIONS:
+    """Return the name of the file and the kind of text."""
+    for kind in (*DESCRIPTIONS, BOTH):
         if dataset.endswith(f"-{kind}"):
             return dataset.removesuffix(f"-{kind}"), kind
     return dataset, "text"

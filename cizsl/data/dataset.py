@@ -24,6 +24,8 @@ class ZSLData:
     protocols then choose images and classes themselves.
     seen_test_features: (M', D), seen_test_labels: (M',) in [0, S): images of seen classes that
     measure seen accuracy. validation_classes: (K,) the labels, of the seen classes, that validate.
+    families: (S,) integers, the family of each seen class. text_blocks: the widths of several texts
+    that stand side by side in the columns of the text; one text is one block.
     """
 
     dataset: str
@@ -41,6 +43,8 @@ class ZSLData:
     seen_test_features: np.ndarray | None = None
     seen_test_labels: np.ndarray | None = None
     validation_classes: np.ndarray | None = None
+    families: np.ndarray | None = None
+    text_blocks: tuple[int, ...] | None = None
 
     @property
     def num_seen(self) -> int:

@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from cizsl import build
-from cizsl.baselines import BASELINES
+from cizsl.closed_form.registry import BASELINES
 from cizsl.config import Baseline, CIZSLConfig
 from cizsl.evaluate import Evaluation, evaluate
 from cizsl.networks import Generator

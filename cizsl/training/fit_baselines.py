@@ -13,7 +13,9 @@ import numpy as np
 import torch
 
 from cizsl import build
-from cizsl.baselines import BASELINES, ESZSL, Ridge
+from cizsl.closed_form.baselines import ESZSL, Ridge
+from cizsl.closed_form.gaussian_classifier import Gaussian
+from cizsl.closed_form.registry import BASELINES, TITLES
 from cizsl.config import Baseline, BaselineEvaluation, CIZSLConfig
 from cizsl.evaluate import Evaluation, assess
 from cizsl.protocols import ZSLTask
@@ -23,7 +25,6 @@ from repro.environment import environment
 from repro.run import RunFolder
 from repro.run_names import default_folder
 
-TITLES = {"ridge": "ridge regression", "eszsl": "ESZSL"}
 # the overrides that name a baseline's folder: those of settings that it has
 KEYS = [key for key in BaselineEvaluation.model_fields if key != "protocol"]
 NAMED_BY = ("data.", *(f"evaluation.{key}=" for key in KEYS))
@@ -81,10 +82,17 @@ def fit(config: Baseline, folder: RunFolder, device: torch.device) -> dict:
     return summary
 
 
-def measure(model: Ridge | ESZSL, point: dict, task: ZSLTask) -> Evaluation:
+def measure(model: Ridge | ESZSL | Gaussian, point: dict, task: ZSLTask) -> Evaluation:
     """Return every metric of a baseline at one point of its grid."""
-    penalties = {key: value for key, value in point.items() if key != "similarity"}
-    device = task.seen_text.device
-    with precision("float32", device):
-        vectors = model.vectors(**penalties).to(task.train_features.dtype)
-        return assess(vectors, task, similarity=point.get("similarity", "product"))
+    with precision("float32", task.seen_text.device):
+        fitted, num_seen = model.fit(**point), len(task.seen_text)
+        predicted = None
+        if fitted.score is not None:
+            predicted = fitted.score(task.unseen_features)[:, num_seen:].argmax(1)
+        return assess(
+            fitted.vectors.to(task.train_features.dtype),
+            task,
+            similarity=fitted.similarity,
+            score=fitted.score,
+            predicted_N=predicted,
+        )

@@ -132,3 +132,15 @@ def test_published_normalisation_divides_by_the_variance(data):
         rows = task.train_labels == label
         mean = task.train_features[rows].mean(0)
         assert_same_up_to_rounding(task.centroids[label], mean, rows.sum().item())
+
+
+def test_whole_families_validate():
+    """About the asked share of classes, of families that keep no member for training."""
+    families = np.repeat(np.arange(12), [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 10, 10])
+    for seed in range(20):
+        chosen = protocols.validation_classes(50, 0.2, seed, families)
+        inside = np.isin(families, families[chosen])
+        np.testing.assert_array_equal(np.flatnonzero(inside), chosen)
+        assert 10 <= len(chosen) <= 19  # the last family drawn may be one of ten
+    drawn = (protocols.validation_classes(50, 0.2, seed, families) for seed in range(20))
+    assert len({tuple(chosen) for chosen in drawn}) > 10

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import Ridge
 
-from cizsl import baselines, protocols
+from cizsl import protocols
+from cizsl.closed_form import baselines
 from cizsl.data import birds_layout, compact_features, layouts, npz, verify
 from cizsl.data.compact_features import load_compact
 from cizsl.training.fit_baselines import measure

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from cizsl import build
-from cizsl.baselines import BASELINES
 from cizsl.cli.parser import main
+from cizsl.closed_form.registry import BASELINES
 from cizsl.config import CIZSLConfig
 from cizsl.protocols import _for_the_end
 from cizsl.training import fit_baselines
@@ -35,7 +35,7 @@ def read(folder):
 
 
 def test_the_folder_holds_what_a_run_holds(folders):
-    assert [folder.path.name for folder in folders] == ["toy_ridge", "toy_eszsl"]
+    assert [folder.path.name for folder in folders] == ["toy_ridge", "toy_eszsl", "toy_gaussian"]
     for folder in folders:
         names = {path.name for path in folder.path.iterdir()}
         assert {"config.yaml", "environment.json", "results.json", "curves.npz"} <= names
@@ -51,7 +51,8 @@ def test_the_best_on_validation_classes_is_chosen(folders):
     for folder in folders:
         summary = read(folder)
         candidates = summary["search"]["candidates"]
-        assert len(candidates) == len(BASELINES[folder.settings.baseline].grid)
+        task = build.task(folder.settings, build.data(folder.settings), "test", CPU)
+        assert len(candidates) == len(BASELINES[folder.settings.baseline](task).grid)
         best = max(candidates, key=lambda candidate: candidate["ausuc"])
         assert {key: best[key] for key in summary["chosen"]} == summary["chosen"]
         # `evaluate` fits again: the same numbers on both sets of classes
@@ -140,14 +141,15 @@ def test_missing_data_are_one_line(tmp_path):
 
 
 def test_the_command(toy, tmp_path, capsys):
-    """Two configurations in one command; the table has both baselines of both as rows."""
+    """Two configurations in one command; the table has all baselines of both as rows."""
     configs = [f"toy_{cell}" for cell in ("cub_easy", "nab_hard")]
     out = ["--out", str(tmp_path), "--device", "cpu"]
     assert main(["baselines", *configs, f"data.root={toy}", *out]) == 0
     printed = capsys.readouterr().out.splitlines()
-    assert len(printed) == 4
+    assert len(printed) == 6
     assert "ridge regression (penalty" in printed[0] and "on CUB easy (toy): top-1" in printed[0]
-    assert "ESZSL (feature penalty" in printed[3] and "on NAB hard (toy): top-1" in printed[3]
+    assert "ESZSL (feature penalty" in printed[4] and "on NAB hard (toy): top-1" in printed[4]
+    assert "Gaussian classes (penalty" in printed[5]
     assert main(["table", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert re.search(r"\| A1 +\| ridge regression +\|", printed)

@@ -22,6 +22,8 @@ Source: Romera-Paredes and Torr, ICML 2015, equation 4; its authors' code (githu
 Embarrassingly-simple-ZSL) has targets 0 and 1, the paper -1 and 1 (docs/evaluation.md).
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import product
 
 import torch
@@ -31,6 +33,19 @@ from cizsl.protocols import ZSLTask
 
 PENALTIES = tuple(10.0**power for power in range(-3, 4))
 ROWS = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A fitted classifier, as :func:`cizsl.evaluate.assess` takes it.
+
+    vectors: one for each class in feature space, seen ones first (C, D). similarity: of images and
+    vectors. score: maps features (N, D) to class scores (N, C); None: the similarity is the score.
+    """
+
+    vectors: Tensor
+    similarity: str = "product"
+    score: Callable[[Tensor], Tensor] | None = None
 
 
 class Penalised:
@@ -71,6 +86,10 @@ class Ridge:
         self.products = (torch.cat([seen, unseen]) - centre) @ (seen[learnt] - centre).T  # (C, S)
         self.kernel = Penalised(self.products[: len(seen)][learnt])
 
+    def fit(self, penalty: float, similarity: str) -> Fitted:
+        """Return the classifier at one point of the grid."""
+        return Fitted(self.vectors(penalty), similarity)
+
     def vectors(self, penalty: float) -> Tensor:
         """m(t) of every class, seen ones first: (C, D)."""
         return self.mean + self.products @ self.kernel.solve(penalty, self.centroids)
@@ -95,10 +114,11 @@ class ESZSL:
         self.products = torch.cat([seen, task.unseen_text.double()]) @ seen.T  # (C, S)
         self.kernel = Penalised(self.products[: len(seen)])
 
+    def fit(self, feature_penalty: float, text_penalty: float) -> Fitted:
+        """Return the classifier at one point of the grid."""
+        return Fitted(self.vectors(feature_penalty, text_penalty))
+
     def vectors(self, feature_penalty: float, text_penalty: float) -> Tensor:
         """V t of every class, seen ones first: (C, D)."""
         by_feature = self.covariance.solve(feature_penalty, self.sums.T)
         return self.products @ self.kernel.solve(text_penalty, by_feature.T)
-
-
-BASELINES = {"ridge": Ridge, "eszsl": ESZSL}

@@ -7,11 +7,12 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge as SklearnRidge
 
-from cizsl import baselines
-from cizsl.baselines import BASELINES, ESZSL, Penalised, Ridge
 from cizsl.classifiers import SIMILARITIES, class_centroids
-from cizsl.evaluate import assess
+from cizsl.closed_form import baselines
+from cizsl.closed_form.baselines import ESZSL, Penalised, Ridge
+from cizsl.closed_form.registry import BASELINES
 from cizsl.protocols import ZSLTask
+from cizsl.training.fit_baselines import measure
 from tests.helpers.rounding import assert_same_up_to_rounding
 
 SEEN, UNSEEN, TERMS, FEATURES = 7, 4, 12, 9
@@ -193,10 +194,7 @@ def test_a_linear_world_is_solved(name):
         centroids=class_centroids(features[seen], labels[seen], 25),
     )
     model, best = BASELINES[name](task), 0.0
-    for point in BASELINES[name].grid:
-        penalties = {key: value for key, value in point.items() if key != "similarity"}
-        vectors = model.vectors(**penalties).float()
-        assert vectors.shape == (30, 16)
-        similarity = point.get("similarity", "product")
-        best = max(best, assess(vectors, task, similarity=similarity).top1)
+    for point in model.grid:
+        assert model.fit(**point).vectors.shape == (30, 16)
+        best = max(best, measure(model, point, task).top1)
     assert best > 0.95

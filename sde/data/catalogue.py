@@ -1,9 +1,9 @@
 """The published image data sets: their files, checksums, counts and classes.
 
-``DISTRIBUTED`` is what a download must be (SHA-256). ``CONTENTS`` is what must be in a file, however
-it was packed again: MD5 of the unpacked IDX files and of the batches of CIFAR-10's Python version,
-as torchvision lists them, SHA-256 of the batches of the binary version. Mirrors are tried in order;
-the addresses could not be tried when this was written.
+``DISTRIBUTED`` has the SHA-256 of each downloaded file. ``CONTENTS`` has the checksum of the
+unpacked content, which holds also for files that were packed again: MD5 of the IDX files and of the
+batches of CIFAR-10's Python version, as torchvision lists them, and SHA-256 of the batches of the
+binary version. Mirrors are tried in order; the addresses could not be tried when this was written.
 """
 
 # ruff: noqa: E501  a checksum is as long as it is

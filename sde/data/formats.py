@@ -17,6 +17,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,7 +181,7 @@ def _require_published(name: str, file: str, content: bytes, path: Path) -> None
 
 
 @contextmanager
-def damage(path: Path):
+def damage(path: Path) -> Iterator[None]:
     """Turn any exception that a damaged file raises into an InputError that names the file."""
     try:
         yield
@@ -195,6 +196,6 @@ def damage(path: Path):
         raise InputError(f"{path}: damaged: {type(error).__name__}: {error}") from None
 
 
-def times(shape) -> str:
-    """Return the shape as text, such as "10 x 28 x 28"."""
+def times(shape: Iterable[int]) -> str:
+    """Return a shape in words: "3 x 32 x 32"."""
     return " x ".join(map(str, shape))

@@ -1,13 +1,12 @@
-"""Data by name. Those of this file need no download:
+"""Toy data sets, which need no download.
 
     eight_gaussians   a ring of eight modes; its density is known
     checkerboard      uniform on 8 of 16 squares; its density is known, 1/2
-    moons, swiss_roll from scikit-learn, moved and scaled into about [-1, 1]
-    digits            the 1797 handwritten digits of scikit-learn, (1, 8, 8), levels 0 to 16
+    moons, swiss_roll from scikit-learn, shifted and scaled to about [-1, 1]
+    digits            the 1797 handwritten digits of scikit-learn, (1, 8, 8), grey levels 0 to 16
 
-Images in files (MNIST, Fashion-MNIST, CIFAR-10, folders, npz) are those of
-sde/data/image_datasets.py. What is held out is never trained on: other draws of a distribution,
-other images.
+The held-out part has other draws of the distribution, or other images, than the training part.
+Images in files are in `sde.data.image_datasets`.
 """
 
 import math
@@ -26,7 +25,7 @@ DIGITS_HELD_OUT = 297
 
 
 def _plane(name: str, make, log_density=None):
-    """A loader of a distribution in the plane from make(count, seed) -> (count, 2)."""
+    """A loader of a distribution in the plane; make(count, seed) draws (count, 2)."""
 
     def load(train: int, heldout: int, seed: int) -> Dataset:
         spec = DataSpec(name, (2,))
@@ -40,12 +39,12 @@ def _plane(name: str, make, log_density=None):
 
 
 def eight_gaussians(count: int, seed: int) -> Tensor:
-    """Draws (count, 2) of eight modes of standard deviation 0.08 on a circle of radius 0.8."""
+    """Draw (count, 2) from eight modes of standard deviation 0.08 on a circle of radius 0.8."""
     return RING.sample(count, generator(seed))
 
 
 def checkerboard(count: int, seed: int) -> Tensor:
-    """Draws (count, 2), uniform on the squares of a 4x4 board over [-1, 1]^2 with i + j even."""
+    """Draw (count, 2), uniform on the squares of a 4x4 board over [-1, 1]^2 with i + j even."""
     g = generator(seed)
     column = torch.randint(4, (count,), generator=g)
     row = 2 * torch.randint(2, (count,), generator=g) + column % 2
@@ -54,14 +53,14 @@ def checkerboard(count: int, seed: int) -> Tensor:
 
 
 def checkerboard_log_density(x: Tensor) -> Tensor:
-    """log p (N,) in nats at x (N, 2): -log 2 on the dark squares, minus infinity off them."""
+    """Return log p (N,) in nats at x (N, 2): -log 2 on the dark squares, else minus infinity."""
     cell = ((x + 1) * 2).floor().clamp(0, 3)
     dark = (cell.sum(1) % 2 == 0) & (x.abs() <= 1).all(1)
     return torch.where(dark, -math.log(2), -torch.inf)
 
 
 def moons(count: int, seed: int) -> np.ndarray:
-    """Draws (count, 2) of scikit-learn's two half circles with noise 0.05, shrunk by 1.5."""
+    """Draw (count, 2) from scikit-learn's two half circles of noise 0.05, divided by 1.5."""
     from sklearn.datasets import make_moons  # a second to import
 
     x, _ = make_moons(count, noise=0.05, random_state=seed)
@@ -69,7 +68,7 @@ def moons(count: int, seed: int) -> np.ndarray:
 
 
 def swiss_roll(count: int, seed: int) -> np.ndarray:
-    """Draws (count, 2) of scikit-learn's roll seen from its end, noise 0.5, shrunk by 14."""
+    """Draw (count, 2) from scikit-learn's roll seen from its end, noise 0.5, divided by 14."""
     from sklearn.datasets import make_swiss_roll
 
     x, _ = make_swiss_roll(count, noise=0.5, random_state=seed)

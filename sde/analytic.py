@@ -1,13 +1,13 @@
-"""Data distributions whose score is known in closed form at every time: the oracle of all the rest.
+"""Gaussian mixtures, whose score is known in closed form at every time: the oracle of the tests.
 
 A mixture of Gaussians stays one under a linear process. With x_0 ~ sum_k w_k N(m_k, C_k),
 
     p_t(x) = sum_k w_k N(x; scale m_k, scale^2 C_k + std^2 I)
     grad log p_t(x) = sum_k r_k(x) (scale^2 C_k + std^2 I)^-1 (scale m_k - x)
 
-with r_k the posterior probability of component k. In the eigenbasis C_k = Q_k diag(l_k) Q_k^T all
-of it is elementwise, at every t, with no matrix inverse. One component is a Gaussian, and its
-probability flow is known too: each eigen-coordinate keeps its quantile.
+with r_k the posterior probability of component k. In the eigenbasis C_k = Q_k diag(l_k) Q_k^T
+everything is elementwise, and no matrix is inverted. For a single component the probability flow is
+known too: each coordinate in the eigenbasis keeps its quantile.
 """
 
 import math
@@ -21,11 +21,15 @@ from sde.processes import SDE
 
 
 class Mixture:
-    """Gaussians with full covariances over any event shape. Final.
+    """A mixture of Gaussians over any event shape. Final.
 
-    means (K, *event); covariances (K, D, D) over the flattened event, or (K,) variances of
-    isotropic components; weights (K,), positive, normalised here, equal by default. Raises
-    InputError for shapes that disagree, non-finite values or covariances not positive definite.
+    Args:
+        means: (K, *event).
+        covariances: (K, D, D) over the flattened event, or (K,) variances of isotropic components.
+        weights: (K,), positive; they are normalised. Default: equal weights.
+
+    Raises InputError for shapes that disagree, values that are not finite, or covariances that are
+    not positive definite.
     """
 
     def __init__(self, means: Tensor, covariances: Tensor, weights: Tensor | None = None):

@@ -1,8 +1,7 @@
-"""Weights in and out: a published checkpoint or an exported file as a run folder, and a run's
-averaged weights as one safetensors file.
+"""Import of published checkpoints and safetensors files as run folders; export as safetensors.
 
-A run folder made here holds what ``sde train`` leaves, but for the log and the state of the
-optimiser: it can be sampled, evaluated and exported, not trained on.
+An imported run folder has no log and no state of the optimiser: it can be sampled, evaluated and
+exported, but its training cannot be resumed.
 """
 
 import hashlib
@@ -10,6 +9,7 @@ import json
 from pathlib import Path
 
 import torch
+from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ from sde import build
 from sde.checkpoint import fill, read_official
 from sde.config.model import UNETS
 from sde.config.run import SDEConfig
+from sde.records import ExportMetadata
 from sde.trained_model import TrainedModel
 
 CPU = torch.device("cpu")
@@ -31,28 +32,31 @@ SUFFIX = ".safetensors"
 
 
 def read_exported(path: Path) -> tuple[SDEConfig, dict[str, Tensor], int]:
-    """The configuration, the averaged weights and the iterations in a file of ``export``.
+    """Read the configuration, the averaged weights and the iterations from a file of ``export``.
 
-    Raises InputError where it is none.
+    Raises InputError for any other file.
     """
     try:
         with safe_open(path, "pt") as file:
             about = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        values, step = json.loads(about["config"]), int(about["iterations"])
+        metadata = ExportMetadata.model_validate(about)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
     except SafetensorError as error:
         raise InputError(f"{path}: not a safetensors file ({error})") from None
-    except (KeyError, ValueError):
+    except ValidationError:
         raise InputError(f"{path}: not written by `sde export`: no configuration in it") from None
-    return configuration.validate(values, SDEConfig, str(path)), weights, step
+    config = configuration.validate(metadata.config, SDEConfig, str(path))
+    return config, weights, metadata.iterations
 
 
 def export(trained: TrainedModel, path: Path) -> int:
-    """Write the averaged weights of ``trained``, with its configuration in the metadata, to a
-    file NAME.safetensors. Returns their number. Raises InputError for another name, and where it
-    cannot be written."""
+    """Write the averaged weights, with the configuration as metadata, to a file NAME.safetensors.
+
+    Returns the number of weights. Raises InputError for another suffix, and where the file cannot
+    be written.
+    """
     if path.suffix != SUFFIX:  # by which import knows it
         raise InputError(f"{path}: expected a name that ends in {SUFFIX}")
     weights = {name: tensor.contiguous() for name, tensor in trained.network.state_dict().items()}
@@ -69,10 +73,16 @@ def export(trained: TrainedModel, path: Path) -> int:
 
 
 def import_official(path: Path, config: SDEConfig, out: Path, *, raw: bool) -> dict:
-    """Make ``out`` a run folder of a published checkpoint; returns what its results.json holds.
+    """Make ``out`` a run folder of a published checkpoint; return the content of results.json.
 
-    The weights are the averaged ones, or with ``raw`` those as trained. Raises InputError for a
-    file that is none, another architecture than ``config`` says, or a folder that holds a run.
+    Args:
+        path: the checkpoint.
+        config: the configuration of its network.
+        out: the run folder.
+        raw: take the weights as trained instead of the averaged ones.
+
+    Raises InputError for any other file, for another architecture than that of ``config``, and for
+    a folder that holds a run.
     """
     if config.model.network not in UNETS or config.model.energy != "none":
         raise InputError(
@@ -86,7 +96,7 @@ def import_official(path: Path, config: SDEConfig, out: Path, *, raw: bool) -> d
 
 
 def import_exported(path: Path, out: Path) -> dict:
-    """Make ``out`` a run folder of a file of ``export``; as ``import_official``."""
+    """Make ``out`` a run folder of a file of ``export``; return the content of results.json."""
     config, weights, step = read_exported(path)
     network = _network(config)
     try:

@@ -1,12 +1,11 @@
-r"""The exponential moving average of a network's weights w, which is what is sampled and measured.
+r"""Exponential moving average of the weights of a network.
 
     a_0 = w_0,    a_n = d_n a_{n-1} + (1 - d_n) w_n,    d_n = min(d, (1 + n) / (10 + n))
 
-After n updates the average reaches back about n / 9, until it has its full length, 1 / (1 - d).
-
-Here w_n are the weights after step n + 1. Source: Song et al. 2021 (arXiv:2011.13456), appendix G,
-for the average; the warm-up is that of ``ema.py`` of the published code, which begins a step
-earlier, with the untrained weights.
+where w_n are the weights after step n + 1. At first the average spans about n / 9 steps, later its
+full length 1 / (1 - d). It is what is sampled and evaluated. Source: Song et al. 2021
+(arXiv:2011.13456), appendix G; the warm-up is that of ``ema.py`` of the published code, which
+starts a step earlier, with the untrained weights.
 """
 
 import torch
@@ -15,10 +14,10 @@ from torch.optim.swa_utils import AveragedModel
 
 
 class EMA(AveragedModel):
-    """A copy of ``network``, its ``module``, that :meth:`update_parameters` moves after it. Final.
+    """A copy of ``network`` in ``module``, averaged by :meth:`update_parameters`. Final.
 
-    The count n stays on the host. The library's own update hands it to the GPU, from where a decay
-    that depends on n has to read it back, and the host waits for both at every step.
+    The count n stays on the host. The update of the library moves it to the GPU, and a decay that
+    depends on n would wait for it at every step.
     """
 
     def __init__(self, network: nn.Module, decay: float):
@@ -27,7 +26,7 @@ class EMA(AveragedModel):
 
     @torch.no_grad()
     def update_parameters(self, network: nn.Module) -> None:
-        """a_n of the network's parameters; its buffers are copied."""
+        """Replace the parameters by a_n; copy the buffers of ``network``."""
         n = int(self.n_averaged)
         decay = min(self.decay, (1 + n) / (10 + n)) if n else 0.0
         averaged, current = list(self.module.parameters()), list(network.parameters())

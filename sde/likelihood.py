@@ -1,14 +1,15 @@
-"""The exact likelihood of a score model, through its probability-flow ODE.
+"""The likelihood of a score model by its probability-flow ODE.
 
 Along dx/dt = v(x, t) a density changes by its divergence (Chen et al. 2018, arXiv:1806.07366):
 
     log p_eps(x_eps) = log p_1(x_1) + int_eps^1 div v(x_t, t) dt      (Song et al. 2021, eq. 39)
 
-with the prior in place of p_1, or ``terminal_log_prob``. The divergence is exact, by one vector-
-Jacobian product per dimension, or Hutchinson's unbiased estimate e^T (dv/dx) e, E[e e^T] = I,
-with the same probes e all along the path (eq. 40). The network runs once per evaluation: the
-products reuse its graph. One integral per probe is kept, so the spread over probes says how good
-the estimate is. The SDE itself gives a bound only; the ODE, which shares its p_t, gives a number.
+with the prior in place of p_1, or ``terminal_log_prob``. The divergence is computed exactly, by one
+vector-Jacobian product per dimension, or by Hutchinson's unbiased estimator e^T (dv/dx) e with
+E[e e^T] = I and the same probes e along the whole path (eq. 40). The network runs once per
+evaluation; all products reuse its graph. The integral is kept for each probe, so that the spread
+over probes estimates the error. The likelihood is that of the ODE; the SDE with the same p_t gives
+a lower bound only.
 """
 
 import math
@@ -30,7 +31,7 @@ EPS = 1e-5
 
 @dataclass(frozen=True)
 class LogProb:
-    """Log densities and what they came from."""
+    """Log densities, with the latent codes and the cost."""
 
     log_prob: Tensor  # (B,) nats; the mean over probes
     z: Tensor  # (B, ...) the latent code x_1
@@ -40,7 +41,7 @@ class LogProb:
 
 @dataclass(frozen=True)
 class BitsPerDim:
-    """Bits per dimension and what they came from."""
+    """Bits per dimension, with the latent codes and the cost."""
 
     bits: Tensor  # (B,)
     z: Tensor  # (B, ...)
@@ -58,34 +59,46 @@ def log_prob(
     terminal_log_prob: Callable[[Tensor], Tensor] | None = None,
     probes: int = 1,
     probe: str = "rademacher",
-    epsilon: Tensor | None = None,
+    probe_noise: Tensor | None = None,
     eps: float = EPS,
     rtol: float = 1e-5,
     atol: float = 1e-5,
     method: str = "dormand_prince",
     at_once: bool = True,
 ) -> LogProb:
-    """log p_eps(x) in nats for x (B, ...).
+    """Compute log p_eps(x) in nats.
 
-    exact: the true divergence, D products per evaluation. Otherwise ``probes`` draws of the given
-    kind from the generator, or ``epsilon`` (P, B, ...) in their place. terminal_log_prob(z) ->
-    (B,) stands in for the prior's; method is a name of ``samplers.adaptive.METHODS``; at_once:
-    products of all probes in one backward pass, which PyTorch cannot do for every network. Raises
-    InputError for data that is not finite, eps outside (0, 1), an unknown probe, a score not
-    connected to x, or a solver that stalls.
+    Args:
+        sde: the process.
+        score_fn: (x (B, ...), t (B,)) -> the score, the shape of x.
+        x: data (B, ...).
+        exact: the exact divergence, at D products per evaluation, instead of an estimate.
+        generator: of the probes.
+        terminal_log_prob: z (B, ...) -> (B,), instead of the log density of the prior.
+        probes: number of probes.
+        probe: "rademacher" or "gaussian".
+        probe_noise: the probes themselves (P, B, ...), instead of draws.
+        eps: the time at which the integral starts.
+        rtol, atol: tolerances of the ODE solver.
+        method: of the ODE solver, one of ``samplers.adaptive.METHODS``.
+        at_once: compute the products of all probes in one backward pass, which PyTorch cannot do
+            for every network.
+
+    Raises InputError for data that are not finite, eps outside (0, 1), an unknown probe, a score
+    that does not depend on x by autograd, or a solver that stalls.
     """
     _check(x, eps)
     if exact:
-        epsilon = _unit_vectors(x)
-    elif epsilon is None:
-        epsilon = draw_probes(x, probes, probe, generator)
+        probe_noise = _unit_vectors(x)
+    elif probe_noise is None:
+        probe_noise = draw_probes(x, probes, probe, generator)
     score = CountedScore(_connected(score_fn))
     flow = probability_flow(sde, score)
-    dims, columns = x[0].numel(), 1 if exact else len(epsilon)
+    dims, columns = x[0].numel(), 1 if exact else len(probe_noise)
 
     def field(t: Tensor, state: Tensor) -> Tensor:
         at = state[:, :dims].reshape(x.shape)
-        velocity, products = _velocity_and_products(flow, at, t, epsilon, at_once)
+        velocity, products = _velocity_and_products(flow, at, t, probe_noise, at_once)
         change = products.sum(1, keepdim=True) if exact else products
         return torch.cat([velocity.flatten(1), change], 1)
 
@@ -102,9 +115,12 @@ def log_prob(
 def bits_per_dim(
     sde: SDE, score_fn: ScoreFn, x: Tensor, *, data_range: Quantisation, **how
 ) -> BitsPerDim:
-    """-log2 of the probability of a level, per dimension, for dequantised x (B, ...).
+    """Compute -log2 of the probability of the grey levels, per dimension, of dequantised x.
 
-    ``data_range`` declares what x stands for; ``how`` is passed to ``log_prob``.
+    Args:
+        x: dequantised data (B, ...).
+        data_range: the quantisation of x.
+        how: further arguments of :func:`log_prob`.
     """
     result = log_prob(sde, score_fn, x, **how)
     nats_to_bits = 1 / (math.log(2) * x[0].numel())
@@ -117,16 +133,18 @@ def bits_per_dim(
 def encode(
     sde: SDE, score_fn: ScoreFn, x: Tensor, *, eps: float = EPS, rtol=1e-5, atol=1e-5
 ) -> Tensor:
-    """The latent code of x (B, ...), where the flow takes it at t = 1; ``decode`` is its inverse,
-    ``samplers.probability_flow_sample(..., init=z, eps=eps)``."""
+    """The latent code of x (B, ...): its image at t = 1 under the probability flow.
+
+    ``samplers.probability_flow_sample(..., init=z, eps=eps)`` is the inverse.
+    """
     flow = probability_flow(sde, CountedScore(score_fn))
     return integrate(lambda t, x: flow.drift(x, t), x, eps, 1.0, rtol=rtol, atol=atol)
 
 
 def interpolate(z_a: Tensor, z_b: Tensor, weight: Tensor) -> Tensor:
-    """Codes on the great circle from z_a to z_b (B, ...), at weight (B,) in [0, 1].
+    """Interpolate spherically from z_a to z_b (B, ...), at weights (B,) in [0, 1].
 
-    Straight lines between Gaussian codes pass where no code ever lies (arXiv:1609.04468).
+    Straight lines between Gaussian codes leave the shell in which codes lie (arXiv:1609.04468).
     """
     shape = (-1, *[1] * (z_a.ndim - 1))
     norms = z_a.flatten(1).norm(dim=1) * z_b.flatten(1).norm(dim=1)
@@ -138,7 +156,7 @@ def interpolate(z_a: Tensor, z_b: Tensor, weight: Tensor) -> Tensor:
 
 
 def draw_probes(x: Tensor, count: int, kind: str, generator) -> Tensor:
-    """Hutchinson probes (count, *x.shape) with identity covariance, "rademacher" or "gaussian"."""
+    """Draw probes (count, *x.shape) of identity covariance, "rademacher" or "gaussian"."""
     if not isinstance(count, int) or count < 1:
         raise InputError(f"probes must be a whole number, at least 1; got {count!r}")
     shape = (count, *x.shape)
@@ -158,34 +176,34 @@ def _check(x: Tensor, eps: float) -> None:
 
 
 def _connected(score_fn: ScoreFn) -> ScoreFn:
-    """The score function, refused where autograd cannot see how its output depends on x."""
+    """The score function; it raises InputError where its output has no graph back to x."""
 
     def connected(x: Tensor, t: Tensor) -> Tensor:
         score = score_fn(x, t)
         if torch.is_grad_enabled() and not score.requires_grad:
-            raise InputError("the score is not connected to x by autograd: no divergence of it")
+            raise InputError("the score does not depend on x by autograd, so it has no divergence")
         return score
 
     return connected
 
 
 def _unit_vectors(x: Tensor) -> Tensor:
-    """(D, B, *event): the d-th holds the d-th unit vector for every sample."""
+    """Unit vectors (D, B, *event): entry d is the d-th unit vector for every sample."""
     dims = x[0].numel()
     units = torch.eye(dims, dtype=x.dtype, device=x.device)[:, None]
     return units.expand(dims, len(x), dims).reshape(dims, *x.shape)
 
 
 def _velocity_and_products(
-    flow, x: Tensor, t: Tensor, epsilon: Tensor, at_once: bool
+    flow, x: Tensor, t: Tensor, probe_noise: Tensor, at_once: bool
 ) -> tuple[Tensor, Tensor]:
     """The velocity at x and e^T (dv/dx) e for each probe, (B, P), from one pass of the network."""
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         velocity = flow.drift(x, t)
         if at_once:
-            (products,) = torch.autograd.grad(velocity, x, epsilon, is_grads_batched=True)
+            (products,) = torch.autograd.grad(velocity, x, probe_noise, is_grads_batched=True)
         else:
-            each = [torch.autograd.grad(velocity, x, e, retain_graph=True)[0] for e in epsilon]
+            each = [torch.autograd.grad(velocity, x, e, retain_graph=True)[0] for e in probe_noise]
             products = torch.stack(each)
-    return velocity.detach(), (products * epsilon).flatten(2).sum(2).T
+    return velocity.detach(), (products * probe_noise).flatten(2).sum(2).T

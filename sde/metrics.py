@@ -1,4 +1,4 @@
-"""Distances between two samples, without any pretrained weights.
+"""Distances between two samples that need no pretrained weights.
 
     sliced Wasserstein   sqrt of the mean over directions of W_2^2 of the projections
     MMD^2                E k(x, x') + E k(y, y') - 2 E k(x, y)      Gretton et al. 2012
@@ -7,8 +7,8 @@
     precision, recall    share of one sample within the k-neighbour balls of the other
                          Kynkaanniemi et al. 2019, arXiv:1904.06991
 
-Each takes features (N, ...) and (M, ...), flattened, and returns its sample counts with its value:
-all of these are biased or noisy at small counts, and a value without its count says nothing.
+Each takes features (N, ...) and (M, ...), flattened, and returns the sample counts with the value,
+which depends on them: at small counts all of these are biased or noisy.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ BLOCK = 2048  # rows of a distance matrix in memory at once
 
 @dataclass(frozen=True)
 class Distance:
-    """A distance and how many samples it was computed from."""
+    """A distance, with the number of samples it was computed from."""
 
     value: float
     num_real: int
@@ -32,7 +32,7 @@ class Distance:
 
 @dataclass(frozen=True)
 class PrecisionRecall:
-    """Shares in [0, 1] and how many samples they were computed from."""
+    """Precision and recall in [0, 1], with the number of samples they were computed from."""
 
     precision: float  # of the fake samples, those within the support of the real
     recall: float  # of the real samples, those within the support of the fake
@@ -150,7 +150,10 @@ def _levels(x: Tensor) -> Tensor:
 
 
 def _features(real: Tensor, fake: Tensor, least: int = 1) -> tuple[Tensor, Tensor]:
-    """Both flattened to (N, D) float64, or InputError: small distances drown in float32 sums."""
+    """Both flattened to (N, D) float64, because float32 sums would lose small distances.
+
+    Raises InputError for shapes that disagree and values that are not finite.
+    """
     if real.ndim < 2 or real.shape[1:] != fake.shape[1:] or min(len(real), len(fake)) < least:
         raise InputError(
             f"need two samples of one event shape, at least {least} each; got "

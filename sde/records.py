@@ -2,7 +2,7 @@
 
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, Json, NonNegativeInt, ValidationError
 from torch import Tensor
 from typing_extensions import TypedDict
 
@@ -53,6 +53,13 @@ class TrainingState(ModelState):
     random: dict[str, Any]  # states of the global generators
 
 
+class ExportMetadata(BaseModel):
+    """What `sde export` writes beside the weights, as texts."""
+
+    config: Json[dict[str, Any]]
+    iterations: NonNegativeInt
+
+
 def read(state: Any, kind: type[State], where: object) -> State:
     """Return a loaded checkpoint as ``kind``.
 
@@ -62,7 +69,11 @@ def read(state: Any, kind: type[State], where: object) -> State:
         return kind.model_validate(state)
     except ValidationError as error:
         mistakes = error.errors(include_input=False, include_url=False)
-    lacking = [str(each["loc"][0]) for each in mistakes if each["type"] == "missing"]
+    lacking = [
+        str(each["loc"][0])
+        for each in mistakes
+        if each["type"] == "missing" and len(each["loc"]) == 1
+    ]
     if lacking:
         raise InputError(f"{where}: not a checkpoint of sde: it lacks {', '.join(lacking)}")
     wrong = [f"{'.'.join(map(str, e['loc'])) or 'content'}: {e['msg']}" for e in mistakes[:SHOWN]]

@@ -211,18 +211,20 @@ def test_bits_per_dim(recorded, name, data, probe):
     arrays, _ = recorded("ode_likelihood")
     sde, score_fn = GOLDEN_SDES[name], golden_distribution(data).score_fn(GOLDEN_SDES[name])
     x = tensor(arrays[f"data_{data}"]).double()
-    epsilon = tensor(arrays[f"{probe.lower()}_epsilon"]).double()[None]
+    probe_noise = tensor(arrays[f"{probe.lower()}_epsilon"]).double()[None]
     theirs = f"likelihood/f64/{name}/{data}_{probe}_centered0"
     unit = Quantisation(0, 1, 256)
-    ours = bits_per_dim(sde, score_fn, x, data_range=unit, epsilon=epsilon)
+    ours = bits_per_dim(sde, score_fn, x, data_range=unit, probe_noise=probe_noise)
     tight = tensor(arrays[f"{theirs}/ref_ours_bpd"])
     assert (ours.bits - tensor(arrays[f"{theirs}/bpd"])).abs().max() < 1e-8
     assert (ours.bits - tight).abs().max() < 3e-4
-    how = dict(epsilon=epsilon, rtol=1e-9, atol=1e-9)
+    how = dict(probe_noise=probe_noise, rtol=1e-9, atol=1e-9)
     close = bits_per_dim(sde, score_fn, x, data_range=unit, **how)
     assert (close.bits - tight).abs().max() < 1e-6
     assert (close.z - tensor(arrays[f"{theirs}/ref_ours_z"])).abs().max() < 1e-6 * sde.prior_std
     if probe == "Rademacher":
         centred = tensor(arrays[theirs.replace("centered0", "centered1") + "/bpd"])
-        ours = bits_per_dim(sde, score_fn, x, data_range=Quantisation(-1, 1, 256), epsilon=epsilon)
+        ours = bits_per_dim(
+            sde, score_fn, x, data_range=Quantisation(-1, 1, 256), probe_noise=probe_noise
+        )
         assert (ours.bits - centred).abs().max() < 1e-8

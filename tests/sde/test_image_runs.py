@@ -94,8 +94,8 @@ def test_images_may_move_but_stay_the_same_data(config, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
-        ("data.name=mnist", "path: mnist has no use for it, only folder, npz"),
-        ("data.image_size=4", "image_size: npz has no use for it, only folder"),
+        ("data.name=mnist", "path: mnist does not use it, only folder, npz"),
+        ("data.image_size=4", "image_size: npz does not use it, only folder"),
         ("data.path=null", "path: npz needs one"),
         ("data.heldout=1.5", "data.heldout: should be"),
         ("data.split=val", "data.split: should be 'official', 'train' or 'test'"),

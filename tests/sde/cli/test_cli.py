@@ -120,7 +120,7 @@ def mistakes(plane, digits, folder):
         "no file": (["train", "none.yaml"], "none.yaml: cannot be read"),
         "folder": (["train", str(nothing)], "or the name of one, got a folder"),
         "key": (["train", CONFIG, "optimser.max_grad_norm=1", *out], "did you mean 'optimiser"),
-        "data": (["train", CONFIG, "data.name=cifar", *out], "'eight_gaussians', 'moons'"),
+        "data": (["train", CONFIG, "data.name=cifar", *out], "did you mean 'cifar10'"),
         "device": (["train", CONFIG, "--device", "tpu", *out], "expected cpu or cuda"),
         "images": (["train", CONFIG, "model.network=small_conv", *out], "is for images"),
         "sigmas": (
@@ -132,7 +132,7 @@ def mistakes(plane, digits, folder):
         "t of training": (["train", CONFIG, "loss.eps=0", *out], "loss.eps: should be greater"),
         "t of sampling": (["sample", run, "sampling.eps=2"], "sampling.eps: should be less"),
         "diverging": (
-            ["train", CONFIG, *TINY, "optimiser.learning_rate=1e15", *out],
+            ["train", CONFIG, *TINY, "optimiser.learning_rate=1e12", *out],
             "the run diverged",
         ),
         "steps": (["sample", run, "--steps", "0"], "--steps: expected a whole number from 1 to"),
@@ -154,7 +154,7 @@ def mistakes(plane, digits, folder):
             "the ODE solver stalled at t=",
         ),
         "shape": (["likelihood", images, "--data", "moons"], "the model is for (1, 8, 8)"),
-        "unknown data": (["likelihood", run, "--data", "birds"], "unknown data 'birds'"),
+        "unknown data": (["likelihood", run, "--data", "birds"], "unknown data set 'birds'"),
         "another config": (["sample", other], "another configuration: process.beta_max of 20.0"),
         "weights": (["sample", broken(plane, folder / "wide", widen)], "another configuration"),
         "no weights": (["sample", broken(plane, folder / "half", forget)], "it lacks average"),

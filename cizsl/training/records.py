@@ -16,8 +16,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
+from cizsl.config.sections import Name
 from cizsl.retrieval import SHARES
-from cizsl.sections import Name
 from repro import json_file
 from repro.config import Settings, validate
 from repro.errors import InputError

@@ -6,7 +6,7 @@ validation task and selects the number of iterations, and the hyper-parameters t
 """
 
 import shutil
-from functools import partial
+from contextlib import closing
 
 import torch
 from safetensors.torch import save as serialise
@@ -40,14 +40,14 @@ def train(config: CIZSLConfig, folder: RunFolder, device: torch.device, stop: St
     strict = config.evaluation.protocol == "strict"
     _require_enough(config, data, STAGE if strict else "test", device)
     folder.record_environment(environment(device, data.files))
-    logger = make_logger(config.compute.logger, folder.path, config.model_dump(mode="json"))
-    selected = _select(config, folder, data, device, stop, logger) if strict else None
-    config = selected.config if selected else config
-    iterations = selected.record["iteration"] + 1 if selected else config.optimiser.iterations
-    task = build.task(config, data, "test", device)
-    trainer = Trainer("test", config, task, folder, iterations, logger=logger)
-    progress = trainer.run(stop)
-    logger.close()
+    content = config.model_dump(mode="json")
+    with closing(make_logger(config.compute.logger, folder.path, content)) as logger:
+        selected = _select(config, folder, data, device, stop, logger) if strict else None
+        config = selected.config if selected else config
+        iterations = selected.record["iteration"] + 1 if selected else config.optimiser.iterations
+        task = build.task(config, data, "test", device)
+        trainer = Trainer("test", config, task, folder, iterations, logger=logger)
+        progress = trainer.run(stop)
     seconds = progress.seconds + (selected.seconds if selected else 0)
     summary = results.summarise(config, data, progress.records, iterations, seconds, device)
     if selected and selected.search:
@@ -86,12 +86,9 @@ def _write_weights(folder: RunFolder, **states: dict[str, torch.Tensor]) -> None
     """Write ``<name>.safetensors`` for each state."""
     for name, state in states.items():
         content = serialise(state)
-        write = partial(_write_bytes, content=content)
-        checkpoint.write_atomically(folder.path / f"{name}.safetensors", write)
-
-
-def _write_bytes(file, content: bytes) -> None:
-    file.write(content)
+        checkpoint.write_atomically(
+            folder.path / f"{name}.safetensors", lambda file, content=content: file.write(content)
+        )
 
 
 def tidy(folder: RunFolder) -> None:

@@ -2,9 +2,9 @@
 
 One training on the validation task gives the iteration at which ``evaluation.select_by`` is best.
 Where the section ``search`` has candidates, there is one such training for each combination, all
-with the same seed, classes and images, in the order of :mod:`cizsl.candidates`. The best one wins,
-the first of equal ones; so a smaller weight wins over a larger one. A combination with which
-training diverges is excluded, and recorded as such.
+with the same seed, classes and images, in the order of :mod:`cizsl.config.candidates`. The best one
+wins, and the first of equal ones, so that a smaller weight wins over a larger one. A combination
+with which training diverges is excluded, and recorded as such.
 
 Each finished training is a line of ``search.jsonl`` and is never repeated. Of the checkpoints only
 those of the best one so far are kept. A search that was stopped therefore continues where it was.

@@ -128,7 +128,7 @@ class Trainer:
         record = {**self.label, "iteration": iteration, **terms, **evaluation.scores()}
         self.progress.records.append(record)
         self.folder.log("metrics", record)
-        self.logger.log(record, iteration)
+        self.logger.log({f"{self.stage}/{k}": v for k, v in record.items()}, iteration)
         curve = torch.tensor([evaluation.curve.seen.tolist(), evaluation.curve.unseen.tolist()])
         self.progress.curves["final"] = curve
         if results.best(self.progress.records, self._criterion()) is record:

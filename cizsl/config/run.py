@@ -1,6 +1,7 @@
 """The configuration of a cizsl run, and that of a baseline.
 
-Both are made of the sections of :mod:`cizsl.sections`. A YAML file states only what it changes.
+Both consist of the sections in :mod:`cizsl.config.sections`. A YAML file states only what it
+changes.
 """
 
 from collections.abc import Iterable
@@ -8,8 +9,8 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from cizsl import candidates
-from cizsl.sections import (
+from cizsl.config import candidates
+from cizsl.config.sections import (
     Compute,
     Creativity,
     Criterion,

@@ -215,16 +215,22 @@ def _ahead(
         yield first, [future.result() for future in futures]
 
 
-def _gather(parts: Path, images: Images, folder: Path, plan: dict, skip_bad: bool) -> dict:
-    """Write all batches into one file, without the images that could not be decoded."""
+def _read_parts(parts: Path, starts: Sequence[int]) -> tuple[list[np.ndarray], list[str]]:
+    """Return the features of each batch, and for each image why it could not be read, or ""."""
     features, faults = [], []
-    for start in range(0, len(images.paths), plan["batch"]):
+    for start in starts:
         try:
             with damage("a batch of features"), np.load(_part(parts, start)) as part:
                 features.append(part["features"])
                 faults += part["faults"].tolist()
         except InputError as error:
             raise InputError(f"{_part(parts, start)}: {error}; remove it") from None
+    return features, faults
+
+
+def _gather(parts: Path, images: Images, folder: Path, plan: dict, skip_bad: bool) -> dict:
+    """Write all batches into one file, without the images that could not be decoded."""
+    features, faults = _read_parts(parts, range(0, len(images.paths), plan["batch"]))
     bad = {name: fault for name, fault in zip(images.names, faults, strict=True) if fault}
     if bad and not skip_bad:
         lines = [f"{images.source / name}: {fault}" for name, fault in bad.items()]

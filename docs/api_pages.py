@@ -1,5 +1,6 @@
 """Write one page for each package that lists its modules, by folder, the equations first."""
 
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,3 +87,7 @@ def write(app=None) -> None:
         path.parent.mkdir(exist_ok=True)
         if not path.exists() or path.read_text() != page(package):
             path.write_text(page(package))
+        listed = re.findall(rf"^   ({package}\.[\w.]+)$", page(package), re.M)
+        for old in (path.parent / "generated").glob(f"{package}.*.rst"):
+            if old.stem not in listed:
+                old.unlink()  # of a module that no longer exists

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from cizsl.cli.parser import main as cizsl
 from sde.cli.parser import main as sde
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
@@ -21,9 +22,11 @@ def test_there_is_a_block_of_twelve_lines_for_each_half():
 @pytest.mark.parametrize("half", ["cizsl", "sde"])
 def test_the_python_of_the_readme_runs(half, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    if half == "sde":  # the run that the block loads, shorter
+    if half == "cizsl":
+        assert cizsl(["data", "toy", "data/toy"]) == 0
+    else:  # the run that the block loads, shorter
         assert sde(["train", "digits", *TINY.split(), "--out", "runs/digits/default"]) == 0
-        capsys.readouterr()
+    capsys.readouterr()
     namespace = {}
     (block,) = (block for block in BLOCKS if f"import {half}\n" in block)
     exec(compile(block, "README.md", "exec"), namespace)

@@ -1,15 +1,12 @@
 """The options of the commands ``cizsl data ...``, which are in ``cizsl.cli.data``."""
 
-import argparse
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from cizsl.cli import data
+from cizsl.cli import data_options as options
 from repro import parser as parsing
-
-CLASSES = "class names in their order, one a line (default: classes.txt, else the names sorted)"
 
 
 def add_parsers(commands: Any) -> None:
@@ -35,7 +32,7 @@ def _look(commands: Any) -> None:
         ("cells", "name the published datasets and splits that are in a folder", data.cells),
     ):
         command = _command(commands, name, purpose, f"{name} data", run)
-        _add_folder(command, Path("data"), "folder of the data files")
+        options.add_folder(command, Path("data"), "folder of the data files")
 
 
 def _download(commands: Any) -> None:
@@ -54,8 +51,8 @@ def _download(commands: Any) -> None:
 def _toy(commands: Any) -> None:
     purpose = "write a small invented dataset"
     command = _command(commands, "toy", purpose, "toy data/toy --seed 1", data.toy)
-    _add_folder(command, Path("data/toy"), "folder to write")
-    _add_seed(command, "seed of the invented numbers")
+    options.add_folder(command, Path("data/toy"), "folder to write")
+    options.add_seed(command, "seed of the invented numbers")
     command.add_argument(
         "--gbu",
         nargs="?",
@@ -70,7 +67,7 @@ def _text(commands: Any) -> None:
     purpose = "make TF-IDF vectors of one article, a UTF-8 file NAME.txt, for each class"
     command = _command(commands, "text", purpose, "text articles --out data/mine", data.text)
     command.add_argument("source", type=parsing.path, metavar="DIR", help="folder of the articles")
-    _add_out(command)
+    options.add_out(command)
     command.add_argument(
         "--min-documents",
         type=parsing.positive,
@@ -102,7 +99,7 @@ def _images(commands: Any) -> None:
     command.add_argument(
         "source", type=parsing.path, metavar="DIR", help="folder with one folder for each class"
     )
-    _add_out(command)
+    options.add_out(command)
     command.add_argument(
         "--backbone",
         required=True,
@@ -112,11 +109,11 @@ def _images(commands: Any) -> None:
     command.add_argument(
         "--weights", type=parsing.path, metavar="FILE", help="state dict to load into the network"
     )
-    _add_preprocessing(command)
+    options.add_preprocessing(command)
     command.add_argument(
         "--batch", type=parsing.positive, default=64, metavar="N", help="images of a batch"
     )
-    _add_layout(command)
+    options.add_layout(command)
     command.add_argument(
         "--dtype", choices=("float32", "float16"), default="float32", help="precision of the files"
     )
@@ -131,29 +128,6 @@ def _images(commands: Any) -> None:
         "--skip-bad", action="store_true", help="leave out files that cannot be read"
     )
     parsing.add_device(command)
-
-
-def _add_preprocessing(command: parsing.Parser) -> None:
-    """What replaces the network's own preprocessing; an option not given has no value."""
-    for name, what in (
-        (
-            "--resize",
-            "pixels of the shorter side (default: the network's own, else 256)",
-        ),
-        ("--crop", "pixels of the square cut out (default: the network's own, else 224)"),
-    ):
-        command.add_argument(name, type=parsing.whole(1, 16384), metavar="N", help=what)
-    command.add_argument(
-        "--interpolation",
-        metavar="NAME",
-        help="nearest, bilinear, bicubic or lanczos (default: the network's own, else bilinear)",
-    )
-    for name, what, value in (
-        ("--mean", "means subtracted", "0.485,0.456,0.406"),
-        ("--std", "deviations divided by", "0.229,0.224,0.225"),
-    ):
-        text = f"{what}, by channel (default: the network's own, else {value})"
-        command.add_argument(name, type=_three, metavar="R,G,B", help=text)
 
 
 def _splits(commands: Any) -> None:
@@ -185,14 +159,14 @@ def _splits(commands: Any) -> None:
         metavar="SHARE",
         help="share of the classes that are unseen",
     )
-    _add_seed(command, "seed of the choice")
-    _add_layout(command)
+    options.add_seed(command, "seed of the choice")
+    options.add_layout(command)
     command.add_argument(
         "--check",
         action="store_true",
         help="only describe the splits that are there, and write nothing",
     )
-    _add_classes(command)
+    options.add_classes(command)
 
 
 def _convert(commands: Any) -> None:
@@ -203,9 +177,9 @@ def _convert(commands: Any) -> None:
         "source", type=parsing.path, metavar="FROM", help="folder of the dataset, or file NAME.npz"
     )
     command.add_argument(
-        "target", type=_dataset, metavar="TO", help="file NAME.npz, or folder NAME, to write"
+        "target", type=options.dataset, metavar="TO", help="file NAME.npz, or folder NAME, to write"
     )
-    _add_overwrite(command)
+    options.add_overwrite(command)
 
 
 def _compact(commands: Any) -> None:
@@ -216,7 +190,9 @@ def _compact(commands: Any) -> None:
     command.add_argument(
         "source", type=parsing.path, metavar="FROM", help="folder of the dataset, or file NAME.npz"
     )
-    command.add_argument("target", type=_dataset, metavar="TO", help="file NAME.npz to write")
+    command.add_argument(
+        "target", type=options.dataset, metavar="TO", help="file NAME.npz to write"
+    )
     command.add_argument(
         "--components",
         type=parsing.whole(1, 4096),
@@ -229,63 +205,4 @@ def _compact(commands: Any) -> None:
         action="store_true",
         help="take square roots of the features and scale each image to length one first",
     )
-    _add_overwrite(command)
-
-
-def _add_folder(command: parsing.Parser, default: Path, what: str) -> None:
-    text = f"{what} (default: {default})"
-    command.add_argument(
-        "folder", type=parsing.path, metavar="DIR", nargs="?", default=default, help=text
-    )
-
-
-def _add_out(command: parsing.Parser) -> None:
-    command.add_argument(
-        "--out",
-        type=_dataset,
-        required=True,
-        metavar="DIR",
-        help="folder of the dataset to write; its last part is the name of the dataset",
-    )
-    _add_classes(command)
-
-
-def _add_classes(command: parsing.Parser) -> None:
-    command.add_argument("--classes", type=parsing.path, metavar="FILE", help=CLASSES)
-    _add_overwrite(command)
-
-
-def _add_overwrite(command: parsing.Parser) -> None:
-    command.add_argument("--overwrite", action="store_true", help="replace files that are there")
-
-
-def _add_layout(command: parsing.Parser) -> None:
-    command.add_argument(
-        "--layout",
-        choices=("published", "npz"),
-        default="published",
-        help="how to store the features of the splits: MAT-files as published, or one .npz file "
-        "beside the folder",
-    )
-
-
-def _add_seed(command: parsing.Parser, what: str) -> None:
-    command.add_argument(
-        "--seed", type=parsing.whole(0, 2**63 - 1), default=0, metavar="N", help=what
-    )
-
-
-def _three(text: str) -> tuple[float, ...]:
-    try:
-        first, second, third = map(parsing.number(-1e6, 1e6), text.split(","))
-    except (ValueError, argparse.ArgumentTypeError):
-        raise argparse.ArgumentTypeError(f"{text!r}: expected three numbers R,G,B") from None
-    return first, second, third
-
-
-def _dataset(text: str) -> Path:
-    place = parsing.path(text)
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", place.resolve().name):
-        expected = "expected letters, digits and _.- in its last part"
-        raise argparse.ArgumentTypeError(f"{text!r}: {expected}")
-    return place
+    options.add_overwrite(command)

@@ -1,13 +1,13 @@
-"""Checkpoints of the published PyTorch code (score_sde_pytorch), read into our networks.
+"""Reader of checkpoints of the published PyTorch code (score_sde_pytorch).
 
 Such a file holds ``model``, a state dict with "module." before each name, ``ema``, whose
 ``shadow_params`` are a list of the averaged weights in the order of the trained parameters (the
-frozen Fourier frequencies are left out), ``step``, and ``optimizer``. What each name is called
-here: ``sde.networks.published``.
+frozen Fourier frequencies are left out), ``step``, and ``optimizer``. ``sde.networks.published``
+translates the names.
 
-Reading one runs no code of the file's: it is loaded with ``weights_only=True``. The optimiser's
-learning rate is a NumPy number, so that three names beyond tensors have to be admitted; stand-ins
-of ours answer to them, and NumPy itself is not called.
+No code of the file is run: it is loaded with ``weights_only=True``. The learning rate of the
+optimiser is a NumPy number, for which three names beyond tensors are admitted. Functions of this
+module stand in for them; NumPy itself is not called.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ SHOWN = 3  # names in an error message
 
 @dataclass(frozen=True)
 class Official:
-    """What a published checkpoint says about the weights."""
+    """The weights in a published checkpoint."""
 
     weights: dict[str, Tensor]  # as trained, by published name
     average: list[Tensor]  # the averaged ones, in the order of the trained parameters
@@ -42,17 +42,22 @@ class Official:
 
 
 def load_official(path: str | Path, network: NCSNpp, *, raw: bool = False) -> NCSNpp:
-    """Fill ``network`` with the averaged weights of a published checkpoint; returns it.
+    """Load the averaged weights of a published checkpoint into ``network``, and return it.
 
-    ``raw`` takes the weights as trained. Raises InputError, and leaves the network as it was, for a
-    file that is no such checkpoint, or of another architecture: the message names what differs.
+    Args:
+        path: the checkpoint.
+        network: a network of the same architecture.
+        raw: take the weights as trained instead of the averaged ones.
+
+    Raises InputError, and does not change the network, for a file that is no such checkpoint or of
+    another architecture; the message names what differs.
     """
     fill(network, read_official(path), raw=raw, where=str(path))
     return network
 
 
 def read_official(path: str | Path) -> Official:
-    """The weights in a published checkpoint. Raises InputError where ``path`` is none."""
+    """Read the weights of a published checkpoint. Raises InputError for any other file."""
     with _stand_ins():
         state = checkpoint.load(Path(path))
     lacking = [part for part in PARTS if not isinstance(state, dict) or part not in state]
@@ -74,8 +79,10 @@ def read_official(path: str | Path) -> Official:
 
 
 def fill(network: NCSNpp, official: Official, *, raw: bool, where: str) -> None:
-    """Write the averaged, or the raw, weights into ``network``, or raise InputError as
-    ``load_official`` does."""
+    """Copy the averaged, or the raw, weights into ``network``.
+
+    Raises InputError as ``load_official``.
+    """
     ours = published_tensors(network)
     given = dict(official.weights)
     table = given.pop(TABLE, None)

@@ -1,4 +1,4 @@
-"""The figures of a model: samples, the course of training, samplers compared.
+"""Figures of a model: samples, completions, loss curve, comparison of samplers.
 
 Each function returns a figure; ``save`` writes it as a file, ``svg`` as a piece of HTML that takes
 its colours from the page, so that it follows the reader's light or dark setting.
@@ -29,7 +29,7 @@ BLOCK = 4096  # images compared at once
 
 
 def samples(x: Tensor, data: Dataset, title: str = "") -> Figure:
-    """Samples x (N, *event), on the CPU: a grid of images, or a cloud beside the held-out one."""
+    """Draw samples x (N, *event), on the CPU: a grid of images, or points beside held-out ones."""
     if data.spec.is_image:
         figure = Figure(figsize=(4.4, 4.7), layout="constrained")
         axes = figure.add_subplot()
@@ -46,7 +46,7 @@ def samples(x: Tensor, data: Dataset, title: str = "") -> Figure:
 
 
 def neighbours(x: Tensor, data: Dataset, count: int = 10) -> Figure:
-    """Image samples (N, C, H, W) above the training images nearest to them: copies would show."""
+    """Draw image samples (N, C, H, W) above their nearest training images, to reveal copies."""
     x, values = x[:count], data.train.values.cpu()
     middle = functools.partial(data.spec.quantisation.dequantise, u=torch.tensor(0.5))
     far = [torch.cdist(x.flatten(1), middle(part).flatten(1)) for part in values.split(BLOCK)]
@@ -59,7 +59,7 @@ def neighbours(x: Tensor, data: Dataset, count: int = 10) -> Figure:
 
 
 def completions(rows: list[Tensor], data: Dataset) -> Figure:
-    """Rows of images (B, C, H, W), on the CPU: the truth, what is known of it, completions."""
+    """Draw rows of images (B, C, H, W), on the CPU: the truth, its known part, completions."""
     labels = ["truth", "known", *(f"draw {i}" for i in range(1, len(rows) - 1))]
     size = (0.9 + 0.55 * len(rows[0]), 0.2 + 0.55 * len(rows))
     figure = Figure(figsize=size, layout="constrained")
@@ -74,7 +74,7 @@ def completions(rows: list[Tensor], data: Dataset) -> Figure:
 
 
 def training(records: list[dict]) -> Figure:
-    """Loss over iterations, from the lines of ``metrics.jsonl``."""
+    """Draw the loss over iterations, from the lines of ``metrics.jsonl``."""
     figure = Figure(figsize=(4.6, 3.4), layout="constrained")
     axes = figure.add_subplot()
     at = [record["iteration"] for record in records]
@@ -92,7 +92,7 @@ def training(records: list[dict]) -> Figure:
 
 
 def comparison(rows: list[dict], floors: list[float]) -> Figure:
-    """Sliced Wasserstein distance over evaluations, one line for each sampler.
+    """Draw the sliced Wasserstein distance over evaluations, one line for each sampler.
 
     rows: dicts with "sampler", "nfe" and "distance"; floors: the same of parts of the training
     data, of as many examples: what no sampler can be told from.
@@ -138,7 +138,7 @@ def _rendered(figure: Figure, kind: str) -> bytes:
 
 
 def svg(figure: Figure, name: str) -> str:
-    """The figure as inline SVG, coloured by the page's variables; ``name`` makes ids unique."""
+    """The figure as inline SVG in the colours of the page; ``name`` makes its ids unique."""
     image = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         figure.savefig(image, format="svg", transparent=True, dpi=150, metadata={"Date": None})
@@ -155,7 +155,7 @@ def svg(figure: Figure, name: str) -> str:
 
 
 def _grid(axes: Axes, x: Tensor, data: Dataset, columns: int | None = None) -> None:
-    """Images (N, C, H, W) in rows, a dark line between them."""
+    """Draw images (N, C, H, W) in rows, separated by dark lines."""
     cells = data.spec.quantisation
     columns = columns or max(1, round(len(x) ** 0.5))
     rows = -(-len(x) // columns)
@@ -179,7 +179,7 @@ def _cloud(axes: Axes, x: Tensor, colour: str, title: str) -> None:
 
 
 def _plain_numbers(axis) -> None:
-    """Label a logarithmic axis 0.1, 0.2, ... wherever there are few decades."""
+    """Label a logarithmic axis by plain numbers, also between the powers of ten."""
     axis.set_minor_locator(matplotlib.ticker.LogLocator(subs=(1.5, 2, 3, 5, 7)))
     axis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
     axis.set_minor_formatter(matplotlib.ticker.FormatStrFormatter("%g"))

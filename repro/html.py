@@ -10,8 +10,6 @@ from functools import cache
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-FOOT = "</body>\n</html>\n"
-
 
 def render(package: str, template: str, **values: object) -> str:
     """Return the HTML that ``template`` gives with ``values``.
@@ -37,10 +35,3 @@ def _environment(package: str) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-
-
-def head(title: str, style: str = "") -> str:
-    """Return the document up to the start of its body; for pages that are no template yet."""
-    page = render("repro", "base.html", title=title)
-    before, begin, _ = page.partition("<body>\n")
-    return before.replace("</style>", f"{style}</style>") + begin

@@ -45,7 +45,7 @@ class ClusterLauncher:
         cluster: ``slurm`` or ``local``.
         resources: of each job.
         root: submitit's own files go to ``root/.cluster``.
-        stop: asked at every look at the queue.
+        stop: checked at every poll of the queue.
         show: told the state of each waiting job, by the name of its run.
     """
 

@@ -1,4 +1,4 @@
-r"""Hallucinated text: the description of a bird that does not exist.
+r"""Hallucinated texts: mixtures of the texts of two seen classes.
 
 For two seen classes i, j with texts t_i, t_j (unit rows) and a ~ U(0.2, 0.8),
 
@@ -9,7 +9,7 @@ P of it is the same mixture of mapped rows. The norm follows from the Gram matri
 
     |a t_i + (1-a) t_j|^2 = a^2 G_ii + 2 a (1-a) G_ij + (1-a)^2 G_jj ,
 
-so the networks only ever see coefficients: nothing of size batch x vocabulary exists.
+so the networks only need coefficients, and no array of size batch x vocabulary is formed.
 """
 
 from dataclasses import dataclass
@@ -30,15 +30,17 @@ class Mixture:
     second_weight: Tensor
 
     def of(self, table_CH: Tensor) -> Tensor:
-        """The mixed rows (B, H) of a table with one row for each class."""
+        """Return the mixed rows (B, H) of a table with one row for each class."""
         first = torch.nn.functional.embedding(self.first, table_CH)
         second = torch.nn.functional.embedding(self.second, table_CH)
         return self.first_weight[:, None] * first + self.second_weight[:, None] * second
 
 
 def mixture(gram_CC: Tensor, first_B: Tensor, second_B: Tensor, weight_B: Tensor) -> Mixture:
-    """Coefficients of t_h from the Gram matrix of the class texts. An all-zero mixture stays
-    zero, as in sklearn's ``normalize``."""
+    """Return the coefficients of t_h from the Gram matrix of the class texts.
+
+    An all-zero mixture stays zero, as in scikit-learn's ``normalize``.
+    """
     a, b = weight_B, 1 - weight_B
     squared = (
         a**2 * gram_CC[first_B, first_B]
@@ -50,10 +52,11 @@ def mixture(gram_CC: Tensor, first_B: Tensor, second_B: Tensor, weight_B: Tensor
 
 
 def hallucinate(text_CV: Tensor, first_B: Tensor, second_B: Tensor, weight_B: Tensor) -> Tensor:
-    """t_h itself: L2-normalised mixtures of class texts, (B, V).
+    """Return t_h, the L2-normalised mixtures of class texts: (B, V).
 
     Args: class texts (C, V); class indices first and second (B,); weight a of the first (B,).
-    Training never needs it (see the module); it is for looking, and the oracle of the rest.
+    Training uses :func:`mixture` instead, which needs no texts.
+
     Source: train_CIZSL.py, lines 203 to 217.
     """
     mixed = weight_B[:, None] * text_CV[first_B] + (1 - weight_B[:, None]) * text_CV[second_B]
@@ -62,9 +65,10 @@ def hallucinate(text_CV: Tensor, first_B: Tensor, second_B: Tensor, weight_B: Te
 
 
 def pairs_from_batch(labels_B: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Pairs as published: two independent shuffles of a batch's labels.
+    """Return pairs as the published code does: two independent shuffles of a batch's labels.
 
-    Classes come as often as their images do, and the two of a pair may be the same class."""
+    A class occurs as often as its images, and both classes of a pair may be the same.
+    """
     first, second = (
         torch.randperm(len(labels_B), generator=rng, device=labels_B.device) for _ in range(2)
     )
@@ -80,7 +84,7 @@ def require_two(classes_K: Tensor) -> None:
 def distinct_pairs(
     classes_K: Tensor, batch_size: int, rng: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Pairs of two different classes, uniform over ``classes_K`` (those that have a text)."""
+    """Draw pairs of two different classes, uniform over ``classes_K`` (those with a text)."""
     require_two(classes_K)
     count = len(classes_K)
     draw = {"generator": rng, "device": classes_K.device}

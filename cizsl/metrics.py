@@ -34,7 +34,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Best:
-    """All that the curve needs of each image, as NumPy arrays (N,): the best ``seen`` and the best
+    """What the curve needs of each image, as NumPy arrays (N,): the best ``seen`` and the best
     ``unseen`` score, whether the best class of its own group is ``right``, and the class
     ``predicted`` at offset zero. ``is_seen`` tells which group the images belong to."""
 
@@ -52,7 +52,7 @@ def seen_unseen_curve(
     unseen_labels_N: Tensor,
     num_seen: int,
 ) -> Curve:
-    """The exact curve: one point for every interval of offsets on which nothing changes.
+    """Return the exact curve: one point for every interval of offsets on which nothing changes.
 
     Args: scores of the images of seen classes (N, C) and of unseen classes (N', C) for all
     classes, seen ones first; labels number all classes, so unseen labels lie in [num_seen, C).
@@ -108,18 +108,18 @@ def grid_curve(seen: Best, unseen: Best, offsets: np.ndarray = PUBLISHED_OFFSETS
 
 
 def ausuc(curve: Curve) -> float:
-    """Area under seen accuracy over unseen accuracy, by trapezoids, in [0, 1]."""
+    """Return the area under seen accuracy over unseen accuracy, by trapezoids, in [0, 1]."""
     return float(np.trapezoid(curve.seen, curve.unseen))
 
 
 def top1(predictions_N: Tensor, labels_N: Tensor) -> float:
-    """Share of images that are right."""
+    """Return the share of images that are classified correctly."""
     predictions, labels = torch.as_tensor(predictions_N), torch.as_tensor(labels_N)
     return (predictions == labels).double().mean().item()
 
 
 def per_class_top1(predictions_N: Tensor, labels_N: Tensor) -> float:
-    """Mean over the classes that occur of the share of their images that are right."""
+    """Return the accuracy of each class that occurs, averaged over classes."""
     predictions, labels = torch.as_tensor(predictions_N), torch.as_tensor(labels_N)
     counts = torch.bincount(labels)
     right = torch.bincount(labels, weights=(predictions == labels).double())
@@ -145,7 +145,7 @@ def best_scores(scores_NC: Tensor, labels_N: Tensor, num_seen: int, is_seen: boo
 
 
 def join(parts: list[Best]) -> Best:
-    """Blocks of images of one group, put together."""
+    """Concatenate blocks of images of one group."""
     fields = ("seen", "unseen", "right", "predicted")
     arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in fields}
     return Best(**arrays, is_seen=parts[0].is_seen)

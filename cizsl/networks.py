@@ -4,9 +4,9 @@ r"""The two networks of GAZSL and CIZSL.
     Discriminator  a = W_1 x + b_1,  h = max(a, 0),  critic = w . h + b,  logits = W_c h + b_c
 
 Three facts make training fast, and each is a method here. The text enters G linearly, so
-``project`` maps the C class texts once and ``decode`` takes mapped rows. The discriminator's first
-layer is linear, so the pre-activations of a mixture of two inputs are the mixture of theirs. And
-the critic's gradient at x has a closed form in the pre-activation,
+``project`` maps the C class texts once and ``decode`` takes projected rows. The first layer of the
+discriminator is linear, so the pre-activations of a mixture of two inputs are the mixture of theirs.
+And the critic's gradient at x has a closed form in the pre-activation,
 
     grad_x critic = W_1^T (w * 1[a > 0]) ,
 
@@ -27,7 +27,7 @@ class Generator(nn.Module):
 
     Args: widths of the text (V), the features (D), the noise (Z), the reduced text (R) and the
     hidden layer (H). Weights are Xavier-normal, biases zero. R = 0: no W_r, the text enters the
-    hidden layer as it is, as GAZSL has it for attributes, which are few and without noise.
+    hidden layer directly, as in GAZSL for attributes, which are few and without noise.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ def test_published_order_is_the_recorded_one(golden, case):
     arrays = np.load(golden("cizsl/sampler.npz"))
     permutations = iter(torch.from_numpy(arrays[f"{case}/perms"]))
     size, batch = (int(text[1:]) for text in case.split("_"))
-    order = DataOrder(size, batch, lambda: next(permutations), published=True)
+    order = DataOrder(size, batch, lambda: next(permutations), reference_compat=True)
     for recorded in arrays[f"{case}/batches"]:
         np.testing.assert_array_equal(order.next().numpy(), recorded)
 

@@ -5,7 +5,7 @@ r"""The two networks of GAZSL and CIZSL.
 
 Three facts make training fast, and each is a method here. The text enters G linearly, so
 ``project`` maps the C class texts once and ``decode`` takes projected rows. The first layer of the
-discriminator is linear, so the pre-activations of a mixture of two inputs are the mixture of theirs.
+discriminator is linear, so the pre-activations of a mixture of inputs are the mixture of theirs.
 And the critic's gradient at x has a closed form in the pre-activation,
 
     grad_x critic = W_1^T (w * 1[a > 0]) ,

@@ -74,11 +74,11 @@ def test_published_pairs_are_shuffles_of_one_batch():
 
 def test_state_brings_back_the_stream():
     draws = make()
-    draws.critic(hallucinate=False)
+    draws.critic_batch(hallucinate=False)
     state = draws.state_dict()
-    expected = [draws.for_generator(hallucinate=True) for _ in range(8)][-1]
+    expected = [draws.generator_batch(hallucinate=True) for _ in range(8)][-1]
     other = make(seed=5)
     other.load_state_dict(state)
-    again = [other.for_generator(hallucinate=True) for _ in range(8)][-1]
+    again = [other.generator_batch(hallucinate=True) for _ in range(8)][-1]
     assert torch.equal(again.index, expected.index) and torch.equal(again.z, expected.z)
     assert torch.equal(again.hallucination.weight, expected.hallucination.weight)

@@ -92,7 +92,9 @@ def test_a_run_of_one_device_is_evaluated_on_the_other(written, tmp_path, capsys
 def test_baselines(written, tmp_path):
     for device in ("cpu", "cuda"):
         run_on(device, main, "baselines", written(), "--out", tmp_path / device)
-    for file in (tmp_path / "cpu").rglob("results.json"):
+    files = list((tmp_path / "cpu").rglob("results.json"))
+    assert files
+    for file in files:
         ours = json.loads((tmp_path / "cuda" / file.relative_to(tmp_path / "cpu")).read_text())
         assert ours["metrics"] == json.loads(file.read_text())["metrics"]
 

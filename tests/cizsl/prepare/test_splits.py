@@ -81,6 +81,7 @@ def test_the_published_splits_with_families_by_the_last_word(shared, split, rela
     """The figures of docs/data.md."""
     birds = shared / "data" / "birds_text"
     names = [clean(path.stem) for path in sorted((birds / "cub_wikipedia").glob("*.txt"))]
+    assert len(names) == 200
     ids = read_role("ids", birds / "CUB2011" / f"train_test_split_{split}.mat")
     families = read_families("last-word", names)
     kin = with_seen_relatives(families, ids["test_ids"] - 1, ids["train_ids"] - 1)

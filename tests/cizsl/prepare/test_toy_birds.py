@@ -178,7 +178,9 @@ def test_learners_beat_chance_and_find_easy_easier(roots, seed, dataset):
 def test_marked_as_invented(roots, folder):
     text = (roots[2] / folder / "TOY.md").read_text(encoding="utf-8")
     assert "NO BIRD IN THIS FOLDER EXISTS" in text and "seed 2" in text
-    for file in (roots[2] / folder).glob("*.mat"):
+    files = list((roots[2] / folder).glob("*.mat"))
+    assert files
+    for file in files:
         assert file.read_bytes().startswith(b"INVENTED BIRDS")
         assert scipy.io.loadmat(file)["__header__"].startswith(b"INVENTED BIRDS")
 

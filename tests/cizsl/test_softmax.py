@@ -56,7 +56,7 @@ def test_the_gradient_vanishes_where_it_stops(monkeypatch):
 
 def test_it_says_so_where_it_did_not_converge():
     x, y = blobs()
-    with pytest.warns(RuntimeWarning, match=r"largest gradient is .*, not 1e-09 as asked for"):
+    with pytest.warns(RuntimeWarning, match=r"largest gradient of .*, not 1e-09 as asked for"):
         softmax.fit(x, y, 4, tolerance=1e-9, max_steps=3)
 
 

@@ -2,11 +2,11 @@
 
     python benchmarks/bench_training.py [CONFIG] [key=value ...] [--device cuda] [--repeat 5]
 
-The iteration of ``sde.train`` (draw a batch, loss, backward, clip, Adam, average of the weights) is
-timed with the configuration as it is and with one switch changed at a time, all in turn, so that a
-machine whose speed drifts slows them all. Printed are the median of each, its ratio to the first,
-and on a GPU the memory that an iteration takes beside what lies there between iterations. Random
-images stand in for data, in the shape of the option.
+The iteration of ``sde.training.train`` (draw a batch, loss, backward, clip, Adam, average of the
+weights) is timed with the configuration as it is and with one switch changed at a time, all in
+turn, so that a machine whose speed drifts slows them all. Printed are the median of each, its ratio
+to the first, and on a GPU the memory that an iteration takes beside what lies there between
+iterations. Random images stand in for data, in the shape of the option.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from sde import build
 from sde.config.run import SDEConfig
 from sde.data.dataset import Dataset, DataSpec, Split
 from sde.data.quantisation import Quantisation
-from sde.train import Trainer
+from sde.training.train import Trainer
 
 SWITCHES = {
     "as configured": [],

@@ -21,8 +21,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from repro import plugins
 from repro.config_errors import explain, nearest_file
 from repro.errors import InputError, InputErrors
-from repro.regular_file import open_regular
-from repro.safe_yaml import CHARACTERS, LEVELS, NotYaml, parse
+from repro.files.regular_file import open_regular
+from repro.files.safe_yaml import CHARACTERS, LEVELS, NotYaml, parse
 from repro.wording import shown
 
 
@@ -150,7 +150,7 @@ def read(path: Path, named_by: Path | None = None) -> dict:
         named_by: the file whose base it is, for messages.
 
     Raises :class:`InputError` for a file that is missing, no regular file, not UTF-8, not YAML,
-    larger or deeper than :mod:`repro.safe_yaml` allows, or anything but ``key: value`` lines.
+    larger or deeper than :mod:`repro.files.safe_yaml` allows, or anything but ``key: value`` lines.
     """
     origin = f" (the base of {named_by})" if named_by else ""
     try:

@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from repro.cli.progress import Bar
 from repro.distributed import SINGLE_PROCESS, DistributedContext
-from repro.progress import Bar
 from repro.signals import Interrupted, StopRequest
 
 

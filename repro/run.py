@@ -20,13 +20,13 @@ from collections.abc import Collection
 from pathlib import Path
 
 from repro import config as configuration
-from repro import json_file
-from repro.atomic import flush_folder, write_atomically
 from repro.environment import Environment
 from repro.errors import InputError
-from repro.file_lock import NAME as LOCK
-from repro.file_lock import lock
-from repro.paths import expanded
+from repro.files import json_file
+from repro.files.atomic import flush_folder, write_atomically
+from repro.files.file_lock import NAME as LOCK
+from repro.files.file_lock import lock
+from repro.files.paths import expanded
 from repro.wording import shown
 
 

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 from torch.serialization import add_safe_globals, clear_safe_globals, get_safe_globals
 
-from repro import checkpoint
 from repro.errors import InputError
+from repro.files import checkpoint
 from sde.networks import NCSNpp
 from sde.networks.published import FROZEN, TABLE, published_tensors
 

@@ -14,18 +14,18 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from repro import checkpoint
 from repro import config as configuration
-from repro.atomic import write_atomically
 from repro.environment import environment
 from repro.errors import InputError
+from repro.files import checkpoint
+from repro.files.atomic import write_atomically
 from repro.run import RunFolder
 from sde import build
 from sde.checkpoint import fill, read_official
 from sde.config.model import UNETS
 from sde.config.run import SDEConfig
-from sde.records import ExportMetadata
 from sde.trained_model import TrainedModel
+from sde.training.records import ExportMetadata
 
 CPU = torch.device("cpu")
 SUFFIX = ".safetensors"

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from repro.atomic import write_atomically
+from repro.files.atomic import write_atomically
 from sde.data.dataset import Dataset
 
 PALETTE = ("#0b6fa4", "#c2540a", "#24825a", "#a2367f", "#7d6200", "#5a57c0")  # --c0 to --c5

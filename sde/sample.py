@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from repro.atomic import write_atomically
 from repro.distributed import SINGLE_PROCESS, DistributedContext
 from repro.errors import InputError
+from repro.files.atomic import write_atomically
 from sde import figures, samplers
 from sde.samplers import Samples
 from sde.samplers.loop import Constraint

@@ -6,7 +6,7 @@ from cizsl.training.fit_baselines import fit_all
 from cizsl.training.records import Summary
 from repro import locate
 from repro.device import resolve
-from repro.json_file import read_model
+from repro.files.json_file import read_model
 from repro.run import RunFolder
 from repro.run_names import RUNS
 

@@ -4,7 +4,7 @@ import argparse
 import re
 from pathlib import Path
 
-from repro import parser as parsing
+from repro.cli import parser as parsing
 
 CLASSES = "class names in their order, one a line (default: classes.txt, else the names sorted)"
 

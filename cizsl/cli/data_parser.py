@@ -6,7 +6,7 @@ from typing import Any
 
 from cizsl.cli import data
 from cizsl.cli import data_options as options
-from repro import parser as parsing
+from repro.cli import parser as parsing
 
 
 def add_parsers(commands: Any) -> None:

@@ -4,15 +4,15 @@ from typing import Any
 
 from cizsl.cli import commands as actions
 from cizsl.cli.data_parser import add_parsers
-from repro import cli
-from repro import parser as parsing
-from repro.config_commands import add_config_commands
+from repro.cli import entry
+from repro.cli import parser as parsing
+from repro.cli.config_commands import add_config_commands
 from repro.run_names import RUNS
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line ``cizsl`` and return its exit code."""
-    return cli.run(parser(), arguments)
+    return entry.run(parser(), arguments)
 
 
 def parser() -> parsing.Parser:

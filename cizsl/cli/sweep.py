@@ -11,9 +11,9 @@ from cizsl.data.birds import find_birds
 from cizsl.sweep.launch import LocalLauncher, Outcome, gpus
 from cizsl.sweep.plan import PlannedRun, plan, read_variants, seed_list
 from repro import config as configuration
+from repro.cli.progress import Bar
 from repro.device import resolve
 from repro.errors import InputError
-from repro.progress import Bar
 from repro.run_names import RUNS
 from repro.signals import Interrupted, StopRequest
 

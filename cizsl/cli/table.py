@@ -12,9 +12,9 @@ from cizsl.report.html import page
 from cizsl.report.markdown import comparison_report, report
 from cizsl.report.runs import Run, collect
 from cizsl.report.tables import every_score, overview
-from repro.atomic import write_atomically
 from repro.errors import InputError
-from repro.tables import csv_text, latex
+from repro.files.atomic import write_atomically
+from repro.pages.tables import csv_text, latex
 
 FILES = ("html", "csv", "latex")  # the forms that --html, --csv and --latex write
 

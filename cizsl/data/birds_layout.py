@@ -2,7 +2,7 @@
 
 A split of a dataset is six files, by role: "text" (C, V), "ids" of the seen and unseen classes,
 "train_features" (N, D), "test_features" (M, D), "train_labels" (N,) and "test_labels" (M,). Labels
-are pickles, a format that can run any program: `repro.safe_pickle` admits what numbers need.
+are pickles, a format that can run any program: `repro.files.safe_pickle` admits what numbers need.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 
 from cizsl.data.matfile import damage, mat_variables
 from repro.errors import InputError
-from repro.regular_file import open_regular, readable
-from repro.safe_pickle import PickledArray, load_numbers
+from repro.files.regular_file import open_regular, readable
+from repro.files.safe_pickle import PickledArray, load_numbers
 
 LAYOUTS = {
     "CUB": {

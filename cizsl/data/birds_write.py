@@ -13,8 +13,8 @@ import numpy as np
 import scipy.io
 
 from cizsl.data.birds_layout import dataset_layout, split_layout
-from repro.atomic import write_atomically
 from repro.errors import InputError
+from repro.files.atomic import write_atomically
 
 LIMIT = 2**32 - 2**16  # bytes of one variable and what describes it
 HEADING = b"MATLAB 5.0 MAT-file, written by cizsl"  # of each MAT-file: 116 bytes of free text

@@ -35,8 +35,8 @@ from cizsl.data.birds_layout import sha256
 from cizsl.data.dataset import ZSLData
 from cizsl.data.findings import Finding
 from repro.errors import InputError
-from repro.regular_file import readable
-from repro.safe_npz import read_arrays
+from repro.files.regular_file import readable
+from repro.files.safe_npz import read_arrays
 from repro.wording import shown
 
 FOLDER = Path(__file__).with_name("compact")  # the datasets of this package

@@ -38,7 +38,7 @@ from cizsl.data.findings import Finding
 from cizsl.data.gbu_validate import PARTS, SHA256, problems, validation_classes
 from cizsl.data.matfile import MatVariable, mat_variables
 from repro.errors import InputError
-from repro.regular_file import readable
+from repro.files.regular_file import readable
 
 SPLIT = "PS"
 FEATURES, SPLITS = "res101.mat", "att_splits.mat"

@@ -26,8 +26,8 @@ from typing import BinaryIO
 import numpy as np
 
 from repro.errors import InputError
-from repro.regular_file import open_regular
-from repro.safe_npz import check_ratio
+from repro.files.regular_file import open_regular
+from repro.files.safe_npz import check_ratio
 from repro.wording import one_line
 
 MATRIX, COMPRESSED = 14, 15  # types of the elements of a MAT-file, and those of numbers:

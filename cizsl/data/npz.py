@@ -44,10 +44,10 @@ from cizsl.data.npz_validate import (
     rows_of,
     split_names,
 )
-from repro.atomic import write_atomically
 from repro.errors import InputError
-from repro.regular_file import readable
-from repro.safe_npz import read_arrays
+from repro.files.atomic import write_atomically
+from repro.files.regular_file import readable
+from repro.files.safe_npz import read_arrays
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,7 +34,7 @@ from cizsl.data.matfile import mat_variables
 from cizsl.data.npz import check_npz, npz_files
 from cizsl.data.npz_validate import is_known
 from repro.errors import InputError
-from repro.safe_npz import read_arrays
+from repro.files.safe_npz import read_arrays
 
 SHA256 = {  # of the published files that are known; features and text are not among them
     "CUB terms": "924d6273e4c1e6efd151401fadd316041ba5c802a3aafbb7a8e437d28a643acf",

@@ -17,7 +17,7 @@ from cizsl.data.matfile import mat_strings
 from cizsl.prepare.class_names import class_list, clean, in_order, key
 from cizsl.prepare.tfidf import stem_tokens, tfidf
 from repro.errors import InputError, InputErrors
-from repro.regular_file import open_regular
+from repro.files.regular_file import open_regular
 
 
 def read_articles(

@@ -18,8 +18,8 @@ import numpy as np
 from cizsl.data.compact_features import check_compact
 from cizsl.data.convert import read_folder
 from cizsl.data.npz import Dataset, read_npz
-from repro.checkpoint import write_atomically
 from repro.errors import InputError
+from repro.files.checkpoint import write_atomically
 
 BLOCK = 4096  # images at a time
 

@@ -14,8 +14,8 @@ import os
 from pathlib import Path
 
 from cizsl.data.birds_layout import LAYOUTS
+from repro.cli.progress import Bar
 from repro.errors import InputError
-from repro.progress import Bar
 
 MIRROR = "https://raw.githubusercontent.com/tzuf/ZEST/658e673afccdb70fb6196f08e725f4de2a38bcac/data"
 LISTED = {  # by dataset, the git SHA-1 of every file by the name that we read

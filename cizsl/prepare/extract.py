@@ -35,8 +35,8 @@ from cizsl.data.birds_layout import EXTRACTED
 from cizsl.data.matfile import damage
 from cizsl.prepare.backbones import Backbone
 from cizsl.prepare.images import Preprocessing, read_image
-from repro.atomic import write_atomically
 from repro.errors import InputError, InputErrors
+from repro.files.atomic import write_atomically
 from repro.signals import Interrupted, StopRequest
 
 RESULT, RECORD, PARTS = EXTRACTED, "images.json", ".features"

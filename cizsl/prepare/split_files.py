@@ -31,7 +31,7 @@ from cizsl.data.matfile import damage, mat_strings
 from cizsl.data.npz import Dataset, Split, write_npz
 from cizsl.prepare.splits import easy_split, hard_split
 from repro.errors import InputError, InputErrors
-from repro.safe_npz import read_arrays
+from repro.files.safe_npz import read_arrays
 
 Splits = Mapping[str, tuple[np.ndarray, np.ndarray]]  # name to seen (S,), unseen (U,), from 0
 Content = np.ndarray | tuple[np.ndarray, np.ndarray]  # of a file; a pair: seen and unseen classes

@@ -22,7 +22,7 @@ import numpy as np
 
 from cizsl.prepare.class_names import duplicates, key
 from repro.errors import InputError, InputErrors
-from repro.regular_file import open_regular
+from repro.files.regular_file import open_regular
 from repro.wording import one_line
 
 LAST_WORD = "last-word"

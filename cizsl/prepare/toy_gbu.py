@@ -21,8 +21,8 @@ import numpy as np
 from cizsl.data.birds_write import write_mat
 from cizsl.data.gbu import FEATURES, SPLITS, read_splits
 from cizsl.data.gbu_validate import PUBLISHED
-from repro.atomic import write_atomically
 from repro.errors import InputError
+from repro.files.atomic import write_atomically
 
 VERSION = 1  # raised whenever a seed gives other numbers than before
 DIM, TOY_DIM = 2048, 64  # features of an image: where real splits are completed, and of the toy

@@ -3,7 +3,7 @@
 from cizsl.report.compare import Block, Comparison
 from cizsl.report.paired_test import LEVEL, TRUSTED, Difference, smallest_p
 from cizsl.report.tables import HEADINGS
-from repro.tables import Column, Line, Table
+from repro.pages.tables import Column, Line, Table
 
 RULE = (
     "A − B is in percentage points, over the seeds that both have. The data support a difference "

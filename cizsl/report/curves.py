@@ -8,7 +8,7 @@ from cizsl.report.grouping import Cell, Section
 from cizsl.report.labels import method
 from cizsl.report.runs import Run
 from cizsl.training.records import read_curve
-from repro.charts import Axis, Chart, axis, line_style, polyline, ticks
+from repro.pages.charts import Axis, Chart, axis, line_style, polyline, ticks
 
 CURVES = {"reference": "best_on_test", "strict": "final"}  # strict evaluates on test once, finally
 SEEN = Axis((0, 20, 40, 60, 80, 100))

@@ -17,8 +17,8 @@ from cizsl.report.labels import description
 from cizsl.report.published_numbers import BENCHMARKS
 from cizsl.report.runs import Run
 from cizsl.report.tables import tables
-from repro.html import render
-from repro.tables import Column, Line, Table
+from repro.pages.html import render
+from repro.pages.tables import Column, Line, Table
 
 POINTS = 50_000  # of all curves together: keeps a page below 1 MB
 ORIGINS = (

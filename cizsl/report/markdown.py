@@ -14,7 +14,7 @@ from cizsl.report.grouping import Section, group
 from cizsl.report.labels import description
 from cizsl.report.runs import Run
 from cizsl.report.tables import tables
-from repro.tables import Table, markdown, markdown_text
+from repro.pages.tables import Table, markdown, markdown_text
 
 
 def report(runs: Iterable[Run]) -> str:

@@ -16,7 +16,7 @@ from cizsl.report.published_numbers import BENCHMARKS, Benchmark
 from cizsl.training.records import Environment, Scores, Summary, latest_record
 from repro import config as configuration
 from repro.errors import InputError
-from repro.json_file import read_model
+from repro.files.json_file import read_model
 
 # "published": as far as their size and the known checksums tell
 KINDS = ("published", "compact", "other", "own", "toy")

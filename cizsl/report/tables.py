@@ -14,7 +14,7 @@ from cizsl.report.grouping import Cell, Row, Section
 from cizsl.report.labels import label
 from cizsl.report.runs import Run
 from cizsl.training.records import CHOSEN, RETRIEVAL, SCORES
-from repro.tables import Column, Line, Table
+from repro.pages.tables import Column, Line, Table
 
 HEADINGS = {"top1": "top-1", "per_class_top1": "per-class top-1", "ausuc": "AUSUC"}
 HEADINGS |= {"seen": "seen", "unseen": "unseen", "harmonic": "H"}

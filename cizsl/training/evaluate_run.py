@@ -18,7 +18,7 @@ from cizsl.training.records import Environment, Summary
 from repro import config as configuration
 from repro.device import precision
 from repro.errors import InputError
-from repro.json_file import read_model
+from repro.files.json_file import read_model
 
 PUBLISHED = ("reference", "pivot")  # protocol and scores of the published grid of offsets
 

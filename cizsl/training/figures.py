@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cizsl.metrics import Curve, ausuc
-from repro.checkpoint import write_atomically
+from repro.files.checkpoint import write_atomically
 
 # the curves of results.write: label, colour and line style
 CURVES = {

@@ -11,10 +11,10 @@ import numpy as np
 from cizsl.config import CIZSLConfig
 from cizsl.training.records import SCORES
 from repro import config as configuration
-from repro.charts import Chart, line_chart
-from repro.html import render
+from repro.pages.charts import Chart, line_chart
+from repro.pages.html import render
+from repro.pages.tables import Column, Line, Table
 from repro.run import RunFolder
-from repro.tables import Column, Line, Table
 
 STAGES = {"validation": "validation classes", "test": "test classes"}
 NAMES = {"top1": "top-1", "per_class_top1": "per-class top-1", "ausuc": "AUSUC", "harmonic": "H"}

@@ -18,9 +18,9 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from cizsl.config.sections import Name
 from cizsl.retrieval import SHARES
-from repro import json_file
 from repro.config import Settings, validate
 from repro.errors import InputError
+from repro.files import json_file
 from repro.run import RunFolder
 
 SCORES = ("top1", "per_class_top1", "ausuc", "seen", "unseen", "harmonic")

@@ -7,7 +7,7 @@ from cizsl.config import Baseline, CIZSLConfig
 from cizsl.data.dataset import ZSLData
 from cizsl.training import live_page
 from cizsl.training.records import RETRIEVAL, SCORES
-from repro.atomic import write_atomically
+from repro.files.atomic import write_atomically
 from repro.run import RunFolder
 
 

@@ -17,8 +17,8 @@ from cizsl.data.dataset import ZSLData
 from cizsl.training import results
 from cizsl.training.selection import STAGE, Selection, select
 from cizsl.training.trainer import Trainer
-from repro import checkpoint
 from repro.environment import environment
+from repro.files import checkpoint
 from repro.loggers import Logger, make_logger
 from repro.run import RunFolder
 from repro.signals import StopRequest

@@ -21,9 +21,9 @@ from cizsl.training import results
 from cizsl.training.records import SearchLine
 from cizsl.training.terms import Diverged
 from cizsl.training.trainer import Progress, Trainer
-from repro import checkpoint
 from repro.config import validate
 from repro.errors import InputError
+from repro.files import checkpoint
 from repro.run import RunFolder
 from repro.signals import StopRequest
 

@@ -11,9 +11,9 @@ from cizsl.protocols import ZSLTask
 from cizsl.training import live_page, results
 from cizsl.training.evaluate_run import measure
 from cizsl.training.terms import LossTerms
-from repro import checkpoint
 from repro.device import precision
 from repro.errors import InputError
+from repro.files import checkpoint
 from repro.loggers import Logger, NoLogger
 from repro.loop import TrainingLoop
 from repro.run import RunFolder

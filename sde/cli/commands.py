@@ -24,8 +24,8 @@ def train(options) -> int:
     from repro.distributed import init_distributed
     from repro.run import RunFolder
     from repro.signals import StopRequest
-    from sde.train import train
     from sde.trained_model import FREE
+    from sde.training.train import train
 
     config = load_config(options)
     out = options.out or default_folder(options.config, options.overrides, config.seed)

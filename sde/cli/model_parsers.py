@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from repro import parser as parsing
+from repro.cli import parser as parsing
 from sde.cli import commands as actions
 
 RUN = "runs/eight_gaussians/seed0"  # in the examples

@@ -2,25 +2,17 @@
 
 from typing import Any
 
-from repro import cli
-from repro import parser as parsing
-from repro.config_commands import add_config_commands
+from repro.cli import entry
+from repro.cli import parser as parsing
+from repro.cli.config_commands import add_config_commands
 from sde.cli import commands as actions
-from sde.cli.model_parsers import (
-    RUN,
-    classifier,
-    complete,
-    evaluate,
-    likelihood,
-    sample,
-    samplers,
-)
+from sde.cli.model_parsers import RUN, classifier, complete, evaluate, likelihood, sample, samplers
 from sde.data.catalogue import MIRRORS
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line ``sde`` and return its exit code."""
-    return cli.run(parser(), arguments)
+    return entry.run(parser(), arguments)
 
 
 def parser() -> parsing.Parser:

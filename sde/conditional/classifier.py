@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from repro import checkpoint
 from repro.errors import InputError
+from repro.files import checkpoint
 from repro.seeding import seed_everything
 from sde import build
 from sde.broadcast import per_sample

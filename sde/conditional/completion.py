@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from repro.atomic import write_atomically
 from repro.errors import InputError
+from repro.files.atomic import write_atomically
 from sde import figures
 from sde.conditional import guidance
 from sde.conditional.guidance import Observation

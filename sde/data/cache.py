@@ -26,9 +26,9 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
-from repro.atomic import write_atomically
 from repro.errors import InputError
-from repro.file_lock import alone_in
+from repro.files.atomic import write_atomically
+from repro.files.file_lock import alone_in
 from repro.seeding import generator
 from sde.data.folder import Entry, classes_of, open_folder
 from sde.data.formats import Images

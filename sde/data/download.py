@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from repro.errors import InputError
-from repro.file_lock import alone_in
+from repro.files.file_lock import alone_in
 from sde.data.catalogue import DISTRIBUTED, MIRRORS
 
 TIMEOUT = 30  # seconds without an answer

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from repro.errors import InputError
-from repro.regular_file import open_regular
+from repro.files.regular_file import open_regular
 from sde.data.paths import printable
 
 LEFT_BY_SYSTEMS = ("__MACOSX", "Thumbs.db", "desktop.ini")

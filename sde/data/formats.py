@@ -25,8 +25,8 @@ from pathlib import Path
 import numpy as np
 
 from repro.errors import InputError
-from repro.regular_file import open_regular
-from repro.safe_pickle import PickledArray, load_numbers
+from repro.files.regular_file import open_regular
+from repro.files.safe_pickle import PickledArray, load_numbers
 from sde.data.catalogue import CIFAR10_BATCHES, CLASSES, CONTENTS, COUNTS
 
 IDX_IMAGES, IDX_LABELS = 2051, 2049  # the first four bytes

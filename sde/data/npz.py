@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from repro.errors import InputError
-from repro.safe_npz import ArrayHeader, read_arrays
+from repro.files.safe_npz import ArrayHeader, read_arrays
 from sde.data.formats import Images, damage, times
 
 NAMES = ("images", "labels", "test_images", "test_labels")

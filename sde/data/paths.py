@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from repro.errors import InputError
-from repro.paths import expanded
+from repro.files.paths import expanded
 from repro.wording import shown
 
 

@@ -6,8 +6,8 @@ from typing import Any
 from repro.config import leaves
 from repro.wording import shown
 from sde import build
-from sde.heldout import heldout_loss
 from sde.trained_model import TrainedModel
+from sde.training.heldout import heldout_loss
 
 ROUNDING = 1e-3  # relative; other processors and numbers of threads stay below it
 PROTOCOL = ("device", "sampler", "nfe", "precision", "weights", "iterations", "data")

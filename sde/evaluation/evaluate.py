@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from repro.atomic import write_atomically
 from repro.distributed import SINGLE_PROCESS, DistributedContext
 from repro.errors import InputError
+from repro.files.atomic import write_atomically
 from sde import build, metrics
 from sde.config.run import Evaluation
 from sde.evaluation.earlier import differences

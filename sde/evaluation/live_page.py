@@ -1,17 +1,18 @@
 """The page of a training that goes on: loss curve, newest samples, time left.
 
 It is ``page.html`` in the run folder and reloads itself every 30 seconds until the training ends.
-`sde.callbacks` writes it, at most once in 30 seconds and at the end; ``sde evaluate`` replaces it.
+`sde.training.callbacks` writes it, at most once in 30 seconds and at the end; ``sde evaluate``
+replaces it.
 """
 
 import base64
 from dataclasses import dataclass
 from pathlib import Path
 
-from repro.atomic import write_atomically
-from repro.html import render
+from repro.files.atomic import write_atomically
+from repro.pages.html import render
 from sde import figures
-from sde.records import Record
+from sde.training.records import Record
 
 RELOAD = 30  # seconds
 

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from repro.errors import InputError
-from repro.html import render
-from repro.tables import Column, Line, Table
+from repro.pages.html import render
+from repro.pages.tables import Column, Line, Table
 from sde import figures
 from sde.evaluation.results import read_json
 from sde.trained_model import TrainedModel

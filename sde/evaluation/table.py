@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from repro import html, tables
-from repro.atomic import write_atomically
 from repro.errors import InputError
-from repro.tables import Column, Line, Table
+from repro.files.atomic import write_atomically
+from repro.pages import html, tables
+from repro.pages.tables import Column, Line, Table
 from sde.config.run import Sampling
 from sde.evaluation.results import DISTANCES, EvaluatedRun, Evaluation, evaluated, read_json
 

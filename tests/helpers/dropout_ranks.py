@@ -10,7 +10,7 @@ import torch
 from repro.distributed import init_distributed
 from repro.run import RunFolder
 from repro.signals import Interrupted
-from sde.train import train
+from sde.training.train import train
 from tests.sde.conftest import StopAfter, tiny_config
 
 STEPS = 5  # before the stop, of 8

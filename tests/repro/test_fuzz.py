@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cizsl.config import CIZSLConfig
-from repro import config, json_file, locate
+from repro import config, locate
 from repro.environment import Environment, environment
 from repro.errors import InputError
+from repro.files import json_file
 from sde.config.run import SDEConfig
 from tests.fuzzing import Bounded, damaged, few_examples
 

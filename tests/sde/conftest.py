@@ -8,7 +8,7 @@ import torch
 from repro.config import validate
 from repro.run import RunFolder
 from sde.config.run import SDEConfig
-from sde.train import train
+from sde.training.train import train
 
 CPU = torch.device("cpu")
 TINY = {

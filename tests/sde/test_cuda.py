@@ -12,13 +12,13 @@ from repro.run import RunFolder
 from repro.signals import Interrupted, StopRequest
 from sde.cli.parser import main
 from sde.evaluation.evaluate import evaluate
-from sde.train import Trainer, train
 from sde.trained_model import load
+from sde.training.train import Trainer, train
 from tests.helpers.fake_cuda import FakeCuda, run_on, without_a_gpu
 from tests.helpers.rounding import float32_bound
 from tests.sde.cli.test_cli import SAMPLERS
 from tests.sde.conftest import CPU, StopAfter, tiny_config
-from tests.sde.test_train import assert_same, outcome
+from tests.sde.training.test_train import assert_same, outcome
 
 pytestmark = without_a_gpu
 CUDA = torch.device("cuda")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cizsl.data import birds, birds_layout, gbu, matfile, npz
 from cizsl.prepare import articles, class_names, splits
-from repro.safe_pickle import load_numbers
+from repro.files.safe_pickle import load_numbers
 from tests.cizsl.data import test_birds, test_gbu, test_npz
 from tests.fuzzing import Bounded, damaged, few_examples
 

@@ -9,7 +9,7 @@ from cizsl import data
 from cizsl.cli.parser import main
 from cizsl.data import birds_layout, convert, matfile
 from repro.errors import InputError
-from repro.safe_npz import read_arrays
+from repro.files.safe_npz import read_arrays
 
 LONG, FOREIGN = "x" * 300, os.fsdecode(b"caf\xe9")
 PATHS = {

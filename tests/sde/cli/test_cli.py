@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from repro import checkpoint
 from repro.errors import InputError
+from repro.files import checkpoint
 from sde.cli.parser import main
 from sde.networks import MLP, SmallConv
 from sde.processes import VPSDE

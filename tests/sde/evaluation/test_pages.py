@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from repro import checkpoint
+from repro.files import checkpoint
 from repro.run import RunFolder
-from sde import callbacks
 from sde.evaluation.evaluate import evaluate
 from sde.evaluation.live_page import Status, write
-from sde.train import train
 from sde.trained_model import load
+from sde.training import callbacks
+from sde.training.train import train
 from tests.sde.conftest import CPU, StopAfter, run, tiny_config
 
 HOSTILE = "<img src=x onerror=alert(1)>.npz"

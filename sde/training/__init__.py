@@ -1,0 +1,1 @@
+"""Training of a score model in a run folder."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import matplotlib
 import torch
+from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -180,9 +181,9 @@ def _cloud(axes: Axes, x: Tensor, colour: str, title: str) -> None:
 
 def _plain_numbers(axis) -> None:
     """Label a logarithmic axis by plain numbers, also between the powers of ten."""
-    axis.set_minor_locator(matplotlib.ticker.LogLocator(subs=(1.5, 2, 3, 5, 7)))
-    axis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
-    axis.set_minor_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+    axis.set_minor_locator(ticker.LogLocator(subs=(1.5, 2, 3, 5, 7)))
+    axis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+    axis.set_minor_formatter(ticker.FormatStrFormatter("%g"))
     axis.set_tick_params(which="both", labelsize=8)
 
 

@@ -30,18 +30,20 @@ class CIZSLConfig(Settings):
     """One experiment."""
 
     name: str = Field(
-        "", max_length=60, description="name in tables; empty: a description of the settings"
+        default="",
+        max_length=60,
+        description="name in tables; empty: a description of the settings",
     )
-    seed: Seed = Field(0, description="of all random numbers but the validation seed's")
-    data: Data = Field(Data(), description="which classes and images")
-    model: Model = Field(Model(), description="widths of the networks")
-    loss: Loss = Field(Loss(), description="weights of the loss terms")
-    creativity: Creativity = Field(Creativity(), description="hallucinated samples (CIZSL)")
-    optimiser: Optimiser = Field(Optimiser(), description="Adam, batches and iterations")
-    evaluation: Evaluation = Field(Evaluation(), description="the protocol and its numbers")
-    compute: Compute = Field(Compute(), description="how to compute")
+    seed: Seed = Field(default=0, description="of all random numbers but the validation seed's")
+    data: Data = Field(default=Data(), description="which classes and images")
+    model: Model = Field(default=Model(), description="widths of the networks")
+    loss: Loss = Field(default=Loss(), description="weights of the loss terms")
+    creativity: Creativity = Field(default=Creativity(), description="hallucinated samples (CIZSL)")
+    optimiser: Optimiser = Field(default=Optimiser(), description="Adam, batches and iterations")
+    evaluation: Evaluation = Field(default=Evaluation(), description="the protocol and its numbers")
+    compute: Compute = Field(default=Compute(), description="how to compute")
     search: dict[str, tuple[Any, ...]] = Field(
-        {},
+        default={},
         description="candidate values by dotted key, such as {creativity.weight: [0, 0.1, 1]}; "
         "validation classes choose among all combinations, which replaces the key's own value",
     )
@@ -103,16 +105,22 @@ class CIZSLConfig(Settings):
 class BaselineEvaluation(Settings):
     """The part of :class:`Evaluation` that a baseline has: how its penalties are chosen."""
 
-    protocol: Literal["strict"] = Field("strict", description="baselines know no other")
-    validation_share: Share = Field(0.2, description="share of the seen classes that validate")
+    protocol: Literal["strict"] = Field(default="strict", description="baselines know no other")
+    validation_share: Share = Field(
+        default=0.2, description="share of the seen classes that validate"
+    )
     heldout_share: Share = Field(
-        0.1, description="share of every seen class's images that is held out"
+        default=0.1, description="share of every seen class's images that is held out"
     )
     validation_seed: Seed = Field(
-        0, description="seed that draws validation classes and held-out images"
+        default=0, description="seed that draws validation classes and held-out images"
     )
-    validation_by: Validators = Field("class", description="single classes, or whole families")
-    select_by: Criterion = Field("ausuc", description="score on validation classes that decides")
+    validation_by: Validators = Field(
+        default="class", description="single classes, or whole families"
+    )
+    select_by: Criterion = Field(
+        default="ausuc", description="score on validation classes that decides"
+    )
 
 
 class Baseline(Settings):
@@ -121,5 +129,5 @@ class Baseline(Settings):
     baseline: Literal["ridge", "eszsl", "gaussian"] = Field(
         description="ridge regression, ESZSL, or a Gaussian for each class"
     )
-    data: Data = Field(Data(), description="which classes and images")
-    evaluation: BaselineEvaluation = Field(BaselineEvaluation(), description="the protocol")
+    data: Data = Field(default=Data(), description="which classes and images")
+    evaluation: BaselineEvaluation = Field(default=BaselineEvaluation(), description="the protocol")

@@ -51,17 +51,19 @@ class Data(Settings):
     """Which classes and images, and how their features are normalised."""
 
     layout: registered(_layouts, "layout") = Field(
-        "published",
+        default="published",
         description="layout of the files: published, npz or compact (docs/data.md), gbu "
         "(docs/gbu.md)",
     )
-    root: str = Field("data", description="folder that holds the dataset (CUB2011, NABird)")
+    root: str = Field(default="data", description="folder that holds the dataset (CUB2011, NABird)")
     dataset: Name = Field(
-        "CUB", description="CUB, NAB, a name of your own; in the compact layout CUB-compact"
+        default="CUB", description="CUB, NAB, a name of your own; in the compact layout CUB-compact"
     )
-    split: Name = Field("easy", description="easy or hard; PS in gbu; or a name of your own")
+    split: Name = Field(
+        default="easy", description="easy or hard; PS in gbu; or a name of your own"
+    )
     normalisation: registered(_normalisations, "normalisation") = Field(
-        "published",
+        default="published",
         description="of the features; published: (x - mean) / variance, both scalars",
     )
 
@@ -69,12 +71,13 @@ class Data(Settings):
 class Model(Settings):
     """Widths of the networks."""
 
-    noise_dim: Width = Field(100, description="width of the noise z")
+    noise_dim: Width = Field(default=100, description="width of the noise z")
     text_embed_dim: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
-        1000, description="width of the text projection; 0: none, as in GAZSL for attributes"
+        default=1000,
+        description="width of the text projection; 0: none, as in GAZSL for attributes",
     )
     hidden_dim: Width = Field(
-        4096, description="width of the hidden layers; 4086 in the published CIZSL code"
+        default=4096, description="width of the hidden layers; 4086 in the published CIZSL code"
     )
 
 
@@ -87,28 +90,29 @@ class Creativity(Settings):
     }
 
     divergence: registered(_divergences, "divergence") = Field(
-        "sharma_mittal",
+        default="sharma_mittal",
         description="creativity loss: a divergence from uniform, new_class, a plugin "
         "package.module:function, or none (GAZSL, no hallucinated text)",
     )
     form: Literal["exact", "published"] = Field(
-        "exact", description="the definition, or what the published code computes"
+        default="exact", description="the definition, or what the published code computes"
     )
     alpha: DivergenceParameter = Field(
-        0.5, description="first parameter (order) of the divergence, or learned"
+        default=0.5, description="first parameter (order) of the divergence, or learned"
     )
     beta: DivergenceParameter = Field(
-        0.5, description="second parameter (degree) of the divergence, or learned"
+        default=0.5, description="second parameter (degree) of the divergence, or learned"
     )
-    weight: NonNegative = Field(0.1, description="weight of the creativity loss")
+    weight: NonNegative = Field(default=0.1, description="weight of the creativity loss")
     adversarial: NonNegative = Field(
-        1.0, description="weight of the adversarial term -E[D(x_h)] on hallucinated samples"
+        default=1.0, description="weight of the adversarial term -E[D(x_h)] on hallucinated samples"
     )
     mixing: tuple[Unit, Unit] = Field(
-        (0.2, 0.8), description="range of the mixing weight; [1, 1]: texts of single classes"
+        default=(0.2, 0.8),
+        description="range of the mixing weight; [1, 1]: texts of single classes",
     )
     reference_compat: bool = Field(
-        False, description="pair classes by shuffling a batch, as the published code does"
+        default=False, description="pair classes by shuffling a batch, as the published code does"
     )
 
     @field_validator("weight", mode="before")
@@ -138,15 +142,20 @@ class Loss(Settings):
 
     RENAMED: ClassVar[dict[str, str]] = {"published_pivot": "reference_compat"}
 
-    gradient_penalty: NonNegative = Field(10.0, description="weight of the gradient penalty")
-    classification: NonNegative = Field(
-        1.0, description="weight of the cross-entropies of critic and generator"
+    gradient_penalty: NonNegative = Field(
+        default=10.0, description="weight of the gradient penalty"
     )
-    pivot: NonNegative = Field(1.0, description="weight of the visual pivot")
-    l2: NonNegative = Field(1e-3, description="weight of the generator's squared weights")
-    l21: NonNegative = Field(1e-4, description="weight of the L21 norm of the text projection")
+    classification: NonNegative = Field(
+        default=1.0, description="weight of the cross-entropies of critic and generator"
+    )
+    pivot: NonNegative = Field(default=1.0, description="weight of the visual pivot")
+    l2: NonNegative = Field(default=1e-3, description="weight of the generator's squared weights")
+    l21: NonNegative = Field(
+        default=1e-4, description="weight of the L21 norm of the text projection"
+    )
     reference_compat: bool = Field(
-        False, description="visual pivot as published, wrong for classes with a single image"
+        default=False,
+        description="visual pivot as published, wrong for classes with a single image",
     )
 
 
@@ -158,16 +167,17 @@ class Optimiser(Settings):
         "published_order": "reference_compat",
     }
 
-    learning_rate: Positive = Field(1e-4, description="Adam's, for all parameters")
-    betas: tuple[Beta, Beta] = Field((0.5, 0.9), description="Adam's, for both networks")
+    learning_rate: Positive = Field(default=1e-4, description="Adam's, for all parameters")
+    betas: tuple[Beta, Beta] = Field(default=(0.5, 0.9), description="Adam's, for both networks")
     divergence_betas: tuple[Beta, Beta] = Field(
-        (0.5, 0.999), description="Adam's, for learned divergence parameters"
+        default=(0.5, 0.999), description="Adam's, for learned divergence parameters"
     )
-    batch_size: Count = Field(1000, description="images in a batch")
-    critic_steps: Count = Field(5, description="critic steps in an iteration")
-    iterations: Count = Field(3001, description="each has critic_steps + 1 steps")
+    batch_size: Count = Field(default=1000, description="images in a batch")
+    critic_steps: Count = Field(default=5, description="critic steps in an iteration")
+    iterations: Count = Field(default=3001, description="each has critic_steps + 1 steps")
     reference_compat: bool = Field(
-        False, description="drop a last batch that is exactly full, as the published code does"
+        default=False,
+        description="drop a last batch that is exactly full, as the published code does",
     )
 
 
@@ -177,42 +187,44 @@ class Evaluation(Settings):
     RENAMED: ClassVar[dict[str, str]] = {"penalty": "weight_decay"}
 
     protocol: Literal["reference", "strict"] = Field(
-        "strict",
+        default="strict",
         description="strict: choose on validation classes, test once; reference: best on test",
     )
     samples: Annotated[int, Field(gt=0, le=10_000)] = Field(
-        60, description="synthetic features for each class"
+        default=60, description="synthetic features for each class"
     )
     classifier: Literal["knn", "softmax"] = Field(
-        "knn", description="trained on synthetic features of the unseen classes"
+        default="knn", description="trained on synthetic features of the unseen classes"
     )
-    neighbours: Count = Field(20, description="k of the k-NN")
-    weight_decay: Positive = Field(1e-4, description="lambda of the softmax: lambda/2 |W|^2")
+    neighbours: Count = Field(default=20, description="k of the k-NN")
+    weight_decay: Positive = Field(
+        default=1e-4, description="lambda of the softmax: lambda/2 |W|^2"
+    )
     generalised: Literal["pivot", "classifier"] = Field(
-        "pivot",
+        default="pivot",
         description="what scores all classes: the cosine with their prototypes (mean synthetic "
         "features), or the classifier (GBU); the reference protocol then reports the best T1 and "
         "the best H",
     )
-    every: Count = Field(10, description="iterations between evaluations")
-    start: CountOrNone = Field(30, description="first iteration evaluated")
+    every: Count = Field(default=10, description="iterations between evaluations")
+    start: CountOrNone = Field(default=30, description="first iteration evaluated")
     validation_share: Share = Field(
-        0.2, description="share of the seen classes that validate (strict)"
+        default=0.2, description="share of the seen classes that validate (strict)"
     )
     heldout_share: Share = Field(
-        0.1, description="share of every seen class's images that is held out (strict)"
+        default=0.1, description="share of every seen class's images that is held out (strict)"
     )
     validation_seed: Seed = Field(
-        0, description="seed that draws validation classes and held-out images (strict)"
+        default=0, description="seed that draws validation classes and held-out images (strict)"
     )
     validation_by: Validators = Field(
-        "class", description="whether single classes or whole families validate (strict)"
+        default="class", description="whether single classes or whole families validate (strict)"
     )
     select_by: Criterion = Field(
-        "ausuc", description="score on validation classes that decides (strict)"
+        default="ausuc", description="score on validation classes that decides (strict)"
     )
     patience: CountOrNone = Field(
-        50, description="evaluations without a better one before validation stops; 0: never"
+        default=50, description="evaluations without a better one before validation stops; 0: never"
     )
 
     @property
@@ -227,12 +239,12 @@ class Compute(Settings):
     """How to compute; nothing here changes the numbers beyond rounding."""
 
     precision: Literal["float32", "tf32", "bf16"] = Field(
-        "float32", description="arithmetic of matrix products in training"
+        default="float32", description="arithmetic of matrix products in training"
     )
-    compile: bool = Field(False, description="torch.compile the loss terms")
+    compile: bool = Field(default=False, description="torch.compile the loss terms")
     logger: Literal["none", "tensorboard", "wandb"] = Field(
-        "none", description="where to log the records, besides metrics.jsonl"
+        default="none", description="where to log the records, besides metrics.jsonl"
     )
     checkpoint_seconds: Annotated[float, Field(ge=0, le=1e9)] = Field(
-        300.0, description="time between checkpoints; 0: after every iteration"
+        default=300.0, description="time between checkpoints; 0: after every iteration"
     )

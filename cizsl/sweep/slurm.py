@@ -24,18 +24,26 @@ POLL_SECONDS = 2.0
 class Resources(Settings):
     """What each run gets."""
 
-    partition: str | None = Field(None, description="SLURM partition")
-    account: str | None = Field(None, description="SLURM account that is charged")
-    qos: str | None = Field(None, description="SLURM quality of service")
-    constraint: str | None = Field(None, description="SLURM constraint on nodes")
-    gpus: NonNegativeInt = Field(1, description="number of GPUs")
-    cpus: PositiveInt = Field(8, description="number of cores, and of threads")
-    memory: PositiveFloat = Field(32, description="GB of main memory")
-    minutes: PositiveInt = Field(240, description="time limit of a job, then it is queued again")
-    requeues: NonNegativeInt = Field(20, description="how often a run may reach the time limit")
-    warning: PositiveInt = Field(120, description="seconds before the time limit that a run saves")
-    parallel: PositiveInt = Field(16, description="jobs at a time")
-    setup: list[str] = Field([], description="shell lines before each job, such as module load")
+    partition: str | None = Field(default=None, description="SLURM partition")
+    account: str | None = Field(default=None, description="SLURM account that is charged")
+    qos: str | None = Field(default=None, description="SLURM quality of service")
+    constraint: str | None = Field(default=None, description="SLURM constraint on nodes")
+    gpus: NonNegativeInt = Field(default=1, description="number of GPUs")
+    cpus: PositiveInt = Field(default=8, description="number of cores, and of threads")
+    memory: PositiveFloat = Field(default=32, description="GB of main memory")
+    minutes: PositiveInt = Field(
+        default=240, description="time limit of a job, then it is queued again"
+    )
+    requeues: NonNegativeInt = Field(
+        default=20, description="how often a run may reach the time limit"
+    )
+    warning: PositiveInt = Field(
+        default=120, description="seconds before the time limit that a run saves"
+    )
+    parallel: PositiveInt = Field(default=16, description="jobs at a time")
+    setup: list[str] = Field(
+        default=[], description="shell lines before each job, such as module load"
+    )
 
 
 class ClusterLauncher:

@@ -30,44 +30,54 @@ class Data(Settings):
     """The data that is learnt (data/README.md)."""
 
     name: registered(names, "data set") = Field(
-        "eight_gaussians", description="a distribution in the plane, or a set of images"
+        default="eight_gaussians", description="a distribution in the plane, or a set of images"
     )
     train: Count = Field(
-        20000, description="training examples drawn from a distribution; ignored for images"
+        default=20000, description="training examples drawn from a distribution; ignored for images"
     )
     heldout: Count | Share | None = Field(
-        None,
+        default=None,
         description="held-out examples: a count, or for images a share. Default: 4000; of folders "
         "and npz files without a test part a tenth, at most 4000",
     )
-    seed: Seed = Field(0, description="seed of the draws, and of the random split of images")
-    root: str = Field("data", description="folder of the published sets, and of the cache")
+    seed: Seed = Field(
+        default=0, description="seed of the draws, and of the random split of images"
+    )
+    root: str = Field(default="data", description="folder of the published sets, and of the cache")
     path: str | None = Field(
-        None, description="for folder: a folder or a zip of images; for npz: the file"
+        default=None, description="for folder: a folder or a zip of images; for npz: the file"
     )
     heldout_path: str | None = Field(
-        None, description="for folder: a second folder or zip, whose images are held out"
+        default=None, description="for folder: a second folder or zip, whose images are held out"
     )
     split: Literal["official", "train", "test"] = Field(
-        "official",
+        default="official",
         description="official: hold out the test images; train, test: split these images at random",
     )
     image_size: PositiveInt | None = Field(
-        None, le=2**14, description="side of the square cut from the middle of each image, resized"
+        default=None,
+        le=2**14,
+        description="side of the square cut from the middle of each image, resized",
     )
-    channels: Literal[1, 3] | None = Field(None, description="1: grey, 3: colour; default: colour")
-    flip: bool = Field(False, description="mirror training images at random")
+    channels: Literal[1, 3] | None = Field(
+        default=None, description="1: grey, 3: colour; default: colour"
+    )
+    flip: bool = Field(default=False, description="mirror training images at random")
     dequantise: bool = Field(
-        True, description="in training, draw uniformly within the cell of each grey level"
+        default=True, description="in training, draw uniformly within the cell of each grey level"
     )
-    centred: bool = Field(True, description="scale grey levels to [-1, 1]; false: to [0, 1]")
+    centred: bool = Field(
+        default=True, description="scale grey levels to [-1, 1]; false: to [0, 1]"
+    )
     memory: Literal["auto", "device", "host"] = Field(
-        "auto",
+        default="auto",
         description="where images are kept; auto: on the device if they take at most a quarter of "
         "its memory",
     )
-    skip_bad: bool = Field(False, description="leave out files that are no image of the right size")
-    download: bool = Field(True, description="download published files that are missing")
+    skip_bad: bool = Field(
+        default=False, description="leave out files that are no image of the right size"
+    )
+    download: bool = Field(default=True, description="download published files that are missing")
 
     @model_validator(mode="after")
     def _uses_what_it_sets(self):

@@ -21,43 +21,50 @@ class UNet(Settings):
     The keys from block to rescale_skips are of ncsnpp alone.
     """
 
-    channels: Width = Field(32, description="channels of the first stage")
+    channels: Width = Field(default=32, description="channels of the first stage")
     multipliers: tuple[Multiplier, ...] = Field(
-        (1, 2, 2), max_length=12, description="channels of each stage, in multiples of channels"
+        default=(1, 2, 2),
+        max_length=12,
+        description="channels of each stage, in multiples of channels",
     )
-    blocks: Depth = Field(1, description="residual blocks of each stage")
+    blocks: Depth = Field(default=1, description="residual blocks of each stage")
     attention: tuple[Resolution, ...] = Field(
-        (7, 8),
+        default=(7, 8),
         max_length=12,
         description="resolutions with self-attention; the middle of the network always has it",
     )
-    dropout: Decay = Field(0.0, description="probability of dropout in the residual blocks")
-    activation: Literal[CHOICES["activation"]] = Field("swish", description="nonlinearity")
-    conditional: bool = Field(True, description="whether the network is given the condition")
+    dropout: Decay = Field(default=0.0, description="probability of dropout in the residual blocks")
+    activation: Literal[CHOICES["activation"]] = Field(default="swish", description="nonlinearity")
+    conditional: bool = Field(
+        default=True, description="whether the network is given the condition"
+    )
     resample_with_conv: bool = Field(
-        True, description="follow resampling by a convolution; for block: ddpm"
+        default=True, description="follow resampling by a convolution; for block: ddpm"
     )
     scale_by_sigma: bool = Field(
-        False, description="divide the output by std; for prediction: score, conditioning: std"
+        default=False,
+        description="divide the output by std; for prediction: score, conditioning: std",
     )
-    block: Literal[CHOICES["block"]] = Field("biggan", description="kind of residual block")
+    block: Literal[CHOICES["block"]] = Field(default="biggan", description="kind of residual block")
     embedding: Literal["positional", "fourier"] = Field(
-        "positional", description="embedding of the condition; fourier: of its logarithm"
+        default="positional", description="embedding of the condition; fourier: of its logarithm"
     )
     fourier_scale: Positive = Field(
-        16.0, description="standard deviation of the frequencies of embedding: fourier"
+        default=16.0, description="standard deviation of the frequencies of embedding: fourier"
     )
-    fir: bool = Field(False, description="resample with a binomial filter, against aliasing")
+    fir: bool = Field(
+        default=False, description="resample with a binomial filter, against aliasing"
+    )
     progressive_input: Literal[CHOICES["progressive_input"]] = Field(
-        "none", description="how the image, shrunk, enters the later stages"
+        default="none", description="how the image, shrunk, enters the later stages"
     )
     progressive_output: Literal[CHOICES["progressive_output"]] = Field(
-        "none", description="how the stages on the way up add to the output"
+        default="none", description="how the stages on the way up add to the output"
     )
     combine: Literal[CHOICES["combine"]] = Field(
-        "sum", description="how progressive_input: input_skip joins; cat: concatenation"
+        default="sum", description="how progressive_input: input_skip joins; cat: concatenation"
     )
-    rescale_skips: bool = Field(True, description="divide sums of two branches by sqrt 2")
+    rescale_skips: bool = Field(default=True, description="divide sums of two branches by sqrt 2")
 
 
 UNETS = ("ncsnpp", "ddpm")
@@ -68,27 +75,31 @@ class Model(Settings):
     """The network, and what its input and output mean (sde/score.py)."""
 
     network: registered(lambda: NETWORKS, "network") = Field(
-        "mlp", description="mlp for the plane; small_conv, ncsnpp and ddpm for images"
+        default="mlp", description="mlp for the plane; small_conv, ncsnpp and ddpm for images"
     )
     parameters: dict[str, Any] = Field(
-        {}, description="keyword arguments of a network of your own, package.module:name"
+        default={}, description="keyword arguments of a network of your own, package.module:name"
     )
     unet: UNet = Field(
-        UNet(), description="settings of ncsnpp and ddpm, which ignore hidden_dim and depth"
+        default=UNet(), description="settings of ncsnpp and ddpm, which ignore hidden_dim and depth"
     )
-    hidden_dim: Width = Field(128, description="units of each layer; channels of small_conv")
-    depth: Depth = Field(3, description="residual blocks; for small_conv at each resolution")
+    hidden_dim: Width = Field(
+        default=128, description="units of each layer; channels of small_conv"
+    )
+    depth: Depth = Field(
+        default=3, description="residual blocks; for small_conv at each resolution"
+    )
     frequencies: int = Field(
-        4, ge=0, le=2**10, description="for mlp: sines and cosines of each coordinate"
+        default=4, ge=0, le=2**10, description="for mlp: sines and cosines of each coordinate"
     )
     energy: Literal["none", "square", "inner"] = Field(
-        "none", description="the score as minus the gradient of a scalar energy network"
+        default="none", description="the score as minus the gradient of a scalar energy network"
     )
     prediction: Literal[tuple(PREDICTIONS)] = Field(
-        "denoised", description="what the output of the network means (sde/score.py)"
+        default="denoised", description="what the output of the network means (sde/score.py)"
     )
     conditioning: Literal[tuple(CONDITIONINGS)] = Field(
-        "log_noise", description="what the network is given beside x (sde/score.py)"
+        default="log_noise", description="what the network is given beside x (sde/score.py)"
     )
 
     @model_validator(mode="after")

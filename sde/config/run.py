@@ -27,14 +27,15 @@ class Process(Settings):
     """The forward process: ve takes the sigmas, vp and subvp the betas."""
 
     name: registered(lambda: PROCESSES, "process") = Field(
-        "vp", description="variance exploding, variance preserving or sub-variance preserving"
+        default="vp",
+        description="variance exploding, variance preserving or sub-variance preserving",
     )
-    sigma_min: Finite = Field(0.01, description="noise of ve at time 0")
-    sigma_max: Finite = Field(50.0, description="noise of ve at time 1")
-    beta_min: Finite = Field(0.1, description="beta of vp and subvp at time 0")
-    beta_max: Finite = Field(20.0, description="beta of vp and subvp at time 1")
+    sigma_min: Finite = Field(default=0.01, description="noise of ve at time 0")
+    sigma_max: Finite = Field(default=50.0, description="noise of ve at time 1")
+    beta_min: Finite = Field(default=0.1, description="beta of vp and subvp at time 0")
+    beta_max: Finite = Field(default=20.0, description="beta of vp and subvp at time 1")
     parameters: dict[str, Finite] = Field(
-        {}, description="keyword arguments of a process of your own, package.module:name"
+        default={}, description="keyword arguments of a process of your own, package.module:name"
     )
 
     @property
@@ -59,13 +60,13 @@ class Process(Settings):
 class Loss(Settings):
     """Denoising score matching (sde/losses.py)."""
 
-    weighting: Literal[WEIGHTINGS] = Field("variance", description="weight of each time")
+    weighting: Literal[WEIGHTINGS] = Field(default="variance", description="weight of each time")
     reduce: Literal[REDUCTIONS] = Field(
-        "mean", description="over the dimensions: the mean, or half the sum"
+        default="mean", description="over the dimensions: the mean, or half the sum"
     )
-    eps: Time = Field(1e-5, description="the smallest time trained on")
+    eps: Time = Field(default=1e-5, description="the smallest time trained on")
     num_timesteps: Annotated[int, Field(ge=2, le=10**6)] | None = Field(
-        None, description="train on a discrete table of this size: SMLD for ve, DDPM for vp"
+        default=None, description="train on a discrete table of this size: SMLD for ve, DDPM for vp"
     )
     RENAMED: ClassVar[dict[str, str]] = {"levels": "num_timesteps"}
 
@@ -73,18 +74,22 @@ class Loss(Settings):
 class Optimiser(Settings):
     """Adam, and the length of the training."""
 
-    learning_rate: Positive = Field(2e-3, description="learning rate of Adam")
-    betas: tuple[Decay, Decay] = Field((0.9, 0.999), description="decay rates of Adam")
-    batch_size: Count = Field(256, description="examples in each iteration, on all processes")
-    iterations: Iterations = Field(5000, description="number of training steps")
+    learning_rate: Positive = Field(default=2e-3, description="learning rate of Adam")
+    betas: tuple[Decay, Decay] = Field(default=(0.9, 0.999), description="decay rates of Adam")
+    batch_size: Count = Field(
+        default=256, description="examples in each iteration, on all processes"
+    )
+    iterations: Iterations = Field(default=5000, description="number of training steps")
     warmup_steps: CountOrZero = Field(
-        200, description="iterations in which the learning rate rises linearly to learning_rate"
+        default=200,
+        description="iterations in which the learning rate rises linearly to learning_rate",
     )
     max_grad_norm: NonNegative = Field(
-        1.0, description="gradients of a larger norm are scaled down to it; 0: no clipping"
+        default=1.0, description="gradients of a larger norm are scaled down to it; 0: no clipping"
     )
     ema_decay: Decay = Field(
-        0.999, description="decay of the moving average of the weights, which is what is sampled"
+        default=0.999,
+        description="decay of the moving average of the weights, which is what is sampled",
     )
     RENAMED: ClassVar[dict[str, str]] = {"warm_up": "warmup_steps", "clip": "max_grad_norm"}
 
@@ -93,27 +98,27 @@ class Compute(Settings):
     """How to compute. Nothing here changes the results beyond rounding."""
 
     precision: Literal[PRECISIONS] = Field(
-        "float32", description="precision of training; bf16: automatic mixed precision"
+        default="float32", description="precision of training; bf16: automatic mixed precision"
     )
     threads: int = Field(
-        1, ge=1, le=4096, description="threads of the CPU; more slow small networks down"
+        default=1, ge=1, le=4096, description="threads of the CPU; more slow small networks down"
     )
-    compile: bool = Field(False, description="compile the network by torch.compile")
+    compile: bool = Field(default=False, description="compile the network by torch.compile")
     channels_last: bool = Field(
-        False, description="memory format channels_last for images and their networks"
+        default=False, description="memory format channels_last for images and their networks"
     )
-    fused: bool = Field(True, description="Adam in one kernel")
+    fused: bool = Field(default=True, description="Adam in one kernel")
     gradient_accumulation: int = Field(
-        1,
+        default=1,
         ge=1,
         le=2**16,
         description="parts in which each process computes its share of a batch, to save memory",
     )
     checkpoint_seconds: NonNegative = Field(
-        60.0, description="seconds between checkpoints; 0: one after every iteration"
+        default=60.0, description="seconds between checkpoints; 0: one after every iteration"
     )
     logger: Literal[tuple(LOGGERS)] = Field(
-        "none", description="where records and figures of samples go while training"
+        default="none", description="where records and figures of samples go while training"
     )
     RENAMED: ClassVar[dict[str, str]] = {"accumulate": "gradient_accumulation"}
 
@@ -122,16 +127,17 @@ class SDEConfig(Settings):
     """One experiment."""
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
-        0, description="seed of the initial weights, the batches, the samples and the likelihood"
+        default=0,
+        description="seed of the initial weights, the batches, the samples and the likelihood",
     )
-    data: Data = Field(Data(), description="the data that is learnt")
-    process: Process = Field(Process(), description="how data becomes noise")
-    model: Model = Field(Model(), description="the network")
-    loss: Loss = Field(Loss(), description="the training loss")
-    optimiser: Optimiser = Field(Optimiser(), description="how the loss is minimised")
-    sampling: Sampling = Field(Sampling(), description="how samples are drawn")
-    evaluation: Evaluation = Field(Evaluation(), description="what is measured")
-    compute: Compute = Field(Compute(), description="how it is computed")
+    data: Data = Field(default=Data(), description="the data that is learnt")
+    process: Process = Field(default=Process(), description="how data becomes noise")
+    model: Model = Field(default=Model(), description="the network")
+    loss: Loss = Field(default=Loss(), description="the training loss")
+    optimiser: Optimiser = Field(default=Optimiser(), description="how the loss is minimised")
+    sampling: Sampling = Field(default=Sampling(), description="how samples are drawn")
+    evaluation: Evaluation = Field(default=Evaluation(), description="what is measured")
+    compute: Compute = Field(default=Compute(), description="how it is computed")
 
     @model_validator(mode="after")
     def _can_be_compiled(self):

@@ -27,31 +27,37 @@ class Sampling(Settings):
     """How to sample where the command line does not say."""
 
     sampler: str = Field(
-        "dpm_solver_pp_2m",
+        default="dpm_solver_pp_2m",
         description="a solver, ode, PREDICTOR or PREDICTOR+CORRECTOR, see `sde samplers`; "
         "or package.module:name",
     )
-    steps: Count = Field(50, description="steps of the sampler; ode chooses its own")
-    count: Count = Field(64, description="number of samples")
+    steps: Count = Field(default=50, description="steps of the sampler; ode chooses its own")
+    count: Count = Field(default=64, description="number of samples")
     batch_size: Count = Field(
-        2048, description="samples drawn at once; batches are distributed over the processes"
+        default=2048,
+        description="samples drawn at once; batches are distributed over the processes",
     )
     precision: Literal[PRECISIONS] = Field(
-        "float32",
+        default="float32",
         description="precision of the network in samplers; likelihoods are always in float32",
     )
     grid: Literal[GRIDS] = Field(
-        "exact", description="steps of predictors: exact transitions, or the published chain"
+        default="exact",
+        description="steps of predictors: exact transitions, or the published chain",
     )
-    snr: Positive = Field(0.16, description="signal-to-noise ratio of the Langevin correctors")
-    corrector_steps: Count = Field(1, description="steps of the corrector at each time")
+    snr: Positive = Field(
+        default=0.16, description="signal-to-noise ratio of the Langevin correctors"
+    )
+    corrector_steps: Count = Field(default=1, description="steps of the corrector at each time")
     eps: Time | None = Field(
-        None, description="time at which sampling stops; default: that of the process"
+        default=None, description="time at which sampling stops; default: that of the process"
     )
-    rtol: Positive = Field(1e-5, description="relative tolerance of ode")
-    atol: Positive = Field(1e-5, description="absolute tolerance of ode")
-    method: Literal[METHODS] = Field("dormand_prince", description="method of ode")
-    seed: Seed = Field(0, description="seed of the samples; another seed gives other samples")
+    rtol: Positive = Field(default=1e-5, description="relative tolerance of ode")
+    atol: Positive = Field(default=1e-5, description="absolute tolerance of ode")
+    method: Literal[METHODS] = Field(default="dormand_prince", description="method of ode")
+    seed: Seed = Field(
+        default=0, description="seed of the samples; another seed gives other samples"
+    )
 
     @model_validator(mode="after")
     def _knows_its_sampler(self):
@@ -62,36 +68,44 @@ class Sampling(Settings):
 class Evaluation(Settings):
     """What is measured, during training and by `sde evaluate`."""
 
-    every: Iterations = Field(250, description="iterations between lines of metrics.jsonl")
-    samples: Count = Field(2000, description="samples from which each distance is computed")
+    every: Iterations = Field(default=250, description="iterations between lines of metrics.jsonl")
+    samples: Count = Field(default=2000, description="samples from which each distance is computed")
     grid_every: CountOrZero = Field(
-        0, description="iterations between figures of samples during training; 0: none"
+        default=0, description="iterations between figures of samples during training; 0: none"
     )
     fid: CountOrZero = Field(
-        0, description="samples for FID and inception score (pip install '.[fid]'); 0: neither"
+        default=0,
+        description="samples for FID and inception score (pip install '.[fid]'); 0: neither",
     )
     fid_reference: Literal["train", "heldout"] = Field(
-        "train", description="images that FID compares with"
+        default="train", description="images that FID compares with"
     )
     fid_weights: str | None = Field(
-        None, description="file of the Inception weights; default: downloaded"
+        default=None, description="file of the Inception weights; default: downloaded"
     )
     compare: tuple[str, ...] = Field(
-        COMPARED, max_length=100, description="samplers compared at each budget"
+        default=COMPARED, max_length=100, description="samplers compared at each budget"
     )
     budgets: tuple[Count, ...] = Field(
-        (10, 20, 50, 100), max_length=100, description="evaluations of the score per sample"
+        default=(10, 20, 50, 100), max_length=100, description="evaluations of the score per sample"
     )
-    likelihoods: Count = Field(500, description="held-out examples whose likelihood is computed")
+    likelihoods: Count = Field(
+        default=500, description="held-out examples whose likelihood is computed"
+    )
     batch_size: Count = Field(
-        2048, description="examples at once; batches are distributed over the processes"
+        default=2048, description="examples at once; batches are distributed over the processes"
     )
     probes: int = Field(
-        0, ge=0, le=10**5, description="probes of Hutchinson's estimator; 0: exact divergence"
+        default=0,
+        ge=0,
+        le=10**5,
+        description="probes of Hutchinson's estimator; 0: exact divergence",
     )
-    rtol: Positive = Field(1e-5, description="relative tolerance of the likelihood")
-    atol: Positive = Field(1e-5, description="absolute tolerance of the likelihood")
-    method: Literal[METHODS] = Field("dormand_prince", description="ODE method of the likelihood")
+    rtol: Positive = Field(default=1e-5, description="relative tolerance of the likelihood")
+    atol: Positive = Field(default=1e-5, description="absolute tolerance of the likelihood")
+    method: Literal[METHODS] = Field(
+        default="dormand_prince", description="ODE method of the likelihood"
+    )
     RENAMED: ClassVar[dict[str, str]] = {"tensorboard": "compute.logger"}
 
     @model_validator(mode="after")

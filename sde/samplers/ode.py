@@ -47,12 +47,14 @@ def probability_flow_sample(
     eps = sde.sampling_eps if eps is None else eps
     check_run(shape, 1, eps)
     score = CountedScore(score_fn)
-    flow, how = probability_flow(sde, score), dict(rtol=rtol, atol=atol, method=method)
+    flow = probability_flow(sde, score)
     xs, nfe = [], 0
     for rows in batches(shape, batch_size, progress):
         x = start_of_batch(sde, shape, rows, init, generator, dtype, device)
         score.calls = 0
-        x = integrate(lambda t, x: flow.drift(x, t), x, 1.0, eps, **how)
+        x = integrate(
+            lambda t, x: flow.drift(x, t), x, 1.0, eps, rtol=rtol, atol=atol, method=method
+        )
         if denoise:
             x = tweedie(sde, score, x, x.new_full((1,), eps))
         check_finite(x, "the probability-flow ODE")

@@ -28,7 +28,7 @@ class Progress(BaseModel):
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
     step: NonNegativeInt = 0
-    seconds: float = Field(0.0, ge=0)
+    seconds: float = Field(default=0.0, ge=0)
     first: float | None = None  # the held-out loss before training
     total: Tensor | None = None  # sum of the losses since the last record, on the device
     records: list[Record] = []

@@ -23,9 +23,9 @@ from repro.run import RunFolder
 from sde import build
 from sde.checkpoint import fill, read_official
 from sde.config.model import UNETS
+from sde.config.records import ExportMetadata
 from sde.config.run import SDEConfig
 from sde.trained_model import TrainedModel
-from sde.training.records import ExportMetadata
 
 CPU = torch.device("cpu")
 SUFFIX = ".safetensors"

@@ -8,9 +8,11 @@ import functools
 import io
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib
 import torch
+from markupsafe import Markup
 from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -27,6 +29,18 @@ THEME |= {SOFT: "var(--soft)", GRID: "var(--line)", "#000000": "var(--ink)"}
 PANEL = 3.6  # inches
 POINTS = 3000  # at most in one cloud
 BLOCK = 4096  # images compared at once
+
+
+class Shown(NamedTuple):
+    """A figure on a page."""
+
+    svg: Markup  # drawn from numbers, or with text that Matplotlib escapes
+    caption: str
+
+
+def shown(figure: Figure, name: str, caption: str) -> Shown:
+    """Return a figure for a template; ``name`` makes the ids in it unique on the page."""
+    return Shown(Markup(svg(figure, name)), caption)
 
 
 def samples(x: Tensor, data: Dataset, title: str = "") -> Figure:

@@ -10,11 +10,11 @@ from repro import config as configuration
 from repro.errors import InputError
 from repro.files import checkpoint
 from sde import build
+from sde.config.records import ModelState, Record, read
 from sde.config.run import SDEConfig
 from sde.data.dataset import Dataset
 from sde.processes import SDE
 from sde.reverse import ScoreFn
-from sde.training.records import ModelState, Record, read
 
 LATER = ("sampling", "evaluation", "compute")  # sections that do not change the trained weights
 WHERE = ("root", "path", "heldout_path", "memory", "download")  # data may move to another place

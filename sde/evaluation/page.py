@@ -4,10 +4,7 @@ The template is `templates/page.html`; it escapes every value.
 """
 
 from pathlib import Path
-from typing import NamedTuple
 
-from markupsafe import Markup
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from repro.errors import InputError
@@ -32,13 +29,6 @@ DISTANCE_COLUMNS = (
     *(Column(name, kind="number") for name in ("samples", "training examples")),
     Column("counts: held out, compared", kind="number"),
 )
-
-
-class Shown(NamedTuple):
-    """A figure on the page."""
-
-    svg: Markup  # drawn by us, from numbers alone or with text that Matplotlib escapes
-    caption: str
 
 
 def page(trained: TrainedModel, x: Tensor, results: dict) -> str:
@@ -69,11 +59,6 @@ def title(trained: TrainedModel) -> str:
     return f"Score model of {name}, {PROCESSES.get(process, process)} SDE"
 
 
-def shown(figure: Figure, name: str, caption: str) -> Shown:
-    """Return a figure for a template; ``name`` makes the ids in it unique on the page."""
-    return Shown(Markup(figures.svg(figure, name)), caption)
-
-
 def _lead(results: dict) -> str:
     """The findings in a few sentences, the most important one first."""
     found, near = results["distances"]["energy_distance"], results["distances"]["precision"]
@@ -97,17 +82,19 @@ def _lead(results: dict) -> str:
     return " ".join(said)
 
 
-def _samples(trained: TrainedModel, x: Tensor, results: dict) -> list[Shown]:
+def _samples(trained: TrainedModel, x: Tensor, results: dict) -> list[figures.Shown]:
     name = f"{results['sampler']}, {results['nfe']} evaluations"
     if not trained.data.spec.is_image:
         said = "Held-out examples beside samples of the model."
-        return [shown(figures.samples(x, trained.data, name), "samples", said)]
+        return [figures.shown(figures.samples(x, trained.data, name), "samples", said)]
     grid = figures.samples(x[:GRID_OF_IMAGES], trained.data)
     said = f"The first {min(len(x), GRID_OF_IMAGES)} samples; {name}."
     near = figures.neighbours(x, trained.data)
     return [
-        shown(grid, "samples", said),
-        shown(near, "neighbours", "A copied training image would look like the one below it."),
+        figures.shown(grid, "samples", said),
+        figures.shown(
+            near, "neighbours", "A copied training image would look like the one below it."
+        ),
     ]
 
 
@@ -129,7 +116,7 @@ def _comparison(rows: list[dict], floors: list[float]) -> dict:
         "data with as many examples: differences of its height are noise."
     )
     said += f" Without finite samples: {failed}." if failed else ""
-    figure = shown(figures.comparison(finite, floors), "samplers", said)
+    figure = figures.shown(figures.comparison(finite, floors), "samplers", said)
     return {"table": _by_budget(rows, finite), "figure": figure}
 
 
@@ -201,14 +188,14 @@ def _likelihood(trained: TrainedModel, found: dict) -> str:
     )
 
 
-def _training(trained: TrainedModel) -> Shown | None:
+def _training(trained: TrainedModel) -> figures.Shown | None:
     if not trained.records:
         return None
     said = (
         "The loss, weighted as trained. Its minimum is not zero: it contains the noise, which no "
         "score can predict. A rising held-out loss shows that the model begins to memorise."
     )
-    return shown(figures.training(trained.records), "training", said)
+    return figures.shown(figures.training(trained.records), "training", said)
 
 
 def _settings(trained: TrainedModel) -> list[tuple[str, str]]:

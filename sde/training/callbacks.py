@@ -10,11 +10,11 @@ from repro.errors import InputError
 from repro.loggers import make_logger
 from repro.run import RunFolder
 from sde import build
+from sde.config.records import Progress, Record
 from sde.config.run import SDEConfig
 from sde.data.dataset import Dataset
 from sde.processes import SDE
 from sde.trained_model import TrainedModel
-from sde.training.records import Progress, Record
 
 CURVE_SECONDS = 30.0  # least time between two versions of the curve and the page
 
@@ -71,7 +71,7 @@ class TrainingCallbacks:
     ) -> None:
         """Write ``training.png`` and ``page.html``."""
         from sde import figures  # Matplotlib takes a second to import
-        from sde.evaluation.live_page import Status, write
+        from sde.training.live_page import Status, write
 
         figures.save(figures.training(records), self.folder.path / "training.png")
         name = "/".join(self.folder.path.parts[-2:])

@@ -23,11 +23,11 @@ from repro.run import RunFolder
 from repro.seeding import global_states, seed_of, set_global_states
 from repro.signals import StopRequest
 from sde import build
+from sde.config.records import Progress, TrainingState, read
 from sde.config.run import SDEConfig
 from sde.trained_model import require_same_model
 from sde.training.callbacks import TrainingCallbacks
 from sde.training.heldout import heldout_loss
-from sde.training.records import Progress, TrainingState, read
 
 DIVERGED = 1e6  # abort if the held-out loss exceeds this many times its first value
 

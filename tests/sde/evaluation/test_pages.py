@@ -13,9 +13,9 @@ import torch
 from repro.files import checkpoint
 from repro.run import RunFolder
 from sde.evaluation.evaluate import evaluate
-from sde.evaluation.live_page import Status, write
 from sde.trained_model import load
 from sde.training import callbacks
+from sde.training.live_page import Status, write
 from sde.training.train import train
 from tests.sde.conftest import CPU, StopAfter, run, tiny_config
 
@@ -78,7 +78,7 @@ def test_training_rewrites_the_page_at_every_record_and_at_the_end(tmp_path, mon
         seen.append((len(status.records), status.seconds_left, status.finished))
         return real(folder, status)
 
-    monkeypatch.setattr("sde.evaluation.live_page.write", spy)
+    monkeypatch.setattr("sde.training.live_page.write", spy)
     with RunFolder(tmp_path / "run", tiny_config()) as folder:
         train(tiny_config(), folder, CPU, StopAfter(math.inf))
     assert [(count, finished) for count, _, finished in seen] == [

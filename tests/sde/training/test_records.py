@@ -8,8 +8,8 @@ import torch
 
 from repro.errors import InputError
 from repro.files import checkpoint
+from sde.config.records import ModelState, TrainingState, read
 from sde.trained_model import load
-from sde.training.records import ModelState, TrainingState, read
 from tests.sde.conftest import CPU, run, tiny_config
 
 

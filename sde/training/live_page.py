@@ -12,7 +12,7 @@ from pathlib import Path
 from repro.files.atomic import write_atomically
 from repro.pages.html import render
 from sde import figures
-from sde.training.records import Record
+from sde.config.records import Record
 
 RELOAD = 30  # seconds
 
@@ -33,16 +33,14 @@ def write(folder: Path, status: Status) -> Path:
 
     Raises InputError where it cannot be written.
     """
-    from sde.evaluation.page import shown
-
     said = "The loss, weighted as trained; the held-out loss is that of the averaged weights."
     page = render(
-        "sde.evaluation",
+        "sde.training",
         "live.html",
         title=status.name,
         lead=_lead(status),
         reload=None if status.finished else RELOAD,
-        curve=shown(figures.training(status.records), "training", said),
+        curve=figures.shown(figures.training(status.records), "training", said),
         samples=_newest_samples(folder),
     )
     content = page.encode(errors="backslashreplace")

@@ -49,14 +49,14 @@ CASES = {
 
 @pytest.fixture
 def written(tmp_path):
-    """``written(section={...})``: the file of a tiny configuration with five iterations."""
+    """``written(section={...})``: the file of a tiny configuration with three iterations."""
     images = np.random.default_rng(0).integers(256, size=(24, 8, 8, 3), dtype=np.uint8)
     np.savez(tmp_path / "noise.npz", images=images, labels=np.arange(24) % 3)
 
     def write(**changes):
         if changes.get("data", {}).get("name") == "npz":
             changes["data"] = {**changes["data"], "path": str(tmp_path / "noise.npz")}
-        changes["optimiser"] = {"iterations": 5, "batch_size": 8, **changes.get("optimiser", {})}
+        changes["optimiser"] = {"iterations": 3, "batch_size": 8, **changes.get("optimiser", {})}
         file = tmp_path / "config.yaml"
         file.write_text(dump(tiny_config(**changes)))
         return file
@@ -85,10 +85,10 @@ def assert_close(one, other):
 
 @pytest.mark.parametrize("case", CASES)
 def test_training_and_sampling_end_as_on_the_cpu(written, tmp_path, case):
-    file, drawn = written(**CASES[case]), {}
+    file, drawn = written(**CASES[case], evaluation={"every": 2}), {}
     for device in ("cpu", "cuda"):
         run_on(device, main, "train", file, "--out", tmp_path / device)
-        run_on(device, main, "sample", tmp_path / device, "--steps", 3, "-n", 5)
+        run_on(device, main, "sample", tmp_path / device, "--steps", 2, "-n", 3)
         drawn[device] = np.load(next((tmp_path / device).glob("samples_*.npz")))["x"]
     assert_same(without_device(tmp_path / "cuda"), without_device(tmp_path / "cpu"))
     assert np.array_equal(drawn["cpu"], drawn["cuda"])
@@ -183,14 +183,14 @@ def test_stopping_anywhere_changes_nothing(tmp_path):
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_host_does_not_wait_in_an_iteration(written, tmp_path, case):
-    """As many waits for ten iterations as for five, where nothing is recorded or saved; one each
+    """As many waits for four iterations as for two, where nothing is recorded or saved; one each
     where the images lie in the host's memory, which has to know which ones are drawn."""
     changes, waits = CASES[case], {}
     settings = {"evaluation": {"every": 1000}, "compute": {"checkpoint_seconds": 1000}}
     settings = {name: {**changes.get(name, {}), **value} for name, value in settings.items()}
-    for iterations in (5, 10):
+    for iterations in (2, 4):
         optimiser = {**changes.get("optimiser", {}), "iterations": iterations}
         file = written(**{**changes, **settings, "optimiser": optimiser})
         waits[iterations] = run_on("cuda", main, "train", file, "--out", tmp_path / str(iterations))
     per_iteration = changes.get("data", {}).get("memory") == "host"
-    assert waits[10] - waits[5] == 5 * per_iteration
+    assert waits[4] - waits[2] == 2 * per_iteration

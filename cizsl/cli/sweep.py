@@ -10,6 +10,7 @@ from cizsl.cli import table
 from cizsl.data.birds import find_birds
 from cizsl.sweep.launch import LocalLauncher, Outcome, gpus
 from cizsl.sweep.plan import PlannedRun, plan, read_variants, seed_list
+from cizsl.training import toy_data
 from repro import config as configuration
 from repro.cli.progress import Bar
 from repro.device import resolve
@@ -105,6 +106,7 @@ def _train(runs: list[PlannedRun], root: Path, launcher: Callable) -> int:
 def _check_data(runs: Iterable[PlannedRun]) -> None:
     """Raise :class:`InputError` unless the published files are there, before any run starts."""
     for data in {run.folder.settings.data for run in runs}:
+        toy_data.make_if_missing(data)
         if data.layout == "published":
             find_birds(data.root, data.dataset, data.split)
 

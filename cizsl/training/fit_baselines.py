@@ -19,7 +19,7 @@ from cizsl.closed_form.registry import BASELINES, TITLES
 from cizsl.config import Baseline, BaselineEvaluation, CIZSLConfig
 from cizsl.evaluate import Evaluation, assess
 from cizsl.protocols import ZSLTask
-from cizsl.training import results
+from cizsl.training import results, toy_data
 from repro.device import precision
 from repro.environment import environment
 from repro.run import RunFolder
@@ -54,6 +54,7 @@ def fit_all(
 
 def fit(config: Baseline, folder: RunFolder, device: torch.device) -> dict:
     """Select, fit and evaluate once; return the content of ``results.json``."""
+    toy_data.make_if_missing(config.data)
     data = build.data(config)
     began = time.monotonic()
     criterion = config.evaluation.select_by

@@ -14,7 +14,7 @@ from safetensors.torch import save as serialise
 from cizsl import build
 from cizsl.config import CIZSLConfig
 from cizsl.data.dataset import ZSLData
-from cizsl.training import results
+from cizsl.training import results, toy_data
 from cizsl.training.selection import STAGE, Selection, select
 from cizsl.training.trainer import Trainer
 from repro.environment import environment
@@ -36,6 +36,7 @@ def train(config: CIZSLConfig, folder: RunFolder, device: torch.device, stop: St
     Raises :class:`Interrupted` after a stop request, and :class:`InputError` for bad data and for
     a training that diverges.
     """
+    toy_data.make_if_missing(config.data)
     data = build.data(config)
     strict = config.evaluation.protocol == "strict"
     _require_enough(config, data, STAGE if strict else "test", device)

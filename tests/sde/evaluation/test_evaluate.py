@@ -190,7 +190,7 @@ def test_other_data_must_fit(plane_run):
     [
         ("evaluation.compare=[]", "None were asked for."),
         ("evaluation.budgets=[1]", "None were asked for."),
-        ("sampling.snr=1e30", "None gave finite samples: reverse_diffusion+langevin at 10."),
+        ("sampling.snr=1e12", "None gave finite samples: reverse_diffusion+langevin at 10."),
     ],
 )
 def test_a_page_without_any_sampler_to_compare(digits_run, tmp_path, override, said):

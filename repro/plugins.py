@@ -15,7 +15,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic_core import core_schema
@@ -51,25 +51,20 @@ def resolve(name: str, registry: Mapping[str, Entry], kind: str) -> Entry:
     return _imported(name, kind)
 
 
-def registered(names: Callable[[], Iterable[str]], kind: str) -> Any:
-    """Return the type of a configuration field that names an entry of a registry or a plugin.
+@dataclass(frozen=True)
+class Registered:
+    """Annotation of a configuration field that names an entry of a registry or a plugin.
 
         class Process(Settings):
-            name: registered(lambda: PROCESSES, "process") = "vp"
+            name: Annotated[str, Registered(lambda: PROCESSES, "process")] = "vp"
 
     Args:
         names: returns the registry, or its names; called when a value is validated or the JSON
             schema is made, so that it may import the registry.
         kind: what the entries are, for messages.
 
-    A value is a ``str``. :func:`resolve` turns it into the entry.
+    :func:`resolve` turns the value, a string, into the entry.
     """
-    return Annotated[str, Registered(names, kind)]
-
-
-@dataclass(frozen=True)
-class Registered:
-    """The annotation that :func:`registered` puts on ``str``."""
 
     names: Callable[[], Iterable[str]]
     kind: str

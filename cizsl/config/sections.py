@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from repro.config import Settings
-from repro.plugins import registered
+from repro.plugins import Registered
 
 # The bounds exclude what no tensor can hold: float32 ends at 3.4e38.
 Positive = Annotated[float, Field(gt=0, le=1e30)]
@@ -50,7 +50,7 @@ def _normalisations() -> Iterable[str]:
 class Data(Settings):
     """Which classes and images, and how their features are normalised."""
 
-    layout: registered(_layouts, "layout") = Field(
+    layout: Annotated[str, Registered(_layouts, "layout")] = Field(
         default="published",
         description="layout of the files: published, npz or compact (docs/data.md), gbu "
         "(docs/gbu.md)",
@@ -62,7 +62,7 @@ class Data(Settings):
     split: Name = Field(
         default="easy", description="easy or hard; PS in gbu; or a name of your own"
     )
-    normalisation: registered(_normalisations, "normalisation") = Field(
+    normalisation: Annotated[str, Registered(_normalisations, "normalisation")] = Field(
         default="published",
         description="of the features; published: (x - mean) / variance, both scalars",
     )
@@ -89,7 +89,7 @@ class Creativity(Settings):
         "published_pairs": "reference_compat",
     }
 
-    divergence: registered(_divergences, "divergence") = Field(
+    divergence: Annotated[str, Registered(_divergences, "divergence")] = Field(
         default="sharma_mittal",
         description="creativity loss: a divergence from uniform, new_class, a plugin "
         "package.module:function, or none (GAZSL, no hallucinated text)",

@@ -1,11 +1,11 @@
 """The settings of the data: which, where its files lie, how it is split and drawn."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
 from repro.config import Settings
-from repro.plugins import is_plugin, registered
+from repro.plugins import Registered, is_plugin
 from sde.config.bounds import Count, Seed, Share
 from sde.data.image_datasets import READERS, SHAPES
 from sde.data.registry import names
@@ -29,7 +29,7 @@ USED_BY = {  # the data that have a use for a key
 class Data(Settings):
     """The data that is learnt (data/README.md)."""
 
-    name: registered(names, "data set") = Field(
+    name: Annotated[str, Registered(names, "data set")] = Field(
         default="eight_gaussians", description="a distribution in the plane, or a set of images"
     )
     train: Count = Field(

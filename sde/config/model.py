@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from repro.config import Settings
-from repro.plugins import is_plugin, registered
+from repro.plugins import Registered, is_plugin
 from sde.config.bounds import Decay, Depth, Positive, Width
 from sde.networks import NETWORKS
 from sde.networks.stages import CHOICES
@@ -74,7 +74,7 @@ NOT_OF_DDPM = tuple(UNet.model_fields)[tuple(UNet.model_fields).index("block") :
 class Model(Settings):
     """The network, and what its input and output mean (sde/score.py)."""
 
-    network: registered(lambda: NETWORKS, "network") = Field(
+    network: Annotated[str, Registered(lambda: NETWORKS, "network")] = Field(
         default="mlp", description="mlp for the plane; small_conv, ncsnpp and ddpm for images"
     )
     parameters: dict[str, Any] = Field(

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from repro.config import Settings
 from repro.loggers import LOGGERS
-from repro.plugins import is_plugin, registered
+from repro.plugins import Registered, is_plugin
 from sde.config.bounds import Count, CountOrZero, Decay, Iterations, NonNegative, Positive, Time
 from sde.config.data import Data
 from sde.config.model import UNETS, Model
@@ -26,7 +26,7 @@ Finite = Annotated[float, Field(ge=-1e12, le=1e12)]
 class Process(Settings):
     """The forward process: ve takes the sigmas, vp and subvp the betas."""
 
-    name: registered(lambda: PROCESSES, "process") = Field(
+    name: Annotated[str, Registered(lambda: PROCESSES, "process")] = Field(
         default="vp",
         description="variance exploding, variance preserving or sub-variance preserving",
     )

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from typing import Annotated
 
 import pytest
 
@@ -9,7 +10,7 @@ from repro import config, plugins
 from repro.errors import InputError
 
 SHAPES = {"square": len, "circle": abs}
-Shape = plugins.registered(lambda: SHAPES, "shape")
+Shape = Annotated[str, plugins.Registered(lambda: SHAPES, "shape")]
 
 
 class Drawing(config.Settings):

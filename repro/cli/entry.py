@@ -81,7 +81,8 @@ def _unknown_option(text: str, arguments: list[str], command: Parser, half: str)
     if nearest := did_you_mean(option, command.options()):
         return unknown + nearest
     name = option.lstrip("-").replace("-", "_")
-    keys = [key for key in locate.keys(half) if name in (key, key.split(".")[-1])]
+    known = locate.keys(half)
+    keys = [name] if name in known else [key for key in known if key.split(".")[-1] == name]
     if not keys:
         return unknown
     return f"{unknown}; settings have no dashes: write {' or '.join(f'{k}={value}' for k in keys)}"

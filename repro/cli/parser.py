@@ -22,7 +22,8 @@ class Help(argparse.HelpFormatter):
 
     def _get_help_string(self, action: argparse.Action) -> str:
         text = action.help or ""
-        silent = action.default in (None, False, argparse.SUPPRESS, []) or not action.option_strings
+        none = action.default is None or action.default is False  # 0 is a default to show
+        silent = none or action.default in (argparse.SUPPRESS, []) or not action.option_strings
         return text if silent or "default" in text else f"{text} (default: %(default)s)"
 
 

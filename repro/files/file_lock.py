@@ -26,13 +26,15 @@ def lock(folder: Path, wait: bool = False) -> int:
     OSError where the folder cannot be written.
     """
     path = folder / NAME
-    for _ in range(TRIES):
+    for tries in range(TRIES):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             # a symbolic link would lead the lock, and what is written, out of the folder
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             descriptor = os.open(path, flags, 0o666)
-        except FileNotFoundError:  # the folder was removed in between
+        except FileNotFoundError:  # the folder was removed in between, or none can be made there
+            if tries == TRIES - 1:
+                raise
             continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

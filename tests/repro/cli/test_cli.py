@@ -97,6 +97,7 @@ def test_defaults_are_shown():
     shown = COMMANDS["cizsl sweep"].format_help()
     assert "seeds, as 0-4 or 0,1,7 (default: 0)" in shown
     assert shown.count("(default: ") == shown.count("(default: 0)") + 3  # out, jobs, device
+    assert "seed of the invented numbers (default: 0)" in COMMANDS["cizsl data toy"].format_help()
 
 
 def raising(error):

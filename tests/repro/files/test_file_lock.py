@@ -3,6 +3,7 @@
 import contextlib
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -69,6 +70,17 @@ def test_a_lock_that_is_a_link_leads_nowhere(tmp_path):
     with pytest.raises(InputError, match="run: cannot be written"):
         RunFolder(tmp_path / "run", Settings()).__enter__()
     assert (tmp_path / "mine").read_text() == "text"
+
+
+def test_a_place_without_folders_is_not_called_in_use(monkeypatch, tmp_path):
+    """No folder can be made below /proc; making one fails as if another process removed it."""
+
+    def missing(*_, **__):
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(Path, "mkdir", missing)
+    with pytest.raises(InputError, match="run: cannot be written: No such file"):
+        RunFolder(tmp_path / "run", Settings()).__enter__()
 
 
 def test_others_wait_for_who_is_alone_in_a_folder(tmp_path, capsys):

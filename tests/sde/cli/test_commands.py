@@ -64,7 +64,7 @@ def test_the_commands_are_all_found():
         (["smaple", "x"], "did you mean 'sample'"),
         (["train", "eight_gausians"], "did you mean 'eight_gaussians'"),
         (["train", "toy_cub_easy"], "a configuration of cizsl, not of sde"),
-        (["train", "eight_gaussians", "--seed", "1"], "write seed=1"),
+        (["train", "eight_gaussians", "--seed", "1"], "write seed=1 (see"),
         (["train", "eight_gaussians", "sampling.sampler=huen"], "did you mean 'heun'"),
         (["train", "eight_gaussians", "optimiser.iteration=1"], "'optimiser.iterations'"),
         (["data", "download", "minst"], "did you mean 'mnist'"),

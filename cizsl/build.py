@@ -49,7 +49,9 @@ def baseline(config: CIZSLConfig, name: str) -> Baseline:
     ``config``."""
     shared = {key: getattr(config.evaluation, key) for key in BaselineEvaluation.model_fields}
     evaluation = BaselineEvaluation(**{**shared, "protocol": "strict"})
-    return Baseline(baseline=name, data=config.data, evaluation=evaluation)
+    return Baseline.model_validate(
+        {"baseline": name, "data": config.data, "evaluation": evaluation}
+    )
 
 
 def blank_generator(config: CIZSLConfig, task: ZSLTask) -> Generator:

@@ -19,6 +19,8 @@ The published code computes something else; :func:`published` has it, as the exp
 Source: Sharma and Mittal (1975); Elhoseiny and Elfeki, ICCV 2019, section 3.2 (arXiv:1904.01109).
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -115,7 +117,7 @@ class DivergenceParameters(nn.Module):
     Source: train_CIZSL.py, lines 317 to 321.
     """
 
-    def __init__(self, alpha: float | str, beta: float | str):
+    def __init__(self, alpha: float | Literal["learned"], beta: float | Literal["learned"]):
         super().__init__()
         self.given = (alpha, beta)
         learned = sum(value == "learned" for value in self.given)

@@ -130,6 +130,7 @@ class GAN:
         return terms
 
     def _creativity_loss(self, logits: Tensor) -> Tensor:
+        assert self.creativity is not None  # without it no batch hallucinates
         return self.creativity(logits, *self.parameters())
 
     def _generator_weights(self) -> dict[str, float]:
@@ -153,6 +154,7 @@ class GAN:
     def _descend(self, terms: Terms, *names: str) -> None:
         """Take a step of the named optimisers along the gradient of the sum of the terms."""
         loss = sum(terms.values())
+        assert isinstance(loss, Tensor)  # there is at least one term
         with torch.autocast(loss.device.type, enabled=False):  # types are those of the forward pass
             loss.backward()
         for name in names:

@@ -112,13 +112,13 @@ def ausuc(curve: Curve) -> float:
     return float(np.trapezoid(curve.seen, curve.unseen))
 
 
-def top1(predictions_N: Tensor, labels_N: Tensor) -> float:
+def top1(predictions_N: Tensor | np.ndarray, labels_N: Tensor | np.ndarray) -> float:
     """Return the share of images that are classified correctly."""
     predictions, labels = torch.as_tensor(predictions_N), torch.as_tensor(labels_N)
     return (predictions == labels).double().mean().item()
 
 
-def per_class_top1(predictions_N: Tensor, labels_N: Tensor) -> float:
+def per_class_top1(predictions_N: Tensor | np.ndarray, labels_N: Tensor | np.ndarray) -> float:
     """Return the accuracy of each class that occurs, averaged over classes."""
     predictions, labels = torch.as_tensor(predictions_N), torch.as_tensor(labels_N)
     counts = torch.bincount(labels)

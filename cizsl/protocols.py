@@ -187,10 +187,11 @@ def _test(data: ZSLData) -> _Images:
 
 
 def _seen_test(data: ZSLData) -> _Images | None:
-    labels = data.seen_test_labels
+    features, labels = data.seen_test_features, data.seen_test_labels
     if labels is None:
         return None
-    return _Images(data.seen_test_features, np.arange(len(labels)), labels)
+    assert features is not None  # a layout has both or neither
+    return _Images(features, np.arange(len(labels)), labels)
 
 
 def _task(train, seen, unseen, texts, normalisation, device) -> ZSLTask:

@@ -105,4 +105,5 @@ def _minimise(
     with torch.enable_grad():
         optimiser.step(closure)
         closure()
-    return max(parameter.grad.abs().max().item() for parameter in parameters)
+    gradients = (parameter.grad for parameter in parameters)
+    return max(gradient.abs().max().item() for gradient in gradients if gradient is not None)

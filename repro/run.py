@@ -18,6 +18,7 @@ import os
 import sys
 from collections.abc import Collection
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from repro import config as configuration
 from repro.environment import Environment
@@ -29,8 +30,10 @@ from repro.files.file_lock import lock
 from repro.files.paths import expanded
 from repro.wording import shown
 
+Config = TypeVar("Config", bound=configuration.Settings)
 
-class RunFolder:
+
+class RunFolder(Generic[Config]):
     """A run folder that this process owns; use it as a context manager.
 
     Args:
@@ -48,7 +51,7 @@ class RunFolder:
     def __init__(
         self,
         path: str | Path,
-        settings: configuration.Settings,
+        settings: Config,
         resume: bool = False,
         free: Collection[str] = ("data.root",),
         accept_data: bool = False,
@@ -74,7 +77,7 @@ class RunFolder:
     def complete(self) -> bool:
         return (self.path / "results.json").exists()
 
-    def __enter__(self) -> "RunFolder":
+    def __enter__(self) -> "RunFolder[Config]":
         self._made: list[Path] = []
         try:
             self._made = [place for place in (self.path, *self.path.parents) if not place.exists()]

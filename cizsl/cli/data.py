@@ -48,8 +48,9 @@ def cells(options) -> None:
     from cizsl.data.birds_layout import LAYOUTS, dataset_folder, split_files
 
     for dataset in LAYOUTS:
-        folder = dataset_folder(options.folder, dataset)
-        for split in ("easy", "hard") if folder else ():
+        if (folder := dataset_folder(options.folder, dataset)) is None:
+            continue
+        for split in ("easy", "hard"):
             if all(path.exists() for path in split_files(folder, dataset, split).values()):
                 print(f"{dataset.lower()}_{split}")
 
@@ -123,8 +124,10 @@ def splits(options) -> None:
         if not found:
             raise InputError(f"{options.folder}: no split here")
     else:
-        given = read_splits(options.file, names) if options.file else None
-        found = given or family_splits(options.folder, families, options.unseen, options.seed)
+        if families is None:
+            found = read_splits(options.file, names)
+        else:
+            found = family_splits(options.folder, families, options.unseen, options.seed)
         with _writing(options.folder):
             completed = make_splits(options.folder, found, options.overwrite, options.layout)
     for split, (seen, unseen) in found.items():

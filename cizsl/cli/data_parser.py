@@ -134,9 +134,9 @@ def _splits(commands: Any) -> None:
     purpose = "choose which classes are seen and which are unseen"
     example = "splits data/mine --families last-word"
     command = _command(commands, "splits", purpose, example, data.splits)
-    command.description += (
-        " In the easy split every unseen class has a seen class in its family; in the hard split "
-        "whole families are unseen."
+    command.description = (
+        f"{command.description} In the easy split every unseen class has a seen class in its "
+        "family; in the hard split whole families are unseen."
     )
     command.add_argument("folder", type=parsing.path, metavar="DIR", help="folder of the dataset")
     command.add_argument(
@@ -186,7 +186,9 @@ def _compact(commands: Any) -> None:
     purpose = "make a small file of a dataset: principal components of its features, as bytes"
     example = "compact data/CUB2011 data/CUB-mine.npz"
     command = _command(commands, "compact", purpose, example, data.compact)
-    command.description += " The components are fitted on images of seen classes only."
+    command.description = (
+        f"{command.description} The components are fitted on images of seen classes only."
+    )
     command.add_argument(
         "source", type=parsing.path, metavar="FROM", help="folder of the dataset, or file NAME.npz"
     )

@@ -105,7 +105,8 @@ def _train(runs: list[PlannedRun], root: Path, launcher: Callable) -> int:
 
 def _check_data(runs: Iterable[PlannedRun]) -> None:
     """Raise :class:`InputError` unless the published files are there, before any run starts."""
-    for data in {run.folder.settings.data for run in runs}:
+    every = (run.folder.settings.data for run in runs)
+    for data in {data.model_dump_json(): data for data in every}.values():
         toy_data.make_if_missing(data)
         if data.layout == "published":
             find_birds(data.root, data.dataset, data.split)

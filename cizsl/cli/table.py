@@ -39,7 +39,7 @@ def show(
     """
     if not (paths := list(paths)) and not sides:
         raise InputError("table: expected run folders, folders of them, or --compare A B")
-    runs = collect(paths) if paths else [run for side in sides for run in find(side, {})]
+    runs = collect(paths) if paths else [run for side in sides or () for run in find(side, {})]
     sections, _ = group(runs)
     comparison = compare(*sides, rows_by_name(sections)) if sides else None
     print(report(runs))

@@ -56,7 +56,10 @@ def load_birds(root: str | Path, dataset: str = "CUB", split: str = "easy") -> Z
         unseen_ids=unseen,
         files=read.sha256,
         toy=any((place / "TOY.md").is_file() for place in (folder, Path(root))),
-        **arrays,
+        train_features=arrays["train_features"],
+        train_labels=arrays["train_labels"],
+        test_features=arrays["test_features"],
+        test_labels=arrays["test_labels"],
     )
 
 

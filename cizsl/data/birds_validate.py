@@ -54,7 +54,7 @@ def _problems(arrays: dict[str, np.ndarray]) -> Problems:
             yield "error", role, "holds NaN, infinities or numbers beyond float32"
     for part in ("train", "test"):
         yield from _part_problems(part, arrays)
-    both = np.intersect1d(*(arrays.get(role, []) for role in ("train_ids", "test_ids")))
+    both = np.intersect1d(arrays.get("train_ids", []), arrays.get("test_ids", []))
     if both.size:
         yield "error", "test_ids", f"classes both seen and unseen: {few(both)}"
     features = [arrays[r] for r in ("train_features", "test_features") if r in arrays]

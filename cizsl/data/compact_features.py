@@ -172,7 +172,7 @@ def check_compact(arrays: dict[str, np.ndarray], split: str, text: str) -> dict[
             raise InputError(f"{side}: repeats a class")
         if not np.isin(arrays["labels"], arrays[side]).any():
             raise InputError(f"{side}: no image of these classes")
-    if np.intersect1d(*(arrays[side] for side in sides)).size:
+    if np.intersect1d(arrays[sides[0]], arrays[sides[1]]).size:
         raise InputError(f"{split}: classes both seen and unseen")
     if text in DESCRIPTIONS:
         _expect(arrays, text, FLOATS, (classes, None))

@@ -132,7 +132,7 @@ def _gather(text: np.ndarray, splits: Mapping[str, ZSLData], names: Names, **str
 
 
 def _digest(row: np.ndarray) -> bytes:
-    return blake2b(row, digest_size=16).digest()
+    return blake2b(row.data, digest_size=16).digest()
 
 
 def write_published(dataset: Dataset, folder: Path) -> Path:
@@ -146,7 +146,7 @@ def write_published(dataset: Dataset, folder: Path) -> Path:
         if name in LAYOUTS and split not in LAYOUTS[name]:
             raise InputError(f"{folder}: {name} has the splits easy and hard only, not {split}")
     splits = {split: _bird_split(dataset, content) for split, content in dataset.splits.items()}
-    terms = [] if dataset.terms is None else dataset.terms
+    terms = [] if dataset.terms is None else dataset.terms.tolist()
     write_birds(folder.parent, name, dataset.text.astype(np.float32), terms, splits)
     if dataset.class_names is not None:
         write_lines(folder / CLASSES, dataset.class_names)

@@ -200,7 +200,8 @@ def _in_order(found: MatVariable, listed: np.ndarray | None) -> np.ndarray:
 
 def _order(parts: list[np.ndarray | None]) -> np.ndarray | None:
     """Return all images of the split from zero, part by part; None if one is repeated."""
-    if any(part is None for part in parts):
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts):
         return None
-    listed = np.concatenate(parts) - 1
+    listed = np.concatenate(known) - 1
     return listed if listed.min() >= 0 and len(np.unique(listed)) == len(listed) else None

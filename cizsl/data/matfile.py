@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import numpy as np
 
@@ -46,6 +46,12 @@ NUMBERS = {
 CHARACTERS = {1: "ascii", 2: "latin1", 4: "utf-16-{}", 16: "utf-8", 17: "utf-16-{}"}
 
 
+class Stream(Protocol):
+    """What bytes are read from: a file, or :class:`Inflated`."""
+
+    def read(self, count: int, /) -> bytes | bytearray: ...
+
+
 def mat_variables(path: Path) -> Iterator[MatVariable]:
     """Yield the variables of a MAT-file of version 5 to 7.2, each to be read before the next.
 
@@ -54,7 +60,7 @@ def mat_variables(path: Path) -> Iterator[MatVariable]:
     """
     with damage("a MAT-file"), open_regular(path) as file:
         length = os.fstat(file.fileno()).st_size
-        order = {b"\x00\x01IM": "<", b"\x01\x00MI": ">"}.get(_take(file, 128)[124:])
+        order = {b"\x00\x01IM": "<", b"\x01\x00MI": ">"}.get(bytes(_take(file, 128)[124:]))
         if order is None:
             raise InputError("not a MAT-file of version 5 to 7.2 (MATLAB: save with -v7)")
         while file.tell() < length:
@@ -62,7 +68,8 @@ def mat_variables(path: Path) -> Iterator[MatVariable]:
             stop = file.tell() + size
             if stop > length:
                 raise InputError(f"cut short: {length} bytes, expected {stop} or more")
-            stream, packed = file, size
+            stream: Stream = file
+            packed = size
             if kind == COMPRESSED:
                 stream = Inflated(file, packed)
                 kind, size = struct.unpack(order + "II", _take(stream, 8))
@@ -80,7 +87,7 @@ def mat_strings(path: Path, variable: str) -> list[str]:
     raise InputError(f"{path}: no variable {variable}")
 
 
-def _variable(stream: BinaryIO, order: str, whole: int) -> MatVariable:
+def _variable(stream: Stream, order: str, whole: int) -> MatVariable:
     """Read what describes a variable of `whole` bytes; its numbers come next in the stream."""
     flags, dims, name = (_short_element(stream, order) for _ in range(3))
     shape = struct.unpack(f"{order}{len(dims) // 4}i", dims)
@@ -94,7 +101,7 @@ def _variable(stream: BinaryIO, order: str, whole: int) -> MatVariable:
     return MatVariable(name.decode("latin1"), shape, dtype, stream, order, whole)
 
 
-def _element(stream: BinaryIO, order: str) -> tuple[int, int, BinaryIO]:
+def _element(stream: Stream, order: str) -> tuple[int, int, Stream]:
     """Return type, length and source of the next element; up to four bytes lie in its tag."""
     tag = _take(stream, 8)
     kind, size = struct.unpack(order + "II", tag)
@@ -102,7 +109,7 @@ def _element(stream: BinaryIO, order: str) -> tuple[int, int, BinaryIO]:
     return (small[1], small[0], io.BytesIO(tag[4:])) if small[0] else (kind, size, stream)
 
 
-def _short_element(stream: BinaryIO, order: str) -> bytes:
+def _short_element(stream: Stream, order: str) -> bytes | bytearray:
     _, size, source = _element(stream, order)
     data = _take(source, min(size, 4096))
     if source is stream:
@@ -110,20 +117,21 @@ def _short_element(stream: BinaryIO, order: str) -> bytes:
     return data
 
 
-def _take(stream: BinaryIO, count: int) -> bytes:
+def _take(stream: Stream, count: int) -> bytes | bytearray:
     data = stream.read(count)
     if len(data) < count:
         raise InputError("cut short, or damaged")
     return data
 
 
-class Inflated(io.RawIOBase):
+class Inflated:
     """The next `size` bytes of a file, decompressed as they are read."""
 
     def __init__(self, file: BinaryIO, size: int):
         self.file, self.left, self.inflate = file, size, zlib.decompressobj()
 
-    def read(self, count: int) -> bytes:
+    def read(self, count: int, /) -> bytearray:
+        """Return the next ``count`` bytes, fewer at the end."""
         data = bytearray()
         while len(data) < count and not self.inflate.eof:
             packed = self.inflate.unconsumed_tail or self.file.read(min(self.left, 2**16))
@@ -142,7 +150,7 @@ class MatVariable:
     name: str
     shape: tuple[int, ...]
     dtype: np.dtype | None
-    stream: BinaryIO
+    stream: Stream
     order: str
     whole: int  # bytes in the file, once decompressed
 
@@ -190,6 +198,7 @@ class MatVariable:
 
     def _columns(self) -> Iterator[tuple[int, np.ndarray]]:
         """Yield a few columns at a time: the number of the first one, and they (count, rows)."""
+        assert self.dtype is not None  # see `_checked_shape`
         (rows, columns), size = self.shape, self.dtype.itemsize
         block = max(1, 2**22 // (rows * size))
         with damage("a MAT-file"), np.errstate(over="ignore"):  # an infinity is reported later

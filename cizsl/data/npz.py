@@ -45,7 +45,7 @@ from cizsl.data.npz_validate import (
     split_names,
 )
 from repro.errors import InputError
-from repro.files.atomic import write_atomically
+from repro.files.atomic import write_arrays
 from repro.files.regular_file import readable
 from repro.files.safe_npz import read_arrays
 
@@ -170,7 +170,7 @@ def write_npz(path: Path, dataset: Dataset) -> None:
     for level, message in problems(arrays):
         if level == "error":
             raise InputError(f"{path}: {message}")
-    write_atomically(path, lambda file: np.savez(file, **arrays))
+    write_arrays(path, arrays)
 
 
 def check_npz(path: Path) -> tuple[Arrays, list[Finding]]:

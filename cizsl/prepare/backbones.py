@@ -53,8 +53,8 @@ class Backbone:
 
         Raises `InputError` for an output of another shape.
         """
-        exact = dict(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
-        with torch.backends.cudnn.flags(**exact):
+        flags = torch.backends.cudnn.flags
+        with flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
             found = self.module(images)
         if isinstance(found, Tensor) and found.ndim == 4:
             found = found.mean((2, 3))
@@ -124,8 +124,9 @@ def _load_program(path: Path, device: torch.device) -> nn.Module:
 
 def _from_timm(name: str, pretrained: bool) -> tuple[nn.Module, Preprocessing]:
     try:
-        import timm
-        from timm.data import resolve_model_data_config
+        # an extra, which need not be installed
+        import timm  # pyright: ignore[reportMissingImports]
+        from timm.data import resolve_model_data_config  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         need = "pip install -e '.[features]'"
         raise InputError(

@@ -31,7 +31,7 @@ def in_order(names: Iterable[str]) -> list[str]:
     numbers = {name: NUMBER.match(name) for name in names}
     return sorted(
         numbers,
-        key=lambda name: (int(numbers[name][1]) if numbers[name] else float("inf"), key(name)),
+        key=lambda name: (int(n[1]) if (n := numbers[name]) else float("inf"), key(name)),
     )
 
 

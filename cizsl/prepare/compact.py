@@ -19,7 +19,7 @@ from cizsl.data.compact_features import check_compact
 from cizsl.data.convert import read_folder
 from cizsl.data.npz import Dataset, read_npz
 from repro.errors import InputError
-from repro.files.checkpoint import write_atomically
+from repro.files.atomic import write_arrays
 
 BLOCK = 4096  # images at a time
 
@@ -52,7 +52,7 @@ def make_compact(
     arrays, kept = compact_arrays(dataset, components, square_root)
     for split in dataset.splits:
         check_compact(arrays, split, "text")
-    write_atomically(target, lambda file: np.savez_compressed(file, **arrays))
+    write_arrays(target, arrays, compress=True)
     return len(dataset.features), kept
 
 

@@ -36,7 +36,7 @@ from cizsl.data.matfile import damage
 from cizsl.prepare.backbones import Backbone
 from cizsl.prepare.images import Preprocessing, read_image
 from repro.errors import InputError, InputErrors
-from repro.files.atomic import write_atomically
+from repro.files.atomic import write_arrays, write_atomically
 from repro.signals import Interrupted, StopRequest
 
 RESULT, RECORD, PARTS = EXTRACTED, "images.json", ".features"
@@ -186,7 +186,7 @@ def _fill(
                     hint = "; float32 may hold them" if dtype == "float16" else ""
                     raise InputError(f"{name}: its features hold NaN or infinities{hint}")
             arrays = {"features": features, "faults": np.array(faults, np.str_)}
-            write_atomically(_part(parts, start), partial(np.savez, **arrays))
+            write_arrays(_part(parts, start), arrays)
             bar.update(len(good))
             if stop.requested:
                 pool.shutdown(cancel_futures=True)
@@ -253,5 +253,5 @@ def _gather(parts: Path, images: Images, folder: Path, plan: dict, skip_bad: boo
     (folder / RESULT).unlink(missing_ok=True)  # so that the record never tells of another result
     text = json.dumps(record, indent=2) + "\n"
     write_atomically(folder / RECORD, lambda file: file.write(text), mode="w")
-    write_atomically(folder / RESULT, lambda file: np.savez(file, **arrays))
+    write_arrays(folder / RESULT, arrays)
     return record

@@ -58,7 +58,7 @@ class Preprocessing:
         short, long = sorted(image.size)
         sizes = {short: self.resize, long: int(self.resize * long / short)}
         if short != self.resize:
-            size = tuple(sizes[side] for side in image.size)
+            size = sizes[image.width], sizes[image.height]
             image = image.resize(size, INTERPOLATIONS[self.interpolation])
         left, top = (round((side - self.crop) / 2) for side in image.size)
         image = image.crop((left, top, left + self.crop, top + self.crop))
@@ -84,7 +84,8 @@ def find_images(folder: Path, classes: Sequence[str]) -> tuple[list[Path], np.nd
         number = numbers.get(key(place.name))
         if number is None:
             faults.append(f"{place}: no class of this name among the {len(classes)}")
-        elif number in found:
+            continue
+        if number in found:
             faults.append(f"{place}: {found[number].name} is of the same class")
         found.setdefault(number, place)
     if faults:

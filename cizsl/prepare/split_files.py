@@ -92,7 +92,7 @@ def make_splits(
     if not overwrite:
         refuse(path for path in changed if path.exists())
         refuse(path for path in (single,) if path and path.exists())
-    if single:
+    if found and single:
         write_npz(single, _dataset(folder, splits, found))
     for path, content in changed.items():
         _write(path, content)
@@ -187,7 +187,7 @@ def family_splits(folder: Path, families: Sequence[str], share: float, seed: int
     """
     found = read_extracted(folder)
     classes = np.arange(len(families)) if found is None else np.unique(found.labels)
-    own = [families[c] for c in classes]
+    own = [families[c] for c in classes.tolist()]
     unseen = {"easy": easy_split(own, share, seed), "hard": hard_split(own, share, seed)}
     return {split: (classes[~mask], classes[mask]) for split, mask in unseen.items()}
 

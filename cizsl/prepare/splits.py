@@ -92,8 +92,8 @@ def with_seen_relatives(
     families: Sequence[str], unseen: np.ndarray, seen: np.ndarray
 ) -> np.ndarray:
     """Return for each of the unseen classes (U,) whether a seen one (S,) is in its family."""
-    families = np.asarray(families)
-    return np.isin(families[unseen], families[seen])
+    family = np.asarray(families)
+    return np.isin(family[unseen], family[seen])
 
 
 def read_splits(path: Path, classes: Sequence[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:

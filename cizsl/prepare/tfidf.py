@@ -20,6 +20,7 @@ others are words that the published code stemmed together with a slash or a numb
 import re
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import snowballstemmer
@@ -81,8 +82,10 @@ def tfidf(
     def content_stems(text: str) -> list[str]:
         return [stem for stem in stem_tokens(text) if stem not in excluded]
 
+    # Any: a function is allowed, which a type checker cannot tell from the default "word"
+    analyzer: Any = stem_tokens if vocabulary is not None else content_stems
     vectorizer = TfidfVectorizer(
-        analyzer=stem_tokens if vocabulary is not None else content_stems,
+        analyzer=analyzer,
         vocabulary=vocabulary,
         lowercase=False,  # the analysers do this
         min_df=min_documents,

@@ -45,7 +45,7 @@ class Block:
     @property
     def methods(self) -> tuple[str, str]:
         """What the tables call each side."""
-        return tuple(method(Row({self.cell: side})) for side in (self.first, self.second))
+        return method(Row({self.cell: self.first})), method(Row({self.cell: self.second}))
 
     @cached_property
     def differences(self) -> dict[str, Difference]:
@@ -130,7 +130,7 @@ def _side(given: str, runs: list[Run], left_out: list[str]) -> dict[Place, Side]
     """Return the finished runs by protocol and cell; of several with the same seed and data the
     first, the others are added to ``left_out``."""
     places: dict[Place, Side] = {}
-    for run in (run for run in runs if run.summary):
+    for run in (run for run in runs if run.results):
         place = run.summary.protocol, run.cell
         side = places.setdefault(place, {})
         _check(given, place, run, next(iter(side.values()), run))

@@ -33,7 +33,7 @@ def chart(cell: Cell, section: Section, points: int) -> Chart | None:
     unseen = axis(0, max(10, *(100 * curve[1].max() for *_, curve in drawn)))
     lines = []
     for style, title, curve in drawn:
-        ys, xs = (100 * values for values in thin(*curve, points))
+        ys, xs = (100 * values for values in thin(curve[0], curve[1], points))
         lines.append(polyline(style, title, xs, ys, unseen, SEEN))
     return Chart(
         f"{' '.join(cell)}{', toy data' if section.kind == 'toy' else ''}",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 from itertools import product
 from string import ascii_uppercase
+from typing import Any
 
 from cizsl.report.published_numbers import BENCHMARKS, CELLS, GBU_CELLS, Benchmark
 from cizsl.report.runs import KINDS, Run
@@ -35,7 +36,7 @@ class Row:
         return [run for runs in self.cells.values() for run in runs]
 
     @property
-    def settings(self) -> dict[str, object]:
+    def settings(self) -> dict[str, Any]:
         """Those of the first run; the others have the same, but for the creativity weight."""
         return self.runs[0].settings
 
@@ -113,7 +114,7 @@ def _without_repeats(runs: Iterable[Run]) -> tuple[list[Run], list[Run]]:
     kept: dict[tuple, Run] = {}
     left_out = []
     for run in runs:
-        if run.summary is None:
+        if run.results is None:
             left_out.append(run)
             continue
         seed = run.summary.seed

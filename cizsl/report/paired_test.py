@@ -19,6 +19,7 @@ Source: Wilcoxon, Biometrics Bulletin 1945; Efron, JASA 1987 (BCa); both as impl
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -71,7 +72,7 @@ def difference(first: Sequence[float], second: Sequence[float]) -> Difference:
         mean=float(d.mean()),
         interval=_interval(d) if several else None,
         p=signed_rank_p(d) if several else None,
-        smallest_p=smallest_p(np.count_nonzero(d)),
+        smallest_p=smallest_p(int(np.count_nonzero(d))),
     )
 
 
@@ -90,7 +91,8 @@ def signed_rank_p(d: np.ndarray) -> float:
     if not len(d):
         return 1.0
     if len(np.unique(np.abs(d))) == len(d):
-        return float(stats.wilcoxon(d, method="exact").pvalue)
+        found: Any = stats.wilcoxon(d, method="exact")  # its class is made at run time
+        return float(found.pvalue)
 
     def statistic(x, axis=-1):
         return np.abs((np.sign(x) * stats.rankdata(np.abs(x), axis=axis)).sum(axis))
@@ -104,7 +106,7 @@ def signed_rank_p(d: np.ndarray) -> float:
         n_resamples=resamples,
         batch=4096,
         alternative="greater",
-        random_state=np.random.default_rng(0),
+        random_state=np.random.default_rng(0),  # pyright: ignore[reportCallIssue] see _interval
     )
     return float(flipped.pvalue)
 
@@ -112,7 +114,11 @@ def signed_rank_p(d: np.ndarray) -> float:
 def _interval(d: np.ndarray) -> tuple[float, float]:
     if np.ptp(d) == 0:  # nothing to resample
         return float(d[0]), float(d[0])
+    # scipy 1.15 called random_state rng and accepts both; a type checker sees the new name alone
     found = stats.bootstrap(
-        (d,), np.mean, n_resamples=RESAMPLES, random_state=np.random.default_rng(0)
+        (d,),
+        np.mean,
+        n_resamples=RESAMPLES,
+        random_state=np.random.default_rng(0),  # pyright: ignore[reportCallIssue]
     )
     return float(found.confidence_interval.low), float(found.confidence_interval.high)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from cizsl.config import Baseline, CIZSLConfig
 from cizsl.data.birds_layout import LAYOUTS
@@ -27,13 +28,19 @@ IGNORED |= {"data.root", "data.layout", "data.dataset", "data.split"}
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder. ``summary`` is None where the run has no results; ``note`` then says why."""
+    """A run folder. ``results`` is None where the run has no results; ``note`` then says why."""
 
     folder: Path
-    summary: Summary | None
+    results: Summary | None
     config: CIZSLConfig | Baseline | None = None
     environment: Environment = field(default_factory=Environment)
     note: str = ""
+
+    @property
+    def summary(self) -> Summary:
+        """The results of a finished run; to be read only where there are any."""
+        assert self.results is not None
+        return self.results
 
     @property
     def cell(self) -> tuple[str, str]:
@@ -95,7 +102,7 @@ class Run:
         return self.summary.unseen_classes
 
     @cached_property
-    def settings(self) -> dict[str, object]:
+    def settings(self) -> dict[str, Any]:
         """The settings that runs must share to be averaged, by dotted key.
 
         A setting that is newer than the run has its default.

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from joblib import Parallel, cpu_count, delayed
@@ -57,6 +58,7 @@ class TrainingProcess:
 
     def wait(self, seconds: float | None = None) -> int | None:
         """Return the exit code, or None if the process still runs after so many seconds."""
+        assert self.process is not None  # :meth:`start` made it
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -78,6 +80,7 @@ class TrainingProcess:
             raise
         if code == STOPPED:  # SLURM sends SIGTERM to all, then the signal that requeues to us
             time.sleep(GRACE_SECONDS)
+        assert code is not None  # the wait has no limit
         return code
 
     def checkpoint(self):
@@ -145,7 +148,9 @@ class LocalLauncher:
             self._places.put(place)
         how = {"backend": "threading", "return_as": "generator_unordered"}
         try:
-            yield from Parallel(n_jobs=self.jobs, **how)(delayed(self._train)(run) for run in runs)
+            train = delayed(self._train)
+            outcomes = Parallel(n_jobs=self.jobs, **how)(train(run) for run in runs)
+            yield from cast(Iterator[Outcome], outcomes)  # joblib does not say what it returns
         finally:  # a second Ctrl-C does not wait for them
             for training in self._started:
                 training.stop()

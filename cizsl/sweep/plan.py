@@ -36,7 +36,7 @@ class PlannedRun:
 
     file: str
     overrides: tuple[str, ...]
-    folder: RunFolder
+    folder: RunFolder[CIZSLConfig]
     device: str | None = None
 
     @property

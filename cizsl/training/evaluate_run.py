@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -86,7 +87,7 @@ def evaluate_again(
     recorded = _recorded(path, summary, config, split)
     if isinstance(config, Baseline):  # fitted again: that takes seconds
         model = BASELINES[config.baseline](task)
-        if summary.chosen not in model.grid:
+        if summary.chosen is None or summary.chosen not in model.grid:
             raise InputError(f"{path / 'results.json'}: chosen: not a point of the grid")
         scores = fit_baselines.measure(model, summary.chosen, task).scores()
         return Reevaluation(where, scores, recorded)
@@ -127,9 +128,10 @@ def _recorded(
         return summary.metrics["final"].model_dump(exclude_none=True)
     if isinstance(config, Baseline):
         tried = summary.search.candidates if summary.search else []
-        found = [one for one in tried if summary.chosen.items() <= one.items()]
+        chosen = summary.chosen or {}
+        found = [one for one in tried if chosen.items() <= one.items()]
     else:
-        label = {"stage": "validation"}
+        label: dict[str, Any] = {"stage": "validation"}
         if summary.search and summary.search.chosen:
             label["candidate"] = summary.search.chosen
         log = [one for one in records.read_log(path) if results.is_of(one, label)]

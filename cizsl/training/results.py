@@ -1,13 +1,12 @@
 """Results of a finished run: ``results.json``, the curves and the figures."""
 
-import numpy as np
 import torch
 
 from cizsl.config import Baseline, CIZSLConfig
 from cizsl.data.dataset import ZSLData
 from cizsl.training import live_page
 from cizsl.training.records import RETRIEVAL, SCORES
-from repro.files.atomic import write_atomically
+from repro.files.atomic import write_arrays
 from repro.run import RunFolder
 
 
@@ -89,7 +88,7 @@ def write(folder: RunFolder, summary: dict, curves: dict[str, torch.Tensor]) -> 
     from cizsl.training import figures  # matplotlib takes a second to import
 
     arrays = {name: curve.cpu().numpy() for name, curve in curves.items()}
-    write_atomically(folder.path / "curves.npz", lambda file: np.savez_compressed(file, **arrays))
+    write_arrays(folder.path / "curves.npz", arrays, compress=True)
     figures.seen_unseen(folder.path / "seen_unseen.png", arrays, summary)
     if "baseline" not in type(folder.settings).model_fields:  # which is not trained
         draw_training(folder, summary.get("search", {}).get("chosen"))

@@ -134,8 +134,8 @@ class _Search:
         )
 
     def _best(self) -> int | None:
-        places = [place for place, line in enumerate(self.lines) if line.score is not None]
-        return max(places, key=lambda place: self.lines[place].score, default=None)
+        scores = {i: line.score for i, line in enumerate(self.lines) if line.score is not None}
+        return max(scores, key=lambda place: scores[place], default=None)
 
     def _drop_losers(self) -> None:
         best = self._best()

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
@@ -69,7 +70,9 @@ class Trainer:
     ):
         self.stage, self.config, self.task, self.folder = stage, config, task, folder
         self.iterations, self.stride = iterations, config.optimiser.critic_steps + 1
-        self.label = {"stage": stage} | ({"candidate": candidate} if candidate else {})
+        self.label: dict[str, Any] = {"stage": stage}
+        if candidate:
+            self.label["candidate"] = candidate
         self.checkpoints = folder.checkpoints / stage / name
         self.gan = build.gan(config, task)
         self.sampler = build.sampler(config, task)

@@ -2,9 +2,11 @@
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from repro.errors import InputError
 
@@ -41,6 +43,13 @@ def write_atomically(path: Path, write: Callable[[Any], None], mode: str = "wb")
         if isinstance(error, OSError | UnicodeEncodeError):
             raise _cannot(path, error) from None
         raise
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], compress: bool = False) -> None:
+    """Write arrays by name to a file .npz, as :func:`write_atomically` does."""
+    # for a type checker an array could be numpy's flag `allow_pickle`
+    save: Callable[..., None] = np.savez_compressed if compress else np.savez
+    write_atomically(path, lambda file: save(file, **arrays))
 
 
 def flush_folder(path: Path) -> None:

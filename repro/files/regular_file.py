@@ -2,14 +2,14 @@
 
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from repro.errors import InputError
 from repro.wording import shown
 
 
-def open_regular(path: str | Path) -> BinaryIO:
+def open_regular(path: str | Path) -> BufferedReader:
     """Open a regular file for reading, in binary.
 
     A device such as ``/dev/zero`` has no end and a named pipe may never begin; neither is opened.

@@ -1,10 +1,10 @@
 """Line charts for HTML pages, drawn as SVG by the macro `chart` of
 `repro/pages/templates/chart.html`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 WIDTH, HEIGHT = 366, 290
 LEFT, RIGHT, TOP, BOTTOM = 46, 352, 8, 252  # the corners of the plot
@@ -35,6 +35,13 @@ class Chart:
     width: int = WIDTH
     height: int = HEIGHT
     corners: tuple[int, int, int, int] = (LEFT, RIGHT, TOP, BOTTOM)
+
+
+class Ticks(TypedDict):
+    """The ticks of both axes of a :class:`Chart`."""
+
+    x_ticks: tuple[tuple[float, str], ...]
+    y_ticks: tuple[tuple[float, str], ...]
 
 
 class Axis(NamedTuple):
@@ -77,7 +84,7 @@ def polyline(
     return Polyline(style, title, " ".join(places))
 
 
-def ticks(x_axis: Axis, y_axis: Axis) -> dict[str, tuple[tuple[float, str], ...]]:
+def ticks(x_axis: Axis, y_axis: Axis) -> Ticks:
     """Return the ``x_ticks`` and ``y_ticks`` of a chart."""
     return {
         "x_ticks": tuple((_scaled(x_axis.share(v), LEFT, RIGHT), f"{v:g}") for v in x_axis.values),
@@ -89,7 +96,7 @@ def line_chart(
     heading: str,
     x_label: str,
     y_label: str,
-    series: dict[str, tuple[Sequence[float], Sequence[float]]],
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
 ) -> Chart | None:
     """Return a chart of ``series``, (xs, ys) by name.
 

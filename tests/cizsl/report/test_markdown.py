@@ -319,7 +319,7 @@ def test_scores_of_the_other_protocol_are_not_taken(make):
     file = make("a") / "results.json"
     file.write_text(file.read_text().replace('"reference"', '"strict"'))
     (run,) = collect([file.parent])
-    assert run.summary is None and "selected missing" in run.note
+    assert run.results is None and "selected missing" in run.note
 
 
 def test_runs_inside_runs_and_behind_links_count_once(make, runs):
@@ -328,7 +328,7 @@ def test_runs_inside_runs_and_behind_links_count_once(make, runs):
     (runs / "outer" / "config.yaml").write_text("base: mine.yaml\n")  # somebody's own file
     (runs / "outer" / "link").symlink_to(runs / "elsewhere")
     (inner / "up").symlink_to(runs / "outer")
-    seeds = [run.summary.seed for run in collect([runs / "outer"]) if run.summary]
+    seeds = [run.summary.seed for run in collect([runs / "outer"]) if run.results]
     assert sorted(seeds) == [0, 1]
 
 

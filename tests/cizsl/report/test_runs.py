@@ -37,7 +37,7 @@ def test_other_content_leaves_the_run_out_or_is_not_needed(tmp_path, name, conte
     bad, good = collect([tmp_path])
     assert good.summary is not None
     if (name, content) not in NOT_NEEDED:
-        assert bad.summary is None and "\n" not in bad.note and len(bad.note) < 1500
+        assert bad.results is None and "\n" not in bad.note and len(bad.note) < 1500
     assert page([bad, good]).endswith("</html>\n")
 
 
@@ -47,7 +47,7 @@ def test_a_wrong_value_is_named(tmp_path, key, value):
     summary = json.loads((folder / "results.json").read_text())
     (folder / "results.json").write_text(json.dumps({**summary, key: value}))
     (run,) = collect([folder])
-    assert run.summary is None and f"results.json: {key}" in run.note
+    assert run.results is None and f"results.json: {key}" in run.note
     assert "\n" not in run.note and len(run.note) < 1500
 
 

@@ -12,11 +12,13 @@ Whatever is wrong is one line: the file, the key, what was expected, the nearest
 import errno
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic_core import core_schema
 
 from repro import plugins
 from repro.config_errors import explain, nearest_file
@@ -24,6 +26,21 @@ from repro.errors import InputError, InputErrors
 from repro.files.regular_file import open_regular
 from repro.files.safe_yaml import CHARACTERS, LEVELS, NotYaml, parse
 from repro.wording import shown
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Annotation of a configuration field that takes one of the names in a tuple.
+
+        logger: Annotated[str, OneOf(LOGGERS)] = "none"
+
+    It does for names known at run time what ``Literal`` does for names written out.
+    """
+
+    names: tuple[str, ...]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
+        return core_schema.literal_schema(list(self.names))
 
 
 class Settings(BaseModel):

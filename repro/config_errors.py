@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from repro.wording import printable, shown
 
@@ -26,7 +27,7 @@ def explain(
         source: the origin of single keys, for instance their file.
     """
     known = known_keys(model)
-    wrong: dict[str, list[dict]] = {}
+    wrong: dict[str, list[ErrorDetails]] = {}
     for item in error.errors():
         unknown = item["type"] == "extra_forbidden"
         key = ".".join(map(str, item["loc"])) if unknown else _key(item["loc"], known)
@@ -97,7 +98,7 @@ def _key(location: tuple, known: list[str]) -> str:
     return ".".join(parts)
 
 
-def _words(items: list[dict], key: str, known: list[str]) -> str:
+def _words(items: list[ErrorDetails], key: str, known: list[str]) -> str:
     """The message on one key; a choice of types gives one item for each type."""
     given = list(dict.fromkeys(_given(item) for item in items))
     if len(given) == 1:
@@ -105,7 +106,7 @@ def _words(items: list[dict], key: str, known: list[str]) -> str:
     return " or ".join(_message(item, key, known) + _given(item) for item in items)
 
 
-def _message(item: dict, key: str, known: list[str]) -> str:
+def _message(item: ErrorDetails, key: str, known: list[str]) -> str:
     if item["type"] == "extra_forbidden":
         if item["msg"].startswith("renamed: "):
             return item["msg"]
@@ -117,7 +118,7 @@ def _message(item: dict, key: str, known: list[str]) -> str:
     return message if len(message) <= LONGEST else f"{message[: LONGEST - 3]}..."
 
 
-def _given(item: dict) -> str:
+def _given(item: ErrorDetails) -> str:
     silent = ("missing", "value_error", "extra_forbidden")
     return "" if item["type"] in silent else f", got {shown(item['input'])}"
 

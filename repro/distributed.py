@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import torch
 from torch import distributed as dist
@@ -103,9 +104,9 @@ class DistributedContext:
         mine = {i: work(items[i]) for i in tqdm(own, desc=bar, disable=hidden)}
         if self.size == 1:
             return list(mine.values())
-        parts = [None] * self.size if self.leader else None
+        parts: list[Any] | None = [None] * self.size if self.leader else None
         dist.gather_object(mine, parts, group=self.group)
-        if not self.leader:
+        if parts is None:
             return None
         results = {i: result for part in parts for i, result in part.items()}
         return [results[i] for i in range(len(items))]
@@ -115,7 +116,8 @@ class DistributedContext:
         if self.size == 1:
             return network
         devices = [device] if device.type == "cuda" else None
-        return DistributedDataParallel(network, devices, **{SYNC_BUFFERS: False})  # they are fixed
+        options: dict[str, Any] = {SYNC_BUFFERS: False}  # they are fixed
+        return DistributedDataParallel(network, devices, **options)
 
 
 SINGLE_PROCESS = DistributedContext()
@@ -142,9 +144,9 @@ def init_distributed(device: torch.device) -> Iterator[tuple[DistributedContext,
         torch.cuda.set_device(device)
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, timeout=GRADIENT_PATIENCE)
-    ranks = DistributedContext(
-        dist.get_rank(), size, dist.new_group(backend="gloo", timeout=PATIENCE)
-    )
+    group = dist.new_group(backend="gloo", timeout=PATIENCE)
+    assert isinstance(group, dist.ProcessGroup)  # every rank is in it
+    ranks = DistributedContext(dist.get_rank(), size, group)
     try:
         yield ranks, device
     except RuntimeError as error:

@@ -70,7 +70,7 @@ class WandB(Logger):
 
     def __init__(self, folder: Path, config: Mapping[str, Any], key: str):
         try:
-            import wandb
+            import wandb  # pyright: ignore[reportMissingImports]  optional
         except ImportError:
             raise InputError(_missing(key, "Weights & Biases", "wandb")) from None
         self.wandb = wandb

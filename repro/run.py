@@ -16,9 +16,9 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from repro import config as configuration
 from repro.environment import Environment
@@ -205,7 +205,7 @@ class RunFolder(Generic[Config]):
         write_atomically(self.path / name, lambda file: file.write(text), mode="w")
         return self.path / name
 
-    def log(self, name: str, record: dict) -> None:
+    def log(self, name: str, record: Mapping[str, Any]) -> None:
         """Append one JSON line to ``<name>.jsonl`` and flush it to the disk."""
         file = self.path / f"{name}.jsonl"
         new = not file.exists()
@@ -226,6 +226,6 @@ class RunFolder(Generic[Config]):
         """
         return json_file.read_lines(self.path / f"{name}.jsonl")
 
-    def write_log(self, name: str, records: list[dict]) -> None:
+    def write_log(self, name: str, records: Sequence[Mapping[str, Any]]) -> None:
         """Replace ``<name>.jsonl``: a resumed run writes what came after its checkpoint again."""
         self.write(f"{name}.jsonl", "".join(json.dumps(record) + "\n" for record in records))

@@ -1,6 +1,7 @@
 """Seeds, and random states that can be saved and restored."""
 
 import random
+from typing import cast
 
 import numpy as np
 import torch
@@ -37,7 +38,8 @@ def seed_of(seed: int, *stream: int) -> int:
 def global_states() -> dict:
     """Return the states of the global generators, as types that ``weights_only`` loading admits."""
     version, words, gauss = random.getstate()
-    name, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002
+    legacy = cast(tuple, np.random.get_state())  # noqa: NPY002
+    name, keys, position, has_gauss, cached = legacy
     state = {
         "python": (version, list(words), gauss),
         "numpy": (name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached),

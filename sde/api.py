@@ -101,6 +101,7 @@ class Model:
         trained, settings = self._seeded(seed), self.config.sampling
         steps = settings.steps if steps is None else steps
         drawn = draw(trained, sampler or settings.sampler, steps, count)
+        assert drawn is not None  # this process is the leader
         return DrawnSamples(drawn.x, drawn.nfe, trained.data)
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -114,6 +115,7 @@ class Model:
 
         rng = self.trained.stream(build.LIKELIHOOD)
         parts = log_probs(self.trained, self._checked(x), rng)
+        assert parts is not None  # this process is the leader
         return torch.cat([part.log_prob for part in parts])
 
     def complete(
@@ -138,7 +140,8 @@ class Model:
         """
         from sde.conditional.completion import draw_completions
 
-        trained, how = self._seeded(seed), dict(way=way, sampler=sampler, steps=steps)
+        trained = self._seeded(seed)
+        how: dict[str, Any] = dict(way=way, sampler=sampler, steps=steps)
         rng = trained.sampling_stream(0, 1)
         return draw_completions(trained, self._checked(x), hide=hide, rng=rng, **how)[1][0]
 

@@ -54,7 +54,8 @@ def dataset(
     if not examples:
         known = datasets.data_spec(settings.name, centred=settings.centred)
         if known is not None:
-            return Dataset(known, None, None)
+            # a caller that passes examples=False uses the spec alone
+            return Dataset(known, None, None)  # pyright: ignore[reportArgumentType]
     loaded = datasets.load(**settings.model_dump(exclude={"memory"}), read_only=read_only)
     return loaded.to(device, settings.memory)
 
@@ -123,7 +124,8 @@ def _unet(config: SDEConfig) -> dict:
 def to_memory_format(config: SDEConfig, network: nn.Module) -> nn.Module:
     """The same network, channels last if ``compute.channels_last``."""
     if config.compute.channels_last:
-        network = network.to(memory_format=torch.channels_last)
+        # the stubs lack this form of the call
+        network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     return network
 
 
@@ -192,6 +194,9 @@ def loss(config: SDEConfig, sde: SDE) -> LossFn:
         score = score_fn(sde, network, **parts)
         return losses.denoising_score_matching(sde, score, x0, t, z, **how)
 
+    if discrete is None:
+        return denoising
+
     def on_table(network: Network, x0: Tensor, u: Tensor, z: Tensor) -> losses.Loss:
         count = discrete.num_timesteps
         timestep = (u * count).long().clamp(max=count - 1)
@@ -199,7 +204,7 @@ def loss(config: SDEConfig, sde: SDE) -> LossFn:
         loss = losses.DISCRETE_LOSSES[type(discrete)]
         return loss(discrete, adapted, x0, timestep, z, reduce=settings.reduce)
 
-    return denoising if discrete is None else on_table
+    return on_table
 
 
 def optimiser(config: SDEConfig, network: nn.Module) -> torch.optim.Adam:

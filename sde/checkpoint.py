@@ -66,16 +66,17 @@ def read_official(path: str | Path) -> Official:
             f"{path}: not a checkpoint of the published code: it lacks {', '.join(lacking)}"
         )
     model, ema = (part if isinstance(part, dict) else {} for part in (state["model"], state["ema"]))
-    shadow, counts = ema.get("shadow_params"), (state["step"], ema.get("num_updates"))
+    shadow, step, updates = ema.get("shadow_params"), state["step"], ema.get("num_updates")
     tensors = [*model.values(), *shadow] if model and isinstance(shadow, list) else [None]
-    whole = all(isinstance(count, int) for count in counts)
-    if not whole or not all(isinstance(tensor, Tensor) for tensor in tensors):
+    counted = isinstance(step, int) and isinstance(updates, int)
+    whole = counted and all(isinstance(tensor, Tensor) for tensor in tensors)
+    if not whole or not isinstance(shadow, list) or not isinstance(updates, int):
         raise InputError(
             f"{path}: not a checkpoint of the published code: model should be a state dict, step "
             "and ema.num_updates counts, and ema.shadow_params a list of tensors"
         )
     weights = {str(name).removeprefix(PREFIX): tensor for name, tensor in model.items()}
-    return Official(weights, shadow, *counts)
+    return Official(weights, shadow, step, updates)
 
 
 def fill(network: NCSNpp, official: Official, *, raw: bool, where: str) -> None:

@@ -25,6 +25,7 @@ from sde.checkpoint import fill, read_official
 from sde.config.model import UNETS
 from sde.config.records import ExportMetadata
 from sde.config.run import SDEConfig
+from sde.networks import NCSNpp
 from sde.trained_model import TrainedModel
 
 CPU = torch.device("cpu")
@@ -90,6 +91,7 @@ def import_official(path: Path, config: SDEConfig, out: Path, *, raw: bool) -> d
             f"model.network is {config.model.network}, model.energy {config.model.energy}"
         )
     network, official = _network(config), read_official(path)
+    assert isinstance(network, NCSNpp)  # both of UNETS are
     fill(network, official, raw=raw, where=str(path))
     kind = "as trained" if raw else "averaged"
     return _make_run(out, config, network, official.step, {**_source(path), "weights": kind})

@@ -9,7 +9,7 @@ starts a step earlier, with the untrained weights.
 """
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 
@@ -29,8 +29,10 @@ class EMA(AveragedModel):
         """Replace the parameters by a_n; copy the buffers of ``network``."""
         n = int(self.n_averaged)
         decay = min(self.decay, (1 + n) / (10 + n)) if n else 0.0
-        averaged, current = list(self.module.parameters()), list(network.parameters())
-        torch._foreach_lerp_(averaged, current, 1 - decay)
+        averaged: list[Tensor] = list(self.module.parameters())
+        current: list[Tensor] = list(network.parameters())
+        # torch has no public name for it
+        torch._foreach_lerp_(averaged, current, 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
         for mine, its in zip(self.module.buffers(), network.buffers(), strict=True):
             mine.copy_(its)
         self.n_averaged += 1

@@ -7,8 +7,9 @@ its colours from the page, so that it follows the reader's light or dark setting
 import functools
 import io
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 import torch
@@ -63,7 +64,9 @@ def samples(x: Tensor, data: Dataset, title: str = "") -> Figure:
 def neighbours(x: Tensor, data: Dataset, count: int = 10) -> Figure:
     """Draw image samples (N, C, H, W) above their nearest training images, to reveal copies."""
     x, values = x[:count], data.train.values.cpu()
-    middle = functools.partial(data.spec.quantisation.dequantise, u=torch.tensor(0.5))
+    cells = data.spec.quantisation
+    assert cells is not None  # images have grey levels
+    middle = functools.partial(cells.dequantise, u=torch.tensor(0.5))
     far = [torch.cdist(x.flatten(1), middle(part).flatten(1)) for part in values.split(BLOCK)]
     nearest = middle(values[torch.cat(far, 1).argmin(1)])
     figure = Figure(figsize=(4.4, 1.35), layout="constrained")
@@ -88,7 +91,7 @@ def completions(rows: list[Tensor], data: Dataset) -> Figure:
     return figure
 
 
-def training(records: list[dict]) -> Figure:
+def training(records: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw the loss over iterations, from the lines of ``metrics.jsonl``."""
     figure = Figure(figsize=(4.6, 3.4), layout="constrained")
     axes = figure.add_subplot()
@@ -117,7 +120,9 @@ def comparison(rows: list[dict], floors: list[float]) -> Figure:
     rows = [row for row in rows if row["distance"] is not None]
     for i, sampler in enumerate(dict.fromkeys(row["sampler"] for row in rows)):
         line = [row for row in rows if row["sampler"] == sampler]
-        style = dict(color=PALETTE[i % len(PALETTE)], marker=MARKERS[i % len(MARKERS)])
+        style: dict[str, Any] = dict(
+            color=PALETTE[i % len(PALETTE)], marker=MARKERS[i % len(MARKERS)]
+        )
         style |= dict(ms=5, lw=1.3, linestyle="-" if i < len(PALETTE) else "--")
         nfe, distance = ([row[key] for row in line] for key in ("nfe", "distance"))
         axes.plot(nfe, distance, label=sampler, **style)
@@ -172,6 +177,7 @@ def svg(figure: Figure, name: str) -> str:
 def _grid(axes: Axes, x: Tensor, data: Dataset, columns: int | None = None) -> None:
     """Draw images (N, C, H, W) in rows, separated by dark lines."""
     cells = data.spec.quantisation
+    assert cells is not None  # images have grey levels
     columns = columns or max(1, round(len(x) ** 0.5))
     rows = -(-len(x) // columns)
     channels, height, width = x.shape[1:]

@@ -12,6 +12,7 @@ which depends on them: at small counts all of these are biased or noisy.
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -73,7 +74,7 @@ def maximum_mean_discrepancy(
         bandwidths = tuple(median * factor for factor in (0.25, 0.5, 1.0, 2.0, 4.0))
 
     def kernel(distances: Tensor) -> Tensor:
-        return sum(torch.exp(-(distances**2) / (2 * h**2)) for h in bandwidths)
+        return cast(Tensor, sum(torch.exp(-(distances**2) / (2 * h**2)) for h in bandwidths))
 
     n, m = len(real), len(fake)
     diagonal = float(len(bandwidths))
@@ -134,7 +135,7 @@ def _share_covered(points: Tensor, support: Tensor, neighbours: int) -> float:
 
 
 def _pair_sum(a: Tensor, b: Tensor, kernel=lambda distances: distances) -> Tensor:
-    return sum(kernel(torch.cdist(rows, b)).sum() for rows in _blocks(a))
+    return cast(Tensor, sum(kernel(torch.cdist(rows, b)).sum() for rows in _blocks(a)))
 
 
 def _blocks(x: Tensor):

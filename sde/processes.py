@@ -184,11 +184,14 @@ class LinearBetaSDE(SDE):
 
     beta_min: float = 0.1
     beta_max: float = 20.0
-    prior_std = 1.0
     sampling_eps = 1e-3
 
     def __post_init__(self):
         require_ordered("beta_min", self.beta_min, "beta_max", self.beta_max, strict=False)
+
+    @property
+    def prior_std(self) -> float:
+        return 1.0
 
     def beta(self, t: Tensor) -> Tensor:
         """beta(t), 1/time, the shape of t."""
@@ -224,7 +227,7 @@ class VPSDE(LinearBetaSDE):
     def std(self, t):
         return self.transition(0, t)[1]
 
-    def transition(self, s, t):
+    def transition(self, s: Tensor | float, t: Tensor) -> tuple[Tensor, Tensor]:
         integral = self.beta_integral(s, t)
         return torch.exp(-0.5 * integral), (-torch.expm1(-integral)).sqrt()
 
@@ -248,7 +251,7 @@ class SubVPSDE(LinearBetaSDE):
     def std(self, t):
         return -torch.expm1(-self.beta_integral(0, t))
 
-    def transition(self, s, t):
+    def transition(self, s: Tensor | float, t: Tensor) -> tuple[Tensor, Tensor]:
         between, total = self.beta_integral(s, t), self.beta_integral(0, t)
         variance = torch.expm1(-between) * torch.expm1(between - 2 * total)
         return torch.exp(-0.5 * between), variance.sqrt()

@@ -6,6 +6,9 @@ The published networks predict the score for VESDE and the noise for the two oth
 A process of another class has neither.
 """
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import torch
 from torch import Tensor
 
@@ -15,7 +18,10 @@ from sde.processes import SDE, VESDE, VPSDE, SubVPSDE, Transition
 from sde.reverse import ScoreFn
 from sde.score import Network, score_fn
 
-PUBLISHED_NETWORKS = {  # (prediction, conditioning), see sde/score.py
+Entry = TypeVar("Entry")
+
+# (prediction, conditioning), see sde/score.py
+PUBLISHED_NETWORKS: dict[type[SDE], tuple[str, str]] = {
     VESDE: ("score", "std"),
     VPSDE: ("noise", "time_999"),
     SubVPSDE: ("noise", "time_999"),
@@ -46,14 +52,14 @@ def _euler_step(sde: SubVPSDE, t: Tensor, num_timesteps: int) -> Transition:
     return Transition(t, t, dt, scale, std, std_s, std_t, std * std_s / std_t)
 
 
-PUBLISHED_CHAINS = {
+PUBLISHED_CHAINS: dict[type[SDE], Callable[[Any, Tensor, int], Transition]] = {
     VESDE: lambda sde, t, n: SMLDTable(sde.sigma_min, sde.sigma_max, n).transition(t),
     VPSDE: lambda sde, t, n: DDPMTable(sde.beta_min, sde.beta_max, n).transition(t),
     SubVPSDE: _euler_step,
 }
 
 
-def _of_class(known: dict[type[SDE], object], sde: SDE, kind: str):
+def _of_class(known: dict[type[SDE], Entry], sde: SDE, kind: str) -> Entry:
     if type(sde) not in known:
         names = ", ".join(each.__name__ for each in known)
         raise InputError(f"{type(sde).__name__} has no published {kind}; these have: {names}")

@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -26,7 +27,7 @@ MACHINE = (  # errors that a full disk, a limit or a permission causes, wherever
 )
 
 
-def run(parser: argparse.ArgumentParser, arguments: list[str] | None = None) -> int:
+def run(parser: Parser, arguments: list[str] | None = None) -> int:
     """Parse, call the chosen command's ``run(options)`` and return its exit code.
 
     0: done. 2: bad input, a full disk or too little memory, with one line on stderr for each
@@ -34,7 +35,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str] | None = None) -> 
     traceback.
     """
     for stream in (sys.stdout, sys.stderr):  # names of files may not be UTF-8
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
         options = _parsed(parser, sys.argv[1:] if arguments is None else arguments)
@@ -67,6 +68,7 @@ def _parsed(parser: Parser, arguments: list[str]) -> argparse.Namespace:
         if "=" not in text or overrides is None:
             command.error(f"unexpected argument {shown(text)}")
     if rest:
+        assert overrides is not None  # else the loop has refused them
         options.overrides = [*overrides, *rest]
     return options
 

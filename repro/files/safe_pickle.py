@@ -10,6 +10,7 @@ up. :mod:`repro.files.pickle_machine` bounds time and memory.
 import math
 import struct
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -59,7 +60,7 @@ class PickledArray:
         return self.values.reshape(self.shape, order="F" if self.by_columns else "C")
 
 
-def load_numbers(content: bytes, encoding: str = "latin1") -> object:
+def load_numbers(content: bytes, encoding: str = "latin1") -> Any:
     """Return the object that a pickle of protocol 0 to 4 describes; arrays are `PickledArray`.
 
     Args:

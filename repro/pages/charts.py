@@ -112,7 +112,7 @@ def line_chart(
     x_axis, y_axis = (axis(min(values), max(values)) for values in zip(*every, strict=True))
     drawn = [(line_style(i), name, line) for i, (name, line) in enumerate(points.items()) if line]
     lines = (
-        polyline(style, name, *zip(*_thinned(line), strict=True), x_axis, y_axis)
+        polyline(style, name, *zip(*_thinned(line), strict=True), x_axis=x_axis, y_axis=y_axis)
         for style, name, line in drawn
     )
     legend = tuple((style, f"{name}: {line[-1][1]:.4g}") for style, name, line in drawn)

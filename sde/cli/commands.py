@@ -60,7 +60,7 @@ def sample(options) -> int:
             trained = replace(trained, score_fn=of_class(trained, options.label, options.strength))
             options.out = options.out or trained.folder / f"class_{options.label}"
         drawn = sample(trained, options.sampler, options.steps, options.count, options.out, ranks)
-    if ranks.leader:
+    if drawn is not None:  # on the leader
         path, samples = drawn
         print(f"{path}: {len(samples.x)} samples, {samples.nfe} evaluations each")
     return 0
@@ -103,7 +103,7 @@ def likelihood(options) -> int:
 
     with _trained(options, read_only=True) as (ranks, trained):
         found = heldout_likelihood(trained, heldout_split(trained, options.data), ranks)
-    if ranks.leader:
+    if found is not None:  # on the leader
         print(found.in_words())
     return 0
 
@@ -114,7 +114,7 @@ def evaluate(options) -> int:
 
     with _trained(options) as (ranks, trained):
         found = evaluate(trained, options.out or trained.folder, ranks)
-    if not ranks.leader:
+    if found is None:  # not the leader
         return 0
     page, results = found
     for name, distance in results["distances"].items():
@@ -137,10 +137,12 @@ def table(options) -> None:
 
 def inspect(options) -> None:
     """Print what the data of a configuration are; write no file."""
+    import torch
+
     from sde.build import dataset
 
     options.overrides += ["data.skip_bad=true"] if options.skip_bad else []
-    print(dataset(load_config(options), "cpu", read_only=True).in_words())
+    print(dataset(load_config(options), torch.device("cpu"), read_only=True).in_words())
 
 
 def download(options) -> None:

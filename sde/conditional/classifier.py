@@ -9,6 +9,7 @@ the data of a finished run and saved in the run as ``classifier.pt``. Source: So
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -102,7 +103,7 @@ def of_class(trained: TrainedModel, name: str, strength: float) -> ScoreFn:
     known = {**{str(i): i for i in range(len(classes))}, **{c: i for i, c in enumerate(classes)}}
     if name not in known:
         raise InputError(f"--class {name}: choose from {', '.join(classes)}")
-    how = dict(label=known[name], strength=strength)
+    how: dict[str, Any] = dict(label=known[name], strength=strength)
     return guidance.class_conditional(trained.score_fn, classifier, **how)
 
 

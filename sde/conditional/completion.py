@@ -10,12 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from repro.errors import InputError
-from repro.files.atomic import write_atomically
+from repro.files.atomic import write_arrays
 from sde import figures
 from sde.conditional import guidance
 from sde.conditional.guidance import Observation
@@ -55,7 +54,8 @@ def observe(truth: Tensor, hide: str, generator: torch.Generator) -> Observation
         raise InputError(f"--hide colour: needs images of three channels; got {truth.shape[1]}")
     if hide == "colour":
         return guidance.colourisation(truth.mean(1, keepdim=True))
-    return guidance.inpainting(truth, known_pixels(hide, *truth.shape[2:], generator))
+    height, width = truth.shape[2:]
+    return guidance.inpainting(truth, known_pixels(hide, height, width, generator))
 
 
 def complete(
@@ -145,7 +145,7 @@ def _write(
     arrays = dict(truth=truth, known=known, completed=torch.stack(drawn))
     arrays = {name: array.cpu().numpy() for name, array in arrays.items()}
     try:
-        write_atomically(path.with_suffix(".npz"), lambda file: np.savez(file, **arrays))
+        write_arrays(path.with_suffix(".npz"), arrays)
         rows = [torch.from_numpy(arrays["truth"]), torch.from_numpy(arrays["known"])]
         rows += list(torch.from_numpy(arrays["completed"]))
         figures.save(figures.completions(rows, trained.data), path)

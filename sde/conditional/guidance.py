@@ -94,6 +94,7 @@ def replacement(sde: SDE, observation: Observation, *, mean_from_noisy: bool = F
         if time is None:
             x = observation.combine(x, value)
             return x, x
+        assert z is not None  # given with every time
         mean = per_sample(sde.scale(time), x) * value
         noised = mean + per_sample(sde.std(time), x) * z
         x_mean = observation.combine(x if mean_from_noisy else x_mean, mean)

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from repro.config import Settings
+from repro.config import OneOf, Settings
 from repro.plugins import Registered, is_plugin
 from sde.config.bounds import Decay, Depth, Positive, Width
 from sde.networks import NETWORKS
@@ -34,7 +34,9 @@ class UNet(Settings):
         description="resolutions with self-attention; the middle of the network always has it",
     )
     dropout: Decay = Field(default=0.0, description="probability of dropout in the residual blocks")
-    activation: Literal[CHOICES["activation"]] = Field(default="swish", description="nonlinearity")
+    activation: Annotated[str, OneOf(CHOICES["activation"])] = Field(
+        default="swish", description="nonlinearity"
+    )
     conditional: bool = Field(
         default=True, description="whether the network is given the condition"
     )
@@ -45,7 +47,9 @@ class UNet(Settings):
         default=False,
         description="divide the output by std; for prediction: score, conditioning: std",
     )
-    block: Literal[CHOICES["block"]] = Field(default="biggan", description="kind of residual block")
+    block: Annotated[str, OneOf(CHOICES["block"])] = Field(
+        default="biggan", description="kind of residual block"
+    )
     embedding: Literal["positional", "fourier"] = Field(
         default="positional", description="embedding of the condition; fourier: of its logarithm"
     )
@@ -55,13 +59,13 @@ class UNet(Settings):
     fir: bool = Field(
         default=False, description="resample with a binomial filter, against aliasing"
     )
-    progressive_input: Literal[CHOICES["progressive_input"]] = Field(
+    progressive_input: Annotated[str, OneOf(CHOICES["progressive_input"])] = Field(
         default="none", description="how the image, shrunk, enters the later stages"
     )
-    progressive_output: Literal[CHOICES["progressive_output"]] = Field(
+    progressive_output: Annotated[str, OneOf(CHOICES["progressive_output"])] = Field(
         default="none", description="how the stages on the way up add to the output"
     )
-    combine: Literal[CHOICES["combine"]] = Field(
+    combine: Annotated[str, OneOf(CHOICES["combine"])] = Field(
         default="sum", description="how progressive_input: input_skip joins; cat: concatenation"
     )
     rescale_skips: bool = Field(default=True, description="divide sums of two branches by sqrt 2")
@@ -95,10 +99,10 @@ class Model(Settings):
     energy: Literal["none", "square", "inner"] = Field(
         default="none", description="the score as minus the gradient of a scalar energy network"
     )
-    prediction: Literal[tuple(PREDICTIONS)] = Field(
+    prediction: Annotated[str, OneOf(tuple(PREDICTIONS))] = Field(
         default="denoised", description="what the output of the network means (sde/score.py)"
     )
-    conditioning: Literal[tuple(CONDITIONINGS)] = Field(
+    conditioning: Annotated[str, OneOf(tuple(CONDITIONINGS))] = Field(
         default="log_noise", description="what the network is given beside x (sde/score.py)"
     )
 

@@ -5,11 +5,11 @@ YAML file states only what it changes.
 """
 
 from dataclasses import fields
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
-from repro.config import Settings
+from repro.config import OneOf, Settings
 from repro.loggers import LOGGERS
 from repro.plugins import Registered, is_plugin
 from sde.config.bounds import Count, CountOrZero, Decay, Iterations, NonNegative, Positive, Time
@@ -60,8 +60,10 @@ class Process(Settings):
 class Loss(Settings):
     """Denoising score matching (sde/losses.py)."""
 
-    weighting: Literal[WEIGHTINGS] = Field(default="variance", description="weight of each time")
-    reduce: Literal[REDUCTIONS] = Field(
+    weighting: Annotated[str, OneOf(WEIGHTINGS)] = Field(
+        default="variance", description="weight of each time"
+    )
+    reduce: Annotated[str, OneOf(REDUCTIONS)] = Field(
         default="mean", description="over the dimensions: the mean, or half the sum"
     )
     eps: Time = Field(default=1e-5, description="the smallest time trained on")
@@ -97,7 +99,7 @@ class Optimiser(Settings):
 class Compute(Settings):
     """How to compute. Nothing here changes the results beyond rounding."""
 
-    precision: Literal[PRECISIONS] = Field(
+    precision: Annotated[str, OneOf(PRECISIONS)] = Field(
         default="float32", description="precision of training; bf16: automatic mixed precision"
     )
     threads: int = Field(
@@ -117,7 +119,7 @@ class Compute(Settings):
     checkpoint_seconds: NonNegative = Field(
         default=60.0, description="seconds between checkpoints; 0: one after every iteration"
     )
-    logger: Literal[tuple(LOGGERS)] = Field(
+    logger: Annotated[str, OneOf(tuple(LOGGERS))] = Field(
         default="none", description="where records and figures of samples go while training"
     )
     RENAMED: ClassVar[dict[str, str]] = {"accumulate": "gradient_accumulation"}

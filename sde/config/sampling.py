@@ -1,10 +1,10 @@
 """The settings of sampling and of evaluation."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from repro.config import Settings
+from repro.config import OneOf, Settings
 from repro.errors import InputError
 from sde.config.bounds import Count, CountOrZero, Iterations, Positive, Seed, Time
 from sde.samplers.adaptive import METHODS
@@ -37,11 +37,11 @@ class Sampling(Settings):
         default=2048,
         description="samples drawn at once; batches are distributed over the processes",
     )
-    precision: Literal[PRECISIONS] = Field(
+    precision: Annotated[str, OneOf(PRECISIONS)] = Field(
         default="float32",
         description="precision of the network in samplers; likelihoods are always in float32",
     )
-    grid: Literal[GRIDS] = Field(
+    grid: Annotated[str, OneOf(GRIDS)] = Field(
         default="exact",
         description="steps of predictors: exact transitions, or the published chain",
     )
@@ -54,7 +54,9 @@ class Sampling(Settings):
     )
     rtol: Positive = Field(default=1e-5, description="relative tolerance of ode")
     atol: Positive = Field(default=1e-5, description="absolute tolerance of ode")
-    method: Literal[METHODS] = Field(default="dormand_prince", description="method of ode")
+    method: Annotated[str, OneOf(METHODS)] = Field(
+        default="dormand_prince", description="method of ode"
+    )
     seed: Seed = Field(
         default=0, description="seed of the samples; another seed gives other samples"
     )
@@ -103,7 +105,7 @@ class Evaluation(Settings):
     )
     rtol: Positive = Field(default=1e-5, description="relative tolerance of the likelihood")
     atol: Positive = Field(default=1e-5, description="absolute tolerance of the likelihood")
-    method: Literal[METHODS] = Field(
+    method: Annotated[str, OneOf(METHODS)] = Field(
         default="dormand_prince", description="ODE method of the likelihood"
     )
     RENAMED: ClassVar[dict[str, str]] = {"tensorboard": "compute.logger"}

@@ -122,9 +122,9 @@ class Split:
     @property
     def sha256(self) -> str:
         """SHA-256 of the values followed by the labels, if any."""
-        digest = hashlib.sha256(self.values.cpu().contiguous().numpy().reshape(-1))
+        digest = hashlib.sha256(self.values.cpu().contiguous().numpy().reshape(-1).data)
         if self.labels is not None:
-            digest.update(self.labels.cpu().numpy())
+            digest.update(self.labels.cpu().numpy().data)
         return digest.hexdigest()
 
     def _draw(self, count: int, generator: torch.Generator, rows: slice) -> tuple[Tensor, Tensor]:
@@ -158,11 +158,11 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A training and a held-out part of one kind; both are None where only the spec is known."""
+    """A training and a held-out part of one kind; `sde.build.dataset` can omit them."""
 
     spec: DataSpec
-    train: Split | None
-    heldout: Split | None
+    train: Split
+    heldout: Split
     # the true log density, (N, *shape) on the CPU -> (N,) nats, where it is known
     log_density: Callable[[Tensor], Tensor] | None = None
     skipped: tuple[str, ...] = ()  # files left out, each with the reason
@@ -189,7 +189,8 @@ class Dataset:
             lines.append(f"{name:<9} {len(part)} examples, {part.values.nbytes / 1e6:.1f} MB")
             lines.append(f"          sha256 {part.sha256}")
         if what.classes:
-            counts = [part.labels.bincount(minlength=len(what.classes)) for part in parts.values()]
+            labels = [part.labels for part in parts.values() if part.labels is not None]
+            counts = [each.bincount(minlength=len(what.classes)) for each in labels]
             each = zip(what.classes, *(count.tolist() for count in counts), strict=True)
             shown = [f"{name}: {train} + {heldout}" for name, train, heldout in each]
             shown[SHOWN:] = [f"and {len(shown) - SHOWN} more"] if len(shown) > SHOWN else []

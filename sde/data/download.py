@@ -63,7 +63,7 @@ def _try_mirrors(name: str, path: Path) -> list[str]:
                 known_hash=f"sha256:{DISTRIBUTED[name][path.name]}",
                 fname=path.name,
                 path=path.parent,
-                downloader=http,
+                downloader=http,  # pyright: ignore[reportArgumentType]  the annotation is too narrow
             )
             return []
         except requests.RequestException as error:

@@ -163,7 +163,9 @@ def _members(source: Path, wanted: list[str]) -> dict[str, bytes]:
                 raise InputError(f"{member.name} declares {member.size} bytes: refused")
             name = Path(member.name).name
             if member.isfile() and name in wanted:
-                found[name] = archive.extractfile(member).read()
+                content = archive.extractfile(member)
+                assert content is not None  # a regular file
+                found[name] = content.read()
     return found
 
 

@@ -13,6 +13,7 @@ cannot be compared with those of the official split.
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -149,7 +150,9 @@ def _npz(name: str, request: Request) -> Dataset:
 
 def _folder(name: str, request: Request) -> Dataset:
     path, how = _path(name, request), Decoding(request.channels or 3, request.image_size)
-    options = dict(seed=request.seed, skip_bad=request.skip_bad, read_only=request.read_only)
+    options: dict[str, Any] = dict(
+        seed=request.seed, skip_bad=request.skip_bad, read_only=request.read_only
+    )
     options["cache"] = user_path(request.root, "data.root") / ".cache"
     other = request.heldout_path
     paths = [path, user_path(other, "data.heldout_path")] if other else [path]

@@ -2,6 +2,7 @@
 `sde.data.image_datasets`."""
 
 from dataclasses import replace
+from typing import Any
 
 from repro.errors import InputError
 from repro.plugins import resolve
@@ -40,7 +41,8 @@ def load(
     if name in image_datasets.READERS:
         found = image_datasets.load(name, heldout=heldout, seed=seed, **files)
     else:
-        make = resolve(name, {**DATASETS, **image_datasets.READERS}, "data set")
+        known: dict[str, Any] = {**DATASETS, **image_datasets.READERS}
+        make = resolve(name, known, "data set")
         heldout = HELDOUT if heldout is None else heldout
         if train < 1 or heldout < 1:
             raise InputError(f"{name}: counts must be at least 1; got {train} and {heldout}")
@@ -74,6 +76,6 @@ def _as_drawn(data: Dataset, flip: bool, dequantise: bool, centred: bool) -> Dat
     if flip and not data.spec.is_image:
         raise InputError(f"{data.spec.name}: flip is for images")
     spec = _in_range(data.spec, centred)
-    how = dict(spec=spec, dequantise=dequantise)
+    how: dict[str, Any] = dict(spec=spec, dequantise=dequantise)
     train, heldout = replace(data.train, flip=flip, **how), replace(data.heldout, **how)
     return replace(data, spec=spec, train=train, heldout=heldout)

@@ -33,7 +33,7 @@ def _plane(name: str, make, log_density=None):
             Split(spec, torch.as_tensor(make(count, 2 * seed + part)).float())
             for part, count in enumerate((train, heldout))
         ]
-        return Dataset(spec, *parts, log_density)
+        return Dataset(spec, parts[0], parts[1], log_density)
 
     return load
 
@@ -64,7 +64,7 @@ def moons(count: int, seed: int) -> np.ndarray:
     from sklearn.datasets import make_moons  # a second to import
 
     x, _ = make_moons(count, noise=0.05, random_state=seed)
-    return (x - [0.5, 0.25]) / 1.5
+    return (np.asarray(x) - [0.5, 0.25]) / 1.5
 
 
 def swiss_roll(count: int, seed: int) -> np.ndarray:
@@ -87,7 +87,7 @@ def _digits(train: int, heldout: int, seed: int) -> Dataset:
     pixels = [torch.from_numpy(x).float().reshape(-1, 1, 8, 8) for x in images_and_labels[:2]]
     digits = [torch.from_numpy(y).long() for y in images_and_labels[2:]]
     parts = [Split(spec, *part) for part in zip(pixels, digits, strict=True)]
-    return Dataset(spec, *parts)
+    return Dataset(spec, parts[0], parts[1])
 
 
 RING = ring(modes=8, radius=0.8, std=0.08)

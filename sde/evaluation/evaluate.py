@@ -94,6 +94,7 @@ def compare(
             drawn = draw(trained, name, steps, count, part=part)
         except InputError as error:
             return {**found, "nfe": None, "distance": None, "failed": str(error)}
+        assert drawn is not None  # each row is drawn by one process
         return {**found, "nfe": drawn.nfe, "distance": distance(drawn.x)}
 
     rows = ranks.scatter_map(row, cells, "samplers")
@@ -128,7 +129,7 @@ def evaluate(
     if settings.fid:
         how: dict[str, Any] = dict(part=FID_PART, progress=True, ranks=ranks)
         many = draw(trained, sampling.sampler, sampling.steps, settings.fid, **how)
-    if not ranks.leader:
+    if drawn is None:  # not the leader
         return None
     results = _protocol(trained) | {
         "nfe": drawn.nfe,

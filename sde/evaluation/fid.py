@@ -43,6 +43,7 @@ def to_grey_levels(x: Tensor, split: Split) -> Tensor:
     A model of dequantised images: the grey level whose cell holds x; otherwise the nearest one.
     """
     cells = split.spec.quantisation
+    assert cells is not None  # images have grey levels: see `require`
     if split.dequantise:
         return cells.quantise(x)
     share = (x.clamp(cells.low, cells.high) - cells.low) / (cells.high - cells.low)
@@ -54,7 +55,7 @@ def to_bytes(values: Tensor, quantisation: Quantisation) -> Tensor:
     return (values.float() * (255 / (quantisation.grey_levels - 1))).round().to(torch.uint8)
 
 
-def require(real: Split, weights: Path | None = None) -> Callable:
+def require(real: Split, weights: str | Path | None = None) -> Callable:
     """Return torch-fidelity's function, or raise InputError before any sample is drawn.
 
     Raises where torch-fidelity is not installed, ``weights`` is no file, or ``real`` has no images.
@@ -64,7 +65,7 @@ def require(real: Split, weights: Path | None = None) -> Callable:
     if weights is not None and not Path(weights).is_file():
         raise InputError(f"evaluation.fid_weights: {weights}: no such file")
     try:
-        from torch_fidelity import calculate_metrics
+        from torch_fidelity import calculate_metrics  # pyright: ignore[reportMissingImports]  optional
     except ImportError as error:
         raise InputError(
             f"evaluation.fid needs torch-fidelity ({error}); pip install '.[fid]'"
@@ -73,7 +74,7 @@ def require(real: Split, weights: Path | None = None) -> Callable:
 
 
 def fid(
-    fake: Tensor, real: Split, *, device: torch.device, weights: Path | None = None
+    fake: Tensor, real: Split, *, device: torch.device, weights: str | Path | None = None
 ) -> dict[str, float | int | str]:
     """Return FID and inception score of samples against real images, with their protocol.
 
@@ -85,6 +86,7 @@ def fid(
     Raises InputError as ``require`` does, and where torch-fidelity fails.
     """
     calculate_metrics, quantisation = require(real, weights), real.spec.quantisation
+    assert quantisation is not None  # `require` refuses other data
     how = dict(fid=True, isc=True, cuda=device.type == "cuda", verbose=False)
     how |= dict(feature_extractor=EXTRACTOR)
     if weights is not None:

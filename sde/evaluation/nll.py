@@ -153,9 +153,9 @@ def _summary(
     bit, offset = 1 / (math.log(2) * dims), quantisation.offset_bits if quantisation else 0.0
     spread = nats.std().item() if len(nats) > 1 else math.nan
     probe_error = None
-    if parts[0].standard_error is not None:
-        errors = torch.cat([part.standard_error for part in parts]).double()
-        probe_error = bit * (errors**2).sum().sqrt().item() / len(nats)
+    errors = [part.standard_error for part in parts if part.standard_error is not None]
+    if errors:
+        probe_error = bit * (torch.cat(errors).double() ** 2).sum().sqrt().item() / len(nats)
     return HeldoutLikelihood(
         data=split.spec.name,
         examples=len(nats),

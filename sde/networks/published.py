@@ -69,6 +69,7 @@ Named = Iterator[tuple[str, Tensor]]
 
 def _layer(layer: nn.Linear | nn.Conv2d | nn.GroupNorm, of: Of, prefix: str = "") -> Named:
     yield f"{prefix}weight", of(layer.weight)
+    assert layer.bias is not None  # every layer has one
     yield f"{prefix}bias", of(layer.bias)
 
 
@@ -89,6 +90,7 @@ def _residual(block: ResidualBlock, of: Of) -> Named:
         yield from _layer(block.shortcut, of, "Conv_2.")
     elif block.shortcut is not None:
         weight = of(block.shortcut.weight)[:, :, 0, 0]
+        assert block.shortcut.bias is not None  # every layer has one
         yield from _projection("NIN_0", weight, of(block.shortcut.bias))
 
 

@@ -62,4 +62,5 @@ def integrate(
             f"atol={atol:g}: {error}: the score is not finite or not smooth there, or the "
             "tolerance too small"
         ) from None
+    assert isinstance(at, Tensor)  # as the state is
     return at[1]

@@ -19,7 +19,7 @@ from sde.samplers.base import Corrector, CountedScore, Predictor, Samples, check
 MAX_ELEMENTS = 2**20  # of x in one batch, unless the caller sets batch_size
 
 # (x, x_mean, time (1,) or None at the end, noise) -> (x, x_mean): applied after every step
-Constraint = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+Constraint = Callable[[Tensor, Tensor, Tensor | None, Tensor | None], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)

@@ -78,10 +78,9 @@ def sample(
         raise InputError(f"need corrector_steps >= 1, snr > 0; got {corrector_steps}, {snr}")
     score, place = CountedScore(score_fn), _device(generator, init, device)
     transitions, final = _transitions(sde, grid, schedule, steps, eps, place)
-    predictor = resolve(predictor, PREDICTORS, "predictor")
     plan = SamplingPlan(
         sde,
-        predictor(sde, score, probability_flow=probability_flow),
+        resolve(predictor, PREDICTORS, "predictor")(sde, score, probability_flow=probability_flow),
         resolve(corrector, CORRECTORS, "corrector")(sde, score, snr=snr),
         corrector_steps,
         transitions,

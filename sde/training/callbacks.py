@@ -56,10 +56,12 @@ class TrainingCallbacks:
         settings, trained = self.config.sampling, self._trained_model(network, progress)
         try:
             with precision("float32", trained.device):  # whatever training uses
-                x = draw(trained, settings.sampler, settings.steps, settings.count).x.cpu()
+                drawn = draw(trained, settings.sampler, settings.steps, settings.count)
         except InputError as error:  # samples of a young model may not be finite: training goes on
             print(f"warning: no figure at iteration {progress.step}: {error}", file=sys.stderr)
             return
+        assert drawn is not None  # drawn by the leader alone
+        x = drawn.x.cpu()
         title = f"iteration {progress.step}, {settings.sampler}, {settings.steps} steps"
         figure = figures.samples(x, self.data, title=title)
         self.logger.figure("samples", figure, progress.step)
@@ -81,6 +83,7 @@ class TrainingCallbacks:
 
     def _seconds_left(self, now: float, iteration: int) -> float | None:
         """The time to the end at the speed since the first record; None at that record."""
+        assert self.first is not None  # `record` sets it
         began, first = self.first
         if iteration == first:
             return None

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from repro.device import precision
 from repro.distributed import SINGLE_PROCESS, DistributedContext
@@ -23,7 +24,7 @@ from repro.run import RunFolder
 from repro.seeding import global_states, seed_of, set_global_states
 from repro.signals import StopRequest
 from sde import build
-from sde.config.records import Progress, TrainingState, read
+from sde.config.records import Progress, Record, TrainingState, read
 from sde.config.run import SDEConfig
 from sde.trained_model import require_same_model
 from sde.training.callbacks import TrainingCallbacks
@@ -89,7 +90,7 @@ class Trainer:
                 norm = self._train_step(network, step)
                 if self.progress.step % self.config.evaluation.every == 0:
                     loop.show(self._record(norm))
-                if self.ranks.leader:
+                if self.callbacks is not None:
                     self.callbacks.samples(self.ema.module, self.progress)
         return self.progress
 
@@ -100,11 +101,13 @@ class Trainer:
 
         self.optimiser.zero_grad()
         for part, (x0, u, z) in enumerate(self._batch(), 1):
-            reduce_now = part == self.parts or self.ranks.size == 1
-            with contextlib.nullcontext() if reduce_now else network.no_sync():
+            ddp = network if isinstance(network, DistributedDataParallel) else None
+            reduce_now = part == self.parts
+            with contextlib.nullcontext() if reduce_now or ddp is None else ddp.no_sync():
                 loss = self.loss(network, x0, u, z).loss / self.parts
                 with torch.autocast(self.device.type, enabled=False):  # dtypes of the forward pass
                     loss.backward()
+            assert self.progress.total is not None  # set by `_restore`
             self.progress.total = self.progress.total + self.ranks.mean(loss.detach())
         max_norm = settings.max_grad_norm or math.inf
         norm = nn.utils.clip_grad_norm_(list(self.network.parameters()), max_norm)
@@ -145,11 +148,12 @@ class Trainer:
     def _record(self, norm: Tensor) -> dict[str, str]:
         """Append a line to ``metrics.jsonl``; return what the progress bar shows."""
         progress, total = self.progress, self.progress.total
+        assert total is not None  # set by `_restore`
         progress.total = torch.zeros_like(total)
-        if not self.ranks.leader:
+        if self.callbacks is None:
             return {}
         self._require_sound()
-        record = {
+        record: Record = {
             "iteration": progress.step,
             "loss": total.item() / self.config.evaluation.every,
             "heldout_loss": self.heldout_loss(self.ema.module),
@@ -164,6 +168,7 @@ class Trainer:
     def _require_sound(self) -> None:
         """Raise InputError where the loss has diverged, before such weights are saved."""
         value, first = self.heldout_loss(self.network), self.progress.first
+        assert first is not None  # set by `_restore`
         if not value <= DIVERGED * first:  # also where it is not a number
             raise InputError(
                 f"{self.folder.path}: the run diverged: at iteration {self.progress.step} the "
@@ -212,7 +217,9 @@ class Trainer:
             self.rng.set_state(state.generator)
             set_global_states(state.random)
             self.progress = state.progress
-            self.progress.total = self.progress.total.to(self.device)
+            if state.progress.total is None:
+                raise ValueError("the checkpoint has no sum of losses")
+            self.progress.total = state.progress.total.to(self.device)
         except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise InputError(f"{where}: not of this run: {' '.join(str(error).split())}") from None
 
@@ -233,7 +240,7 @@ def train(
         found = environment(device, trainer.data.checksums)
         folder.record_environment(found | {"processes": ranks.size})
     progress = trainer.run(stop)
-    if not ranks.leader:
+    if trainer.callbacks is None:
         return {}
     trainer.callbacks.finish(progress.records)
     name = trainer.data.spec.name

@@ -32,6 +32,7 @@ TAIL_BYTES = 64 * 2**10  # the end of metrics.jsonl that is searched for its las
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Text = Annotated[str, Field(max_length=1000)]
+Term = Annotated[float, Field(allow_inf_nan=True)]  # a training that diverges logs infinite terms
 Seconds = Annotated[float, Field(ge=0, le=1e10)]
 
 
@@ -127,6 +128,16 @@ class Record(_Record):
     candidate: dict[Text, Any] | None = None
 
 
+class TrainingRecord(Record, Scores):
+    """One line of ``metrics.jsonl``: where, the scores, and the latest loss terms by name."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Term]
+
+    real: Term
+    fake: Term
+
+
 class SearchLine(_Record):
     """A finished training of a search; score and iteration are None if training diverged."""
 
@@ -165,7 +176,7 @@ def read_log(folder: Path) -> list[dict]:
     """Return the whole lines of ``metrics.jsonl``; raise :class:`InputError` for other content."""
     lines = RunFolder(folder, Settings()).read_log("metrics")
     for line in lines:
-        validate(line, Record, str(folder / "metrics.jsonl"))
+        validate(line, TrainingRecord, str(folder / "metrics.jsonl"))
     return lines
 
 

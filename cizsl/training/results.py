@@ -5,7 +5,7 @@ import torch
 from cizsl.config import Baseline, CIZSLConfig
 from cizsl.data.dataset import ZSLData
 from cizsl.training import live_page
-from cizsl.training.records import RETRIEVAL, SCORES
+from cizsl.training.records import RETRIEVAL, SCORES, read_log
 from repro.files.atomic import write_arrays
 from repro.run import RunFolder
 
@@ -92,7 +92,7 @@ def write(folder: RunFolder, summary: dict, curves: dict[str, torch.Tensor]) -> 
     figures.seen_unseen(folder.path / "seen_unseen.png", arrays, summary)
     if "baseline" not in type(folder.settings).model_fields:  # which is not trained
         draw_training(folder, summary.get("search", {}).get("chosen"))
-        records = folder.read_log("metrics")
+        records = read_log(folder.path)
         live_page.write(folder, folder.settings, records, None, arrays["final"])
     folder.write("results.json", summary)
 
@@ -101,7 +101,7 @@ def draw_training(folder: RunFolder, candidate: dict | None = None) -> None:
     """Draw ``training.png`` from the records so far; of several trainings, of one ``candidate``."""
     from cizsl.training import figures
 
-    log = folder.read_log("metrics")
+    log = read_log(folder.path)
     records = [record for record in log if record.get("candidate", candidate) == candidate]
     figures.training(folder.path / "training.png", records)
 

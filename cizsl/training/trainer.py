@@ -11,6 +11,7 @@ from cizsl.config import CIZSLConfig
 from cizsl.protocols import ZSLTask
 from cizsl.training import live_page, results
 from cizsl.training.evaluate_run import measure
+from cizsl.training.records import read_log
 from cizsl.training.terms import LossTerms
 from repro.device import precision
 from repro.errors import InputError
@@ -146,7 +147,7 @@ class Trainer:
             return
         results.draw_training(self.folder, self.label.get("candidate"))
         moment = live_page.Moment(self.stage, iterations, self.iterations, self.progress.seconds)
-        records, curve = self.folder.read_log("metrics"), self.progress.curves["final"]
+        records, curve = read_log(self.folder.path), self.progress.curves["final"]
         live_page.write(self.folder, self.config, records, moment, curve.numpy())
         self._drawn = time.monotonic()
 
@@ -190,6 +191,6 @@ class Trainer:
                 reason = " ".join(str(error).split())
                 raise InputError(f"{self.checkpoints}: not of this run: {reason}") from None
             self.terms.latest = self.progress.terms
-        log = self.folder.read_log("metrics")
+        log = read_log(self.folder.path)
         others = [record for record in log if not results.is_of(record, self.label)]
         self.folder.write_log("metrics", others + self.progress.records)

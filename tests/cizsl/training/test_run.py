@@ -116,11 +116,12 @@ def test_a_crash_between_the_last_writes(tiny, tmp_path, monkeypatch, number):
     config = tiny(evaluation={"protocol": "strict"})
     run(config, tmp_path / "whole")
     from cizsl.training import figures, results
+    from repro.files import atomic
 
     places = [
         (training, "serialise"),
         (results, "write"),
-        (results.np, "savez_compressed"),
+        (atomic.np, "savez_compressed"),
         (figures, "training"),
         (results.RunFolder, "write"),
         (training, "tidy"),

@@ -12,6 +12,7 @@ import sde
 from repro.errors import InputError
 from sde.sample import draw
 from sde.trained_model import load
+from tests.helpers.rounding import assert_same_up_to_rounding
 
 CPU = torch.device("cpu")
 
@@ -25,9 +26,14 @@ def test_sampling_is_that_of_the_command_line(digits, digits_run):
     samples = digits.sample(5, sampler="heun", steps=3)
     trained = load(digits_run, CPU)
     expected = draw(trained, "heun", 3, 5)
-    assert torch.equal(samples.x, expected.x) and samples.nfe == expected.nfe == 7
+    assert samples.nfe == expected.nfe == 7
+    # with several threads products depend on where memory lies: 7 evaluations, 64 pixels, width 16
+    terms = 7 * (64 + 2 * 16)
+    size = 10 * samples.x.abs().max().item()  # a step multiplies a difference by at most about 10
+    assert_same_up_to_rounding(samples.x, expected.x, terms, size)
     assert not torch.equal(digits.sample(5, sampler="heun", steps=3, seed=1).x, samples.x)
-    assert torch.equal(digits.sample(5, sampler="heun", steps=3).x, samples.x)
+    again = digits.sample(5, sampler="heun", steps=3)
+    assert_same_up_to_rounding(again.x, samples.x, terms, size)
 
 
 def test_samples_show_as_a_figure(digits, plane_run):

@@ -139,7 +139,8 @@ def resolve(name: str, form: str) -> CreativityLoss | None:
         return None
     if form == "published" and name not in PUBLISHED:
         raise InputError(
-            f"divergence '{name}' has no published form: expected one of {', '.join(PUBLISHED)}"
+            f"divergence '{name}' has no published form: expected one of "
+            f"{', '.join(PUBLISHED)}, or creativity.form=exact"
         )
     found = plugins.resolve(name, FORMS[form], "divergence")
     return found if isinstance(found, CreativityLoss) else Divergence(found)

@@ -21,6 +21,7 @@ def model() -> type["CIZSLConfig"]:
 
 def train(options) -> int:
     """Train and evaluate one configuration, and print its scores."""
+    from cizsl.training.records import read_results
     from cizsl.training.run import tidy, train
     from repro.device import resolve
     from repro.run import RunFolder
@@ -32,6 +33,7 @@ def train(options) -> int:
     run = RunFolder(out, config, options.resume, accept_data=options.accept_data)
     with run as folder, StopRequest() as stop:
         if folder.complete:
+            read_results(folder.path)  # refuses a file of other content
             tidy(folder)
             print(f"{folder.path}: complete already")
             return 0

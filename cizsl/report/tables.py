@@ -58,8 +58,20 @@ def every_score(sections: Iterable[Section]) -> Table:
                 ]
                 where = (first, name, label(row, section), *cell, evaluation, _seeds(row, runs))
                 lines.append(Line("run", (*where, *scores)))
+        lines += _chance_lines(first, section)
     columns = (*map(Column, names), *(Column(name) for name in SCORES + RETRIEVAL))
     return Table("Every score, in %", columns, tuple(lines))
+
+
+def _chance_lines(first: str, section: Section) -> list[Line]:
+    """Return the chance level of each cell as a line of :func:`every_score`."""
+    lines = []
+    for cell in section.cells:
+        name = section.benchmark.scores[0]
+        scores = [chance(section, cell) if score == name else "" for score in SCORES + RETRIEVAL]
+        if any(scores):
+            lines.append(Line("chance", (first, "", "chance", *cell, "", "", *scores)))
+    return lines
 
 
 def statistics(values: list[float]) -> str:

@@ -37,6 +37,8 @@ def train(options) -> int:
     ):
         ranks.wait()  # until the leader has claimed the folder
         summary = None if run.complete else train(config, run, device, stop, ranks)
+        if summary is None and ranks.leader:
+            _require_results(run.path / "results.json")
     if not ranks.leader:
         return 0
     if summary is None:
@@ -48,6 +50,17 @@ def train(options) -> int:
         f"after {summary['iterations']} iterations in {summary['seconds']:.0f} s"
     )
     return 0
+
+
+def _require_results(file: Path) -> None:
+    """Raise InputError where the file that marks a complete run holds something else."""
+    from repro.files.json_file import read_object
+
+    if not {"network", "iterations"} <= read_object(file).keys():
+        raise InputError(
+            f"{file}: not the results of a run; remove it, and --resume continues from the "
+            "checkpoints"
+        )
 
 
 def sample(options) -> int:

@@ -35,10 +35,17 @@ def test_train_evaluate_table(arguments, tmp_path, capsys):
     assert main(["evaluate", str(run), "--device", "cpu"]) == 0
     final = json.loads((run / "results.json").read_text())["metrics"]["final"]
     assert f"{100 * final['top1']:7.3f}" in capsys.readouterr().out
-    assert main(["table", str(tmp_path), "--html", str(page)]) == 0
+    numbers = tmp_path / "table.csv"
+    assert main(["table", str(tmp_path), "--html", str(page), "--csv", str(numbers)]) == 0
     assert "TOY" in capsys.readouterr().out.upper() and page.stat().st_size > 1000
+    (chance,) = [line for line in numbers.read_text().splitlines() if ",chance," in line]
+    unseen = json.loads((run / "results.json").read_text())["unseen_classes"]
+    assert f",{100 / unseen:.2f}" in chance
     assert main(["train", *arguments, "--out", str(run), "--resume", "--device", "cpu"]) == 0
     assert "complete already" in capsys.readouterr().out
+    (run / "results.json").write_text("3")
+    assert main(["train", *arguments, "--out", str(run), "--resume", "--device", "cpu"]) == 2
+    assert "results.json" in capsys.readouterr().err
 
 
 def mistakes(toy, tmp_path):

@@ -46,6 +46,12 @@ def test_train_sample_likelihood_evaluate(tmp_path, capsys):
     assert "mlp of " in capsys.readouterr().out
     assert main([*train, "--resume"]) == 0
     assert "complete already" in capsys.readouterr().out
+    results = (run / "results.json").read_text()
+    for content, said in (("3", "expected"), ("{}", "not the results of a run")):
+        (run / "results.json").write_text(content)
+        assert main([*train, "--resume"]) == 2
+        assert said in capsys.readouterr().err
+    (run / "results.json").write_text(results)
     assert main(["sample", str(run), "-n", "9", "--steps", "4"]) == 0
     assert "9 samples, 5 evaluations each" in capsys.readouterr().out
     assert np.load(run / "samples_dpm_solver_pp_2m_4.npz")["x"].shape == (9, 2)

@@ -11,18 +11,18 @@ HOSTILE = """<img src=x onerror=alert(1)>"'&"""
 
 
 def test_every_value_is_escaped():
-    page = render("repro", "base.html", title=HOSTILE)
+    page = render("repro.pages", "base.html", title=HOSTILE)
     assert "<img" not in page
     assert "<title>&lt;img src=x onerror=alert(1)&gt;&#34;&#39;&amp;</title>" in page
 
 
 def test_a_missing_value_is_an_error():
     with pytest.raises(jinja2.UndefinedError, match="title"):
-        render("repro", "base.html")
+        render("repro.pages", "base.html")
 
 
 def test_a_page_forbids_scripts_and_requests():
-    page = render("repro", "base.html", title="A page")
+    page = render("repro.pages", "base.html", title="A page")
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
     rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
     assert rules["default-src"] == rules["script-src"] == "'none'"

@@ -161,7 +161,7 @@ def test_a_finite_but_enormous_loss_is_divergence_too(tmp_path):
 
 def test_an_energy_is_not_compiled():
     """Its score is a gradient, and training takes the gradient of that."""
-    with pytest.raises(InputError, match=r"compute.compile: not of an energy"):
+    with pytest.raises(InputError, match=r"compute.compile: not possible for an energy"):
         tiny_config(model={"energy": "square"}, compute={"compile": True})
 
 

@@ -11,7 +11,7 @@ from cizsl.training.run import train
 from repro.config import dump
 from repro.run import RunFolder
 from repro.signals import Interrupted, StopRequest
-from tests.cizsl.training.test_run import StopAfter, assert_same_outcome, outcome
+from tests.cizsl.training.runs import StopAfter, assert_same_outcome, outcome
 from tests.helpers.fake_cuda import FakeCuda, run_on, without_a_gpu
 
 pytestmark = without_a_gpu

@@ -10,7 +10,7 @@ import torch
 from cizsl.training.run import train
 from repro.run import RunFolder
 from repro.signals import StopRequest
-from tests.cizsl.training.test_run import run
+from tests.cizsl.training.runs import run
 
 
 def test_learning_beats_chance_and_easy_is_easier(tiny, tmp_path):

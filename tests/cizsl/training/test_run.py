@@ -1,70 +1,19 @@
-"""Runs: what a folder holds, interruption, resumption to the bit, and learning."""
+"""Runs: what a folder holds, interruption, and resumption to the bit."""
 
 import json
-import math
-import re
-import shutil
 import time
 
-import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
-from cizsl.cli.parser import main
-from cizsl.config import CIZSLConfig
-from cizsl.gan import GAN
 from cizsl.training import run as training
 from cizsl.training import trainer
-from cizsl.training.evaluate_run import evaluate_again
-from cizsl.training.run import train
-from repro.config import validate
 from repro.errors import InputError
 from repro.loggers import NoLogger
 from repro.run import RunFolder
-from repro.signals import Interrupted, StopRequest
+from repro.signals import Interrupted
+from tests.cizsl.training.runs import StopAfter, assert_same_outcome, run
 from tests.helpers.killing import kill_at_random_moments
-
-CPU = torch.device("cpu")
-
-
-def run(config, path, resume=False, stop=None):
-    with RunFolder(path, config, resume) as folder, StopRequest() as never:
-        return train(config, folder, CPU, stop or never)
-
-
-class StopAfter:
-    """A stop request that comes after so many looks at it."""
-
-    def __init__(self, looks):
-        self.looks = looks
-
-    @property
-    def requested(self):
-        self.looks -= 1
-        return self.looks < 0
-
-
-def outcome(path):
-    """Everything a run leaves that must not depend on interruptions."""
-    results = json.loads((path / "results.json").read_text())
-    results.pop("seconds")
-    weights = {
-        f"{file.name}/{name}": tensor
-        for file in sorted(path.glob("*.safetensors"))
-        for name, tensor in load_file(file).items()
-    }
-    curves = dict(np.load(path / "curves.npz"))
-    return results, (path / "metrics.jsonl").read_text(), weights, curves
-
-
-def assert_same_outcome(one, other):
-    for mine, theirs in zip(outcome(one)[:2], outcome(other)[:2], strict=True):
-        assert mine == theirs
-    for mine, theirs in zip(outcome(one)[2:], outcome(other)[2:], strict=True):
-        assert mine.keys() == theirs.keys()
-        assert all(np.array_equal(mine[name], theirs[name]) for name in mine)
-
 
 VARIANTS = {
     "reference": {},
@@ -208,68 +157,6 @@ def test_run_folder_is_complete_and_owned(tiny, tmp_path):
         run(config, tmp_path / "busy", resume=True)
 
 
-def test_evaluate_again_repeats_the_run(tiny, tmp_path):
-    config = tiny(evaluation={"protocol": "strict"})
-    summary = run(config, tmp_path / "run")
-    scores = evaluate_again(tmp_path / "run", "test", CPU).scores
-    assert scores == summary["metrics"]["selected"]
-    validation = evaluate_again(tmp_path / "run", "val", CPU).scores
-    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
-    records = [json.loads(line) for line in lines]
-    selection = [record for record in records if record["stage"] == "validation"]
-    best = max(selection, key=lambda record: record["ausuc"])
-    assert validation == {name: best[name] for name in validation}
-    assert best["iteration"] + 1 == summary["iterations"]
-    assert [r["iteration"] for r in records if r["stage"] == "test"] == [best["iteration"]]
-    with pytest.raises(InputError, match="no finished run"):
-        evaluate_again(tmp_path, "test", CPU)
-
-
-def test_evaluate_says_where_the_weights_give_other_numbers(tiny, tmp_path, capsys):
-    """The signs of some saved weights flip: the file is whole, the numbers are not."""
-    folder = tmp_path / "run"
-    run(tiny(evaluation={"protocol": "strict"}), folder)
-    assert main(["evaluate", str(folder), "--device", "cpu"]) == 0
-    assert "recorded other numbers" not in capsys.readouterr().out
-    file = folder / "generator.safetensors"
-    content = bytearray(file.read_bytes())
-    signs = slice(-1, -4000, -4)  # the byte of sign and exponent, little-endian
-    content[signs] = bytes(byte ^ 0x80 for byte in content[signs])
-    file.write_bytes(content)
-    assert main(["evaluate", str(folder), "--device", "cpu"]) == 1
-    said = capsys.readouterr().out
-    recorded = 100 * json.loads((folder / "results.json").read_text())["metrics"]["final"]["ausuc"]
-    assert "the run itself recorded other numbers" in said and f"ausuc {recorded:.3f} %" in said
-
-
-@pytest.mark.parametrize("name", ["results.json", "environment.json", "config.yaml"])
-@pytest.mark.parametrize("content", ["7", "[]", "null", "[[[[", '{"metrics": 1e308}', "{}"])
-def test_a_damaged_run_is_evaluated_with_one_line(tmp_path, finished, name, content):
-    folder = tmp_path / "run"
-    shutil.copytree(finished, folder)
-    (folder / name).write_text(content)
-    with pytest.raises(InputError) as error:
-        evaluate_again(folder, "val", CPU)
-    assert "\n" not in str(error.value)
-
-
-@pytest.fixture(scope="module")
-def finished(toy, tmp_path_factory):
-    """A finished run of the strict protocol, with a search."""
-    values = {"data": {"root": str(toy)}, "model": {"hidden_dim": 8, "text_embed_dim": 8}}
-    values |= {"optimiser": {"batch_size": 32, "iterations": 3, "critic_steps": 1}}
-    values |= {"evaluation": {"start": 1, "every": 1, "samples": 2}}
-    config = validate(values | {"search": {"model.noise_dim": [2, 3]}}, CIZSLConfig, "test")
-    run(config, path := tmp_path_factory.mktemp("finished") / "run")
-    return path
-
-
-def test_a_searched_run_is_evaluated_with_what_it_selected(finished):
-    for split in ("val", "test"):
-        again = evaluate_again(finished, split, CPU)
-        assert again.recorded.keys() == again.scores.keys() and not again.differing
-
-
 def test_the_figure_follows_the_training_and_the_logger_its_records(tiny, tmp_path, monkeypatch):
     logged = []
 
@@ -287,43 +174,6 @@ def test_the_figure_follows_the_training_and_the_logger_its_records(tiny, tmp_pa
         (r["iteration"], {f"test/{name}": value for name, value in r.items()}) for r in records
     ]
     assert logged
-
-
-def test_a_run_that_diverges_says_so(tiny, tmp_path):
-    with pytest.raises(InputError, match=r"loss term '\w+' is (nan|inf|-inf) at iteration"):
-        run(tiny(optimiser={"learning_rate": 1e18}), tmp_path / "run")
-
-
-def test_a_run_that_diverges_keeps_its_checkpoints(tiny, tmp_path, monkeypatch):
-    """Sound until iteration 4, then with weights that are not numbers."""
-    config, path, plain = tiny(), tmp_path / "run", GAN.generator_step
-
-    def spoilt(self, *batch):
-        terms = plain(self, *batch)
-        for parameter in self.generator.parameters():
-            parameter.data.fill_(math.nan)
-        return terms
-
-    with pytest.raises(Interrupted):
-        run(config, path, stop=StopAfter(30))
-    monkeypatch.setattr(GAN, "generator_step", spoilt)
-    with pytest.raises(InputError, match="weights of the generator are not finite at iteration"):
-        run(config, path, resume=True)
-    files = list((path / "checkpoints" / "test").glob("*.pt"))
-    assert files
-    for file in files:
-        state = torch.load(file, weights_only=True)["gan"]["generator"]
-        assert all(tensor.isfinite().all() for tensor in state.values())
-
-
-def test_the_term_that_is_blamed_was_the_first_to_break(tiny, tmp_path):
-    """The published Renyi is 0/0 once every row is confident; all else follows from it."""
-    creativity = {"divergence": "renyi", "form": "published", "beta": 0.9999, "weight": 1000.0}
-    changes = {"optimiser": {"learning_rate": 0.05, "iterations": 200}}
-    changes |= {"evaluation": {"every": 199, "start": 0}, "compute": {"checkpoint_seconds": 1e6}}
-    with pytest.raises(InputError, match=r"loss term 'creativity' is nan at iteration") as error:
-        run(tiny(creativity=creativity, **changes), tmp_path / "run")
-    assert int(re.search(r"iteration (\d+)", str(error.value))[1]) < 199
 
 
 def test_batch_larger_than_the_data(tiny, tmp_path):

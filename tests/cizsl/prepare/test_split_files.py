@@ -1,73 +1,21 @@
 """From articles, images and families to a trained run and its table, as a user types it."""
 
 import json
-import os
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from cizsl.cli.parser import main
 from cizsl.data import birds_write, layouts
 from cizsl.data.birds_layout import read_labels
 from cizsl.data.birds_write import write_mat
 from cizsl.prepare import split_files
 from repro.errors import InputError
-from tests.cizsl.data.test_birds import bird_split
 from tests.cizsl.data.test_convert import same
+from tests.cizsl.prepare.pieces import IMAGES, NAMES, SPLITS, TEXT, call, contents
 
-NAMES = [f"{own}_{family}" for family in ("Gull", "Tern", "Wren") for own in ("Big", "Red", "Old")]
 TINY = ["model.hidden_dim=16", "model.text_embed_dim=8", "optimiser.batch_size=16"]
 TINY += ["optimiser.iterations=3", "evaluation.start=2", "evaluation.every=1"]
-NETWORK = """
-from torch import nn
-
-def network():
-    return nn.Sequential(nn.Conv2d(3, 6, 4, stride=4), nn.AdaptiveAvgPool2d(2), nn.Flatten())
-"""
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """Nine classes with articles; all but the last with four images each; their families."""
-    random = np.random.default_rng(0)
-    for number, name in enumerate(NAMES, 1):
-        own, family = name.lower().split("_")
-        article = tmp_path / "articles" / f"{number}.{name}.txt"
-        article.parent.mkdir(exist_ok=True)
-        article.write_text(f"The {own} {family} is a bird like every {family}; {own} wings.")
-        for image in range(4 if number < 9 else 0):
-            path = tmp_path / "images" / name / f"{image}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            colours = random.integers(0, 255, (9, 12, 3), np.uint8)
-            Image.fromarray(colours).save(path)
-    lines = [f"{name},{name.split('_')[1]}" for name in NAMES]
-    (tmp_path / "families.csv").write_text("\n".join(["class,family", *lines]))
-    (tmp_path / "network.py").write_text(NETWORK)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-TEXT = "data text articles --out data/coast"
-IMAGES = "data images images --out data/coast --backbone network:network --resize 9 --crop 8 "
-IMAGES += "--batch 5 --device cpu"
-SPLITS = "data splits data/coast --families families.csv --unseen 0.4"
-
-
-def call(capsys, command, *more):
-    """Exit code and what was said, without the progress bar."""
-    try:
-        code = main([*command.split(), *more])
-    except SystemExit as stop:  # argparse
-        code = stop.code
-    said = capsys.readouterr()
-    error = [line for line in said.err.splitlines() if line.startswith("cizsl")]
-    return code, "\n".join([*said.out.splitlines(), *error])
-
-
-def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def test_the_whole_way(place, capsys):
@@ -196,69 +144,6 @@ def test_a_matrix_too_large_for_a_mat_file(tmp_path):
     large = np.broadcast_to(np.float32(0), (2**17, 2**13))
     with pytest.raises(InputError, match=r"4.0 GiB in one variable; a MAT-file holds less"):
         write_mat(tmp_path / "large.mat", {"pfc_feat": large})
-
-
-MISTAKES = [
-    (SPLITS + " --seed -1", "--seed: expected a whole number from 0"),
-    ("data text nowhere --out data/a", "nowhere: no such folder"),
-    ("data text articles --out data/a,b", "expected letters, digits and _.- in its last part"),
-    ("data text articles --out data/coast --min-documents 0", "expected a whole number from 1"),
-    ("data text articles --out data/coast --min-documents 99", "no text features from 9 articles"),
-    ("data text articles --out data/coast --vocabulary families.csv", "holds none of the 10 terms"),
-    ("data text articles --out data/coast --stop-words nowhere", "expected a list of words, or"),
-    ("data text articles --out families.csv/coast", "cannot be written: Not a directory"),
-    (IMAGES.replace("images images", "images articles"), "no image in the folder of any class"),
-    (IMAGES.replace("network:network", "network:net"), "network has no 'net'"),
-    (IMAGES.replace("network:network", "timm:resnet50"), "needs timm"),
-    (IMAGES + " --mean 1,2", "'1,2': expected three numbers R,G,B"),
-    (IMAGES + " --crop 10", "crop 10: expected 1 to 9"),
-    (IMAGES + " --classes families.csv", "no class of this name among the 10"),
-    (SPLITS, "data/coast: no classes.txt; --classes FILE names the classes"),
-    (
-        SPLITS + " --classes names.txt --unseen 2",
-        "--unseen: expected a number from 0 to 1, got '2'",
-    ),
-    (SPLITS + " --classes names.txt --from families.csv", "either --families or --from"),
-    (SPLITS + " --classes names.txt --check", "data/coast: no split here"),
-    ("data splits data/coast --classes names.txt --check", "--check: expected --families"),
-    (
-        "data splits data/coast --classes names.txt --from families.csv",
-        "family of Big_Gull is 'gull'",
-    ),
-    (
-        "data splits data/CUB2011 --classes names.txt --from other.csv",
-        "expected easy and hard only",
-    ),
-    ("data convert nowhere data/x.npz", "nowhere: no dataset here"),
-]
-
-
-@pytest.mark.parametrize(("command", "message"), MISTAKES)
-def test_mistakes_are_lines_and_leave_nothing(place, capsys, command, message):
-    (place / "names.txt").write_text("\n".join(NAMES))
-    rows = [f"{name},{'unseen' if name < 'C' else 'seen'}" for name in NAMES]
-    (place / "other.csv").write_text("\n".join(["class,odd", *rows]))
-    before = sorted(os.walk(place))
-    code, said = call(capsys, command)
-    assert code == 2 and message in said and "Traceback" not in said, said
-    assert all(line.startswith("cizsl") for line in said.splitlines())
-    after = [line for line in sorted(os.walk(place)) if "__pycache__" not in line[0]]
-    assert [(d, f) for d, _, f in after] == [(d, f) for d, _, f in before]
-
-
-def test_splits_with_a_class_that_is_not_there(place, capsys):
-    (place / "names.txt").write_text("\n".join(NAMES[:3]))
-    birds_write.write_birds("data", "coast", np.eye(6), [], {"easy": bird_split()})
-    code, said = call(capsys, SPLITS + " --check --classes names.txt")
-    assert code == 2 and "class ids up to 6; expected 1 to 3" in said
-
-
-def test_the_folders_of_images_must_be_all_classes_of_a_text_without_names(place, capsys):
-    birds_write.write_birds("data", "coast", np.eye(9), [], {"easy": bird_split()})
-    for path in (place / "data/coast").glob("pfc_feat*"):
-        path.unlink()
-    code, said = call(capsys, IMAGES)
-    assert code == 2 and "8 folders, but the text in data/coast has 9 rows; --classes" in said
 
 
 def test_rows_of_a_split_are_sorted_by_their_place_in_it():

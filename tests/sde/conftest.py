@@ -1,14 +1,18 @@
 """Tiny configurations, and runs of them."""
 
 import math
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+import yaml
 
 from repro.config import validate
 from repro.run import RunFolder
 from sde.config.run import SDEConfig
 from sde.training.train import train
+from tests.sde.published_checkpoints import CONFIG, network_like, official
 
 CPU = torch.device("cpu")
 TINY = {
@@ -60,3 +64,14 @@ def digits_run(tmp_path_factory):
     path = tmp_path_factory.mktemp("runs") / "digits"
     run(tiny_config(data={"name": "digits"}, evaluation={"probes": 2}), path)
     return path
+
+
+@pytest.fixture
+def published_folder(tmp_path, monkeypatch):
+    """A folder with a checkpoint of two networks, images, and the configuration of both."""
+    monkeypatch.chdir(tmp_path)
+    images = np.random.default_rng(0).integers(0, 256, (12, 8, 8), dtype=np.uint8)
+    np.savez("images.npz", images=images)
+    Path("tiny.yaml").write_text(yaml.safe_dump(CONFIG))
+    official("checkpoint_5.pth", network_like(1), network_like(2))
+    return tmp_path

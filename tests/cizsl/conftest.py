@@ -1,6 +1,7 @@
 """A toy world and a tiny configuration on it."""
 
 import pytest
+import torch
 
 from cizsl.config import CIZSLConfig
 from cizsl.prepare.toy_birds import make_toy
@@ -33,3 +34,12 @@ def tiny(toy):
         return validate(values, CIZSLConfig, "test")
 
     return make
+
+
+@pytest.fixture
+def float64():
+    """Compute in float64, from one seed."""
+    torch.set_default_dtype(torch.float64)
+    torch.manual_seed(0)
+    yield
+    torch.set_default_dtype(torch.float32)

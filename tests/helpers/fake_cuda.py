@@ -21,26 +21,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-CUDA = torch.device("cuda", 0)
-aten = torch.ops.aten
-ACROSS_DEVICES = {aten._to_copy.default, aten.copy_.default}
-INDEXED_BY_CPU = {  # CUDA takes indices from the CPU, which it copies over
-    aten.index.Tensor,
-    aten.index_put.default,
-    aten.index_put_.default,
-    aten._index_put_impl_.default,
-}
-READS = {  # the size of the result, or the result itself, is needed by the host
-    aten._local_scalar_dense.default,
-    aten.nonzero.default,
-    aten.masked_select.default,
-    aten.bincount.default,
-    aten._unique2.default,
-    aten.repeat_interleave.Tensor,
-    aten.unique_consecutive.default,
-    aten.equal.default,
-}
+from tests.helpers.fake_cuda_rules import ACROSS_DEVICES, INDEXED_BY_CPU, READS, aten
 
+CUDA = torch.device("cuda", 0)
 without_a_gpu = pytest.mark.skipif(
     torch.cuda.is_available(), reason="a real GPU is here, and the tests marked gpu use it"
 )

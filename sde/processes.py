@@ -7,11 +7,11 @@ Such a process is Gaussian between any two times s < t,
     x_t | x_s ~ N(scale_ts x_s, std_ts^2 I),
     scale_ts = scale(t) / scale(s),   std_ts^2 = std(t)^2 - scale_ts^2 std(s)^2,
 
-so everything downstream (losses, samplers, likelihood) reads five functions of time. Every one is
-written with expm1 and its relatives, because 1 - exp(-1e-6) has no digits left in float32.
+so losses, samplers and likelihood read five functions of time. All are written with expm1 and its
+relatives, because 1 - exp(-1e-6) has no digits left in float32.
 
-Times are tensors of shape (B,), or (1,) for a whole batch; x is (B, D), (B, C, H, W), any event.
-Coefficients are computed in the dtype of t and cast to that of x where the two meet.
+Times are (B,), or (1,) for a whole batch; x is (B, D), (B, C, H, W), or any other event.
+Coefficients are computed in the dtype of t and cast to that of x.
 """
 
 import math
@@ -119,10 +119,7 @@ def log_normal(z: Tensor, std: float) -> Tensor:
 
 
 def require_ordered(low_name: str, low, high_name: str, high, *, strict: bool) -> None:
-    """Raise InputError unless the parameters are finite and 0 < low < high.
-
-    Where not ``strict``, 0 <= low <= high with high > 0 is enough.
-    """
+    """Raise InputError unless finite and 0 < low < high; or 0 <= low <= high > 0, not strict."""
     ordered = 0 < low < high if strict else 0 <= low <= high and high > 0
     if not (math.isfinite(low) and math.isfinite(high) and ordered):
         law = f"0 < {low_name} < {high_name}" if strict else f"0 <= {low_name} <= {high_name} > 0"

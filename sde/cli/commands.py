@@ -168,7 +168,7 @@ def download(options) -> None:
 
 def import_(options) -> int:
     """Turn a file of weights into a run folder."""
-    from sde.convert import SUFFIX, import_exported, import_official
+    from sde.training.convert import SUFFIX, import_exported, import_official
 
     file = options.file
     if file.suffix == SUFFIX:
@@ -191,7 +191,7 @@ def import_(options) -> int:
 
 def export(options) -> int:
     """Write the averaged weights as a safetensors file."""
-    from sde.convert import export
+    from sde.training.convert import export
 
     with _trained(options, with_data=False) as (ranks, trained):
         if ranks.leader:

@@ -19,7 +19,7 @@ from cizsl.report.runs import KINDS, Run
 from cizsl.training.records import CHOSEN
 
 WEIGHT = "creativity.weight"
-METHODS = ("GAZSL", "CIZSL", "ridge regression", "ESZSL", "Gaussian classes")  # in table order
+METHODS = ("GAZSL", "CIZSL", "ridge regression", "ESZSL", "Gaussian classifier")  # in table order
 
 Cell = tuple[str, str]  # dataset, split
 

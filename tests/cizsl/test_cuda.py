@@ -25,7 +25,7 @@ CASES = {
         "loss": {"reference_compat": True},
     },
     "gazsl": {"creativity": {"divergence": "none"}},
-    "search": {"creativity": {"weight": [0.1, 1.0]}, "evaluation": STRICT},
+    "search": {"search": {"creativity.weight": [0.1, 1.0]}, "evaluation": STRICT},
     "softmax": {"model": {"text_embed_dim": 0}, "evaluation": {"classifier": "softmax"}},
     "generalised": {"evaluation": {"generalised": "classifier"}},
     "tf32": {"data": {"normalisation": "standardise"}, "compute": {"precision": "tf32"}},

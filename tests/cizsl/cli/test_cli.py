@@ -58,7 +58,7 @@ def mistakes(toy, tmp_path):
         (["train", "none.yaml"], "none.yaml: cannot be read"),
         (["train", str(tmp_path)], "expected a YAML file or the name of one, got a folder"),
         (["train", config, "optimser.iterations=5"], "did you mean 'optimiser"),
-        (["train", config, "creativity.divergence=cosine", *out], "'sharma_mittal', 'renyi'"),
+        (["train", config, "creativity.divergence=cosine", *out], "known: sharma_mittal, renyi"),
         (["train", config, f"data.root={tmp_path / 'empty'}", *out], "CUB2011"),
         (["train", config, f"data.root={toy}", "--device", "tpu", *out], "expected cpu or cuda"),
         (["train", config, "--out", str(tmp_path / "taken" / "x")], "cannot be written"),
@@ -67,7 +67,7 @@ def mistakes(toy, tmp_path):
         (["sweep", config, f"data.root={toy}", "--out", str(tmp_path / "taken")], "taken: cannot"),
         (
             ["train", f"{CONFIGS}/birds/cub_easy.yaml", "creativity.divergence=renyi"],
-            "0.9999 was used",
+            "it used 0.9999",
         ),
         (["data", "verify", str(tmp_path / "nowhere")], "nowhere"),
         (["data", "inspect", str(tmp_path / "nowhere")], "nowhere"),

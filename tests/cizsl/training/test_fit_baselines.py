@@ -149,7 +149,7 @@ def test_the_command(toy, tmp_path, capsys):
     assert len(printed) == 6
     assert "ridge regression (penalty" in printed[0] and "on CUB easy (toy): top-1" in printed[0]
     assert "ESZSL (feature penalty" in printed[4] and "on NAB hard (toy): top-1" in printed[4]
-    assert "Gaussian classes (penalty" in printed[5]
+    assert "Gaussian classifier (penalty" in printed[5]
     assert main(["table", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert re.search(r"\| A1 +\| ridge regression +\|", printed)

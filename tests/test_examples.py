@@ -97,6 +97,8 @@ def test_2_the_score_is_the_gradient_of_the_log_density():
     step = h * torch.eye(2, dtype=torch.float64)
     slope = [(log_density(x + e, t) - log_density(x - e, t)) / (2 * h) for e in step]
     score = score_of(q2.PROCESS, network)(x, t)
+    # in float64: the central difference errs by about h^2 = 1e-10 times a third derivative, and
+    # by rounding, 1e-16 / h = 1e-11 times the log density
     torch.testing.assert_close(torch.stack(slope, 1), score, rtol=1e-5, atol=1e-6)
 
 
@@ -105,8 +107,10 @@ def test_2_circulation_is_that_of_a_rotation_and_none_of_a_gradient():
         return torch.stack([-x[:, 1], x[:, 0]], 1)
 
     x = DATA.sample(20, generator(1))
-    assert q2.circulation(rotation, x) == pytest.approx(math.sqrt(2))
-    assert q2.circulation(DATA.score_fn(q2.PROCESS), x) < 1e-5
+    # a mean of 20 points' sums of 2 squares; then derivatives of 8 modes of 2 coordinates
+    bound = float32_bound(20 * 2, math.sqrt(2))
+    assert q2.circulation(rotation, x) == pytest.approx(math.sqrt(2), abs=bound)
+    assert q2.circulation(DATA.score_fn(q2.PROCESS), x) < float32_bound(8 * 2)
     assert q2.circulation(score_of(q2.PROCESS, _trained_energy()), x.double()) < 1e-12
 
 
@@ -119,10 +123,12 @@ def test_2_metropolis_mends_a_large_step():
     plain = q2.langevin(score, None, 1.0, 3000, seed=0, moves=40)
     tested = q2.langevin(score, log_density, 1.0, 3000, seed=0, moves=40)
     assert plain > 0.2
-    assert abs(tested) < 0.08
+    assert abs(tested) < 0.08  # statistical: 3000 chains; without the test it is over 0.2
 
 
 def test_3_langevin_alone_gets_the_modes_wrong_and_the_reverse_process_right():
+    """Shares of n samples, within 2.8 standard errors sqrt(p (1 - p) / n) or more, at fixed seeds:
+    at most 0.016 for n = 1000, and 0.0035 for n = 20000."""
     assert q3._light_share("Langevin at t = 0", 3.0, 1000, 0) == pytest.approx(0.5, abs=0.06)
     share = q3._light_share("Euler-Maruyama", 3.0, 1000, 0)
     assert share == pytest.approx(q3.true_share(3.0), abs=0.06)

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.helpers.waiting import ENOUGH
+
 ROOT = Path(__file__).resolve().parents[1]
 FILES = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "CITATION.cff")
 
@@ -26,7 +28,7 @@ def wheel(tmp_path_factory):
         shutil.copy(ROOT / name, source / name)
     offline = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
     command = [sys.executable, "-m", "pip", "wheel", "-q", *offline, "-w", top, source]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=ENOUGH)
     assert done.returncode == 0, done.stdout + done.stderr
     (found,) = top.glob("*.whl")
     with zipfile.ZipFile(found) as file:
@@ -42,6 +44,7 @@ def python(wheel, folder, *arguments):
         capture_output=True,
         text=True,
         env=dict(os.environ, PYTHONPATH=str(wheel), OMP_NUM_THREADS="1"),
+        timeout=ENOUGH,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

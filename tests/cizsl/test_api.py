@@ -8,11 +8,12 @@ import pytest
 
 import cizsl
 from repro.errors import InputError
+from tests.helpers.waiting import ENOUGH
 
 
 def test_importing_the_package_imports_no_torch():
     code = "import sys, cizsl; sys.exit('torch' in sys.modules or not cizsl.__version__)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], timeout=ENOUGH).returncode == 0
 
 
 @pytest.mark.parametrize("name", cizsl.__all__)

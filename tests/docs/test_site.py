@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.waiting import ENOUGH
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "docs"))
 import api_pages  # noqa: E402
@@ -37,6 +39,7 @@ def test_the_site_builds_without_a_warning(tmp_path):
         capture_output=True,
         text=True,
         env=dict(os.environ, OMP_NUM_THREADS="1"),
+        timeout=ENOUGH,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     page = (tmp_path / "site/api/generated/sde.reverse.html").read_text()

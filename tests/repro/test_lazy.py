@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from tests.helpers.waiting import ENOUGH
+
 INIT = """
 from repro import lazy
 
@@ -31,5 +33,7 @@ def test_names_are_imported_when_they_are_used(tmp_path):
     (tmp_path / "half" / "model.py").write_text("def load():\n    return 3\n")
     (tmp_path / "half" / "tools.py").write_text("")
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{USE}"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=ENOUGH
+    )
     assert done.returncode == 0, done.stderr

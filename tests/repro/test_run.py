@@ -11,6 +11,7 @@ from repro.config import Settings
 from repro.environment import environment
 from repro.errors import InputError
 from repro.run import RunFolder
+from tests.helpers.waiting import ENOUGH
 
 
 class Few(Settings):
@@ -115,7 +116,9 @@ def test_a_folder_is_removed_when_its_disk_is_full(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (5, 5))
         RunFolder({str(tmp_path / "new" / "run")!r}, Few()).__enter__()
     """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=ENOUGH
+    )
     last = done.stderr.strip().splitlines()[-1]
     assert "InputError" in last and "config.yaml: cannot be written: File too large" in last
     assert not list(tmp_path.iterdir())

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.waiting import ENOUGH
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(p for name in ("cizsl", "sde", "repro") for p in (ROOT / name).rglob("*.py"))
 
@@ -15,7 +17,11 @@ SOURCES = sorted(p for name in ("cizsl", "sde", "repro") for p in (ROOT / name).
 def test_ruff(command):
     folders = ["cizsl", "sde", "repro", "tests", "benchmarks", "examples", "docs", "setup.py"]
     done = subprocess.run(
-        [sys.executable, "-m", "ruff", *command, *folders], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-m", "ruff", *command, *folders],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=ENOUGH,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -13,6 +13,7 @@ from repro.errors import InputError
 from sde.sample import draw
 from sde.trained_model import load
 from tests.helpers.rounding import assert_same_up_to_rounding
+from tests.helpers.waiting import ENOUGH
 
 CPU = torch.device("cpu")
 
@@ -101,7 +102,9 @@ def test_every_export_is_there():
 
 
 def fresh(code: str) -> str:
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=ENOUGH
+    )
     return done.stdout
 
 

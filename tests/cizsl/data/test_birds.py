@@ -20,6 +20,7 @@ from cizsl import classifiers
 from cizsl.data import birds, birds_layout, birds_write, matfile, normalise
 from repro.errors import InputError
 from tests.helpers.rounding import assert_same_up_to_rounding, float32_bound
+from tests.helpers.waiting import ENOUGH
 
 ROOT = Path(__file__).parents[3]
 
@@ -150,7 +151,9 @@ def test_memory(tmp_path, dtype, compress):
     )
     birds_write.write_birds(tmp_path, "CUB", np.eye(6), [], {"easy": easy}, compress=compress)
     command = [sys.executable, "-c", MEASURE, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=ROOT, timeout=ENOUGH
+    )
     assert 1 < float(done.stdout) < 1.6
 
 

@@ -10,6 +10,7 @@ import pytest
 from cizsl.cli.parser import main
 from cizsl.prepare import download
 from repro.errors import InputError
+from tests.helpers.waiting import ENOUGH
 
 CONTENT = {
     "train_test_split_easy.mat": b"a" * 3000,
@@ -59,7 +60,7 @@ def mirror(monkeypatch, tmp_path):
 
 def git_hash(path):
     done = subprocess.run(
-        ["git", "hash-object", "--no-filters", path], capture_output=True, text=True
+        ["git", "hash-object", "--no-filters", path], capture_output=True, text=True, timeout=ENOUGH
     )
     return done.stdout.strip()
 

@@ -9,6 +9,7 @@ from cizsl.cli.parser import main as cizsl
 from cizsl.cli.parser import parser as cizsl_parser
 from repro.cli import entry, parser
 from repro.errors import InputError
+from tests.helpers.waiting import ENOUGH
 
 
 def commands(top):
@@ -137,6 +138,6 @@ def test_a_name_that_is_not_utf8_is_printed(tmp_path):
 
     code = "from cizsl.cli.parser import main; raise SystemExit(main())"
     command = [sys.executable, "-c", code, "train", b"\xff.yaml"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=ENOUGH)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
     assert "cannot be read" in done.stderr

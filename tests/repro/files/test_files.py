@@ -17,6 +17,7 @@ from repro.errors import InputError
 from repro.files import checkpoint
 from repro.files.atomic import write_atomically
 from repro.signals import StopRequest
+from tests.helpers.waiting import ENOUGH
 
 
 def test_keeps_the_newest_two_and_falls_back(tmp_path, capsys):
@@ -150,7 +151,9 @@ def test_a_full_disk_is_named_and_costs_nothing(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
         checkpoint.save(folder, 2, {{"a": torch.zeros(10**6)}})
     """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=ENOUGH
+    )
     last = done.stderr.strip().splitlines()[-1]
     assert "InputError" in last and "step_00000002.pt: cannot be written: File too large" in last
     assert [file.name for file in tmp_path.iterdir()] == ["step_00000001.pt"]
@@ -164,7 +167,7 @@ def test_text_is_utf8_whatever_the_locale(tmp_path):
         write_atomically(Path({str(tmp_path / "text")!r}), lambda f: f.write(text), "w")
     """
     locale = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    subprocess.run([sys.executable, "-c", script], env=locale, check=True)
+    subprocess.run([sys.executable, "-c", script], env=locale, check=True, timeout=ENOUGH)
     assert (tmp_path / "text").read_text(encoding="utf-8") == "R\xe9nyi, \u65e5"
 
 
@@ -202,5 +205,7 @@ def test_both_packages_never_meet():
         "sys.exit(f'{package} imports {bad}' if bad else 0)\n"
     )
     for package, *others in (("cizsl", "sde"), ("sde", "cizsl"), ("repro", "cizsl", "sde")):
-        done = subprocess.run([sys.executable, "-c", code, package, *others], capture_output=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code, package, *others], capture_output=True, timeout=ENOUGH
+        )
         assert done.returncode == 0, done.stderr.decode()

@@ -49,12 +49,19 @@ def written(settings, path) -> Path:
 
 
 def assert_same_weights(one, other, tolerance):
-    """Of the network and of its average; and the lines of the log."""
+    """Of the network and of its average; and the lines of the log.
+
+    Each step of Adam amplifies the rounding of the step before, without a closed bound, so that the
+    tolerances come from measurements on one CPU. Where the sums of the gradients were
+    split otherwise, the weights differed by 6e-8 after 12 steps and by 3e-7 after 400, and the
+    numbers of the log by 1.3e-7 of their size. Each tolerance is at least 100 times as large. With
+    batches of half the size, the weights differ by 0.025 and 0.44, and the log by over its size.
+    """
     states = [checkpoint.load_newest(path / "checkpoints") for path in (one, other)]
     for part in ("network", "average"):
         mine, theirs = (state[part] for state in states)
         for name in mine:
-            assert torch.allclose(mine[name].double(), theirs[name].double(), atol=tolerance), name
+            assert torch.allclose(mine[name].double(), theirs[name].double(), 0, tolerance), name
     logs = [(path / "metrics.jsonl").read_text().splitlines() for path in (one, other)]
     assert len(logs[0]) == len(logs[1]) > 0
     for mine, theirs in zip(*logs, strict=True):
@@ -68,7 +75,7 @@ def test_two_processes_and_parts_train_like_one(tmp_path):
     run(settings, tmp_path / "one")
     parts = tiny_config(compute={"gradient_accumulation": 2})
     on_two("train", written(parts, tmp_path / "c.yaml"), "--out", tmp_path / "two")
-    assert_same_weights(tmp_path / "one", tmp_path / "two", 1e-5)
+    assert_same_weights(tmp_path / "one", tmp_path / "two", 1e-5)  # 12 steps: 170 times
     environment = json.loads((tmp_path / "two" / "environment.json").read_text())
     assert environment["processes"] == 2
     assert json.loads((tmp_path / "two" / "results.json").read_text())["iterations"] == 12
@@ -102,7 +109,7 @@ def test_a_lost_rank_ends_the_run_and_another_number_goes_on(tmp_path):
     assert "rank 0 of 2 lost another rank" in err and "--resume" in err
     assert not (out / "results.json").exists(), "it was killed before its end"
     run(settings, out, resume=True)
-    assert_same_weights(tmp_path / "whole", out, 1e-3)
+    assert_same_weights(tmp_path / "whole", out, 1e-4)  # 400 steps: 350 times
 
 
 def test_evaluation_does_not_depend_on_the_number_of_processes(digits_run, tmp_path):

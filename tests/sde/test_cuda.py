@@ -127,7 +127,7 @@ class TwoRanks(DistributedContext):
     def __init__(self):
         super().__init__(size=2)
 
-    def spread(self, work, items, bar=None):
+    def scatter_map(self, work, items, bar=None):
         return [work(item) for item in items]
 
 

@@ -110,10 +110,10 @@ def test_a_run_from_training_to_page(tmp_path):
     run(config, tmp_path / "run")
     trained = load(tmp_path / "run", CPU)
     assert draw(trained, "ancestral", TIMESTEPS, 10).nfe == TIMESTEPS
-    with pytest.raises(InputError, match="discrete levels"):
+    with pytest.raises(InputError, match="discrete noise levels"):
         heldout_likelihood(trained, trained.data.heldout)
     page, results = evaluate(trained, tmp_path / "out")
-    assert results["likelihood"]["in_words"].startswith("none: a model of discrete levels")
+    assert results["likelihood"]["in_words"].startswith("none: a model of discrete noise levels")
     assert "no likelihood" in page.read_text()
 
 

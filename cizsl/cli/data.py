@@ -13,7 +13,7 @@ NO_SPLIT = "no split yet: `cizsl data splits` makes some"
 
 
 def download(options) -> int:
-    """Download the published files, verify them, and say what is not to be had."""
+    """Download the published files, verify them, and name the files that are not listed."""
     from cizsl.data.verify import run_verify
     from cizsl.prepare.download import download
 

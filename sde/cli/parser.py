@@ -1,4 +1,4 @@
-"""The options of every command of ``sde``; what a command does is in ``sde.cli.commands``."""
+"""Options of the commands of ``sde``; ``sde.cli.commands`` runs the commands."""
 
 from typing import Any
 

@@ -121,7 +121,7 @@ def _comparison(rows: list[dict], floors: list[float]) -> dict:
 
 
 def _by_budget(rows: list[dict], finite: list[dict]) -> Table:
-    """The distances, a line for each sampler; the best of a column is marked."""
+    """Return a table of distances with one line for each sampler; the best values are marked."""
     budgets = sorted({row["budget"] for row in finite})
     values = {(row["sampler"], row["budget"]): row["distance"] for row in finite}
     best = {b: min(v for (_, budget), v in values.items() if budget == b) for b in budgets}

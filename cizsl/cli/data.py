@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from repro.errors import InputError
@@ -108,13 +108,14 @@ def images(options) -> None:
 def splits(options) -> None:
     """Write splits and complete them, or only look at those that are there."""
     from cizsl.prepare.class_names import class_list
-    from cizsl.prepare.split_files import family_splits, make_splits, splits_there
-    from cizsl.prepare.splits import read_families, read_splits, with_seen_relatives
+    from cizsl.prepare.split_files import make_splits, splits_there
+    from cizsl.prepare.splits import read_families, with_seen_relatives
 
+    sources = [options.families is not None, options.random, options.file is not None]
     if options.check and options.families is None:
         raise InputError("--check: expected --families, to say who is related to whom")
-    if not options.check and (options.families is None) == (options.file is None):
-        raise InputError("expected either --families or --from")
+    if not options.check and sum(sources) != 1:
+        raise InputError("expected one of --families, --random and --from")
     names = class_list(options.folder, options.classes)
     if names is None:
         raise InputError(f"{options.folder}: no classes.txt; --classes FILE names the classes")
@@ -124,10 +125,7 @@ def splits(options) -> None:
         if not found:
             raise InputError(f"{options.folder}: no split here")
     else:
-        if families is None:
-            found = read_splits(options.file, names)
-        else:
-            found = family_splits(options.folder, families, options.unseen, options.seed)
+        found = _chosen_splits(options, names, families)
         with _writing(options.folder):
             completed = make_splits(options.folder, found, options.overwrite, options.layout)
     for split, (seen, unseen) in found.items():
@@ -138,6 +136,19 @@ def splits(options) -> None:
         print(f"{split}: {len(seen)} seen and {len(unseen)} unseen classes{kin}")
     if not completed:
         print("no features yet: `cizsl data images` completes the splits")
+
+
+def _chosen_splits(options, names: list[str], families: list[str] | None) -> Mapping:
+    """Return seen and unseen classes of the splits that the options ask for."""
+    from cizsl.prepare.split_files import family_splits, random_splits
+    from cizsl.prepare.splits import read_splits
+
+    draw = {"share": options.unseen, "seed": options.seed}
+    if families is not None:
+        return family_splits(options.folder, families, **draw)
+    if options.random:
+        return random_splits(options.folder, len(names), **draw)
+    return read_splits(options.file, names)
 
 
 def convert(options) -> None:

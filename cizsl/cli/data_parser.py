@@ -145,12 +145,17 @@ def _splits(commands: Any) -> None:
         help="CSV file with the columns class and family, or 'last-word' of each class's name",
     )
     command.add_argument(
+        "--random",
+        action="store_true",
+        help="in place of --families: one split, 'random', whose unseen classes the seed draws",
+    )
+    command.add_argument(
         "--from",
         type=parsing.path,
         dest="file",
         metavar="FILE",
-        help="CSV file with the column class, and for each split a column of 'seen', 'unseen' or "
-        "nothing, in place of --families",
+        help="in place of --families: CSV file with the column class, and for each split a column "
+        "of 'seen', 'unseen' or nothing",
     )
     command.add_argument(
         "--unseen",

@@ -29,7 +29,7 @@ from cizsl.data.birds_layout import (
 from cizsl.data.birds_write import write_ids, write_labels, write_lines, write_mat
 from cizsl.data.matfile import damage, mat_strings
 from cizsl.data.npz import Dataset, Split, write_npz
-from cizsl.prepare.splits import easy_split, hard_split
+from cizsl.prepare.splits import easy_split, hard_split, random_split
 from repro.errors import InputError, InputErrors
 from repro.files.safe_npz import read_arrays
 
@@ -185,11 +185,23 @@ def family_splits(folder: Path, families: Sequence[str], share: float, seed: int
         share: of the classes that are unseen.
         seed: of the choice.
     """
-    found = read_extracted(folder)
-    classes = np.arange(len(families)) if found is None else np.unique(found.labels)
+    classes = _with_images(folder, len(families))
     own = [families[c] for c in classes.tolist()]
     unseen = {"easy": easy_split(own, share, seed), "hard": hard_split(own, share, seed)}
     return {split: (classes[~mask], classes[mask]) for split, mask in unseen.items()}
+
+
+def random_splits(folder: Path, count: int, share: float, seed: int) -> Splits:
+    """Choose the split "random" of `count` classes; otherwise as :func:`family_splits`."""
+    classes = _with_images(folder, count)
+    mask = random_split(len(classes), share, seed)
+    return {"random": (classes[~mask], classes[mask])}
+
+
+def _with_images(folder: Path, count: int) -> np.ndarray:
+    """Return the classes that have images; all `count` where no features are there yet."""
+    found = read_extracted(folder)
+    return np.arange(count) if found is None else np.unique(found.labels)
 
 
 def splits_there(folder: Path, classes: int) -> Splits:

@@ -1,4 +1,4 @@
-"""Choosing which classes are seen and which unseen: by families, or from a file.
+"""Choosing which classes are seen and which unseen: by families, at random, or from a file.
 
 The splits follow Elhoseiny et al. (CVPR 2017, arXiv 1709.01148), with families for their
 super-categories and a share u of C classes to be unseen:
@@ -8,7 +8,8 @@ super-categories and a share u of C classes to be unseen:
 
 Easy: families take turns, in a random order, to give one class to the unseen ones, and each keeps
 its last class. Hard: whole families become unseen, in a random order, as long as they fit into the
-u C classes. The same seed, names and families give the same splits.
+u C classes. Random: u C classes, whatever their families. The same seed, names and families give
+the same splits.
 """
 
 from __future__ import annotations
@@ -75,6 +76,12 @@ def hard_split(families: Sequence[str], share: float, seed: int) -> np.ndarray:
     if not chosen or len(chosen) == len(sizes):
         raise InputError(f"hard: {count} unseen classes, but families have {sizes.min()} or more")
     return np.isin(family, chosen)
+
+
+def random_split(classes: int, share: float, seed: int) -> np.ndarray:
+    """Return the mask (C,) of a share of the classes, drawn by the seed, that is unseen."""
+    count, rng = _count(classes, share), np.random.default_rng([seed, 2])
+    return np.isin(np.arange(classes), rng.permutation(classes)[:count])
 
 
 def _count(classes: int, share: float) -> int:

@@ -85,6 +85,17 @@ def test_the_pieces_come_in_any_order_and_twice(place, capsys):
     assert code == 0 and "no images for the labels" in said
 
 
+def test_a_random_split_takes_classes_that_have_images(place, capsys):
+    random = "data splits data/coast --random --unseen 0.4 --seed 3"
+    for command in (TEXT, IMAGES):
+        assert call(capsys, command)[0] == 0
+    assert call(capsys, random) == (0, "random: 5 seen and 3 unseen classes")
+    read = layouts.load("data", "coast", "random")
+    assert sorted([*read.seen_ids, *read.unseen_ids]) == list(range(1, 9))  # not the ninth
+    expected = np.random.default_rng([3, 2]).permutation(8)[:3]
+    assert sorted(read.unseen_ids - 1) == sorted(expected)
+
+
 def test_features_of_ones_own_beside_published_labels(place, capsys):
     """The published text, splits and labels are there, the features are not: they are completed,
     and the labels, which are those of the images, keep their bytes."""

@@ -29,7 +29,9 @@ MISTAKES = [
         SPLITS + " --classes names.txt --unseen 2",
         "--unseen: expected a number from 0 to 1, got '2'",
     ),
-    (SPLITS + " --classes names.txt --from families.csv", "either --families or --from"),
+    (SPLITS + " --classes names.txt --from families.csv", "expected one of --families, --random"),
+    (SPLITS + " --classes names.txt --random", "expected one of --families, --random and --from"),
+    ("data splits data/coast --classes names.txt", "expected one of --families, --random and"),
     (SPLITS + " --classes names.txt --check", "data/coast: no split here"),
     ("data splits data/coast --classes names.txt --check", "--check: expected --families"),
     (

@@ -10,6 +10,7 @@ from cizsl.prepare.class_names import clean
 from cizsl.prepare.splits import (
     easy_split,
     hard_split,
+    random_split,
     read_families,
     read_splits,
     with_seen_relatives,
@@ -68,6 +69,17 @@ def test_a_share_that_leaves_no_class_on_one_side(share):
     for split in (easy_split, hard_split):
         with pytest.raises(InputError, match="--unseen"):
             split(["a", "a", "b", "b"], share, 0)
+    with pytest.raises(InputError, match="--unseen"):
+        random_split(4, share, 0)
+
+
+def test_every_class_is_unseen_in_its_share_of_random_splits():
+    """400 splits of which each has 3 of 10 classes unseen: deviation sqrt(0.3 0.7 / 400) = 0.023;
+    the largest of ten stays within four of them."""
+    drawn = np.array([random_split(10, 0.3, seed) for seed in range(400)])
+    assert set(drawn.sum(1)) == {3} and len({tuple(row) for row in drawn}) > 80
+    assert (np.abs(drawn.mean(0) - 0.3) < 4 * 0.023).all()
+    np.testing.assert_array_equal(drawn[5], random_split(10, 0.3, 5))
 
 
 def test_relatives_by_hand():

@@ -14,19 +14,23 @@ NO_SPLIT = "no split yet: `cizsl data splits` makes some"
 
 def download(options) -> int:
     """Download the published files, verify them, and name the files that are not listed."""
+    from cizsl.data.birds_layout import LAYOUTS
     from cizsl.data.verify import run_verify
     from cizsl.prepare.download import download
 
-    fetched, missing = download(options.dataset.upper(), options.root)
-    for path in fetched:
+    mirror = {} if options.mirror is None else {"mirror": options.mirror.rstrip("/")}
+    found = download(options.dataset.upper(), options.root, **mirror)
+    for path in found.fetched:
         print(f"fetched {path}")
-    if missing:
+    for path in found.other:
+        print(f"kept {path}, which is not the listed file: remove it to fetch that one")
+    if found.missing:
         print(
-            f"not listed there: {', '.join(missing)}; without them the runs on this dataset cannot "
-            "start, and data/README.md says where else to look"
+            f"not listed there: {', '.join(found.missing)}; without them the runs on this dataset "
+            "cannot start, and data/README.md says where else to look"
         )
         return 0
-    return run_verify(options.root)
+    return run_verify(options.root / LAYOUTS[options.dataset.upper()]["folder"])
 
 
 def verify(options) -> int:

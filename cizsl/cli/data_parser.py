@@ -46,6 +46,11 @@ def _download(commands: Any) -> None:
         metavar="DIR",
         help="folder that holds the datasets",
     )
+    command.add_argument(
+        "--mirror",
+        metavar="URL",
+        help="fetch URL/CUB2011/NAME and URL/NABird/NAME (default: the public repository)",
+    )
 
 
 def _toy(commands: Any) -> None:

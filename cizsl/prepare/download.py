@@ -7,10 +7,12 @@ checksum that git gives it,
     SHA-1 of  "blob " + size in bytes + NUL + content
 
 so a file is the listed one or it is refused. A transfer that is cut off continues where it ended.
+Files that are there already are kept, whatever they hold.
 """
 
 import hashlib
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from cizsl.data.birds_layout import LAYOUTS
@@ -58,21 +60,39 @@ TIMEOUT = 30  # seconds without an answer
 CHUNK = 2**20  # bytes
 
 
-def download(dataset: str, root: Path, mirror: str = MIRROR) -> tuple[list[Path], tuple[str, ...]]:
+@dataclass(frozen=True)
+class Downloaded:
+    """fetched: files that have arrived. other: files that were there and are not the listed ones.
+    missing: names of files that the repository does not list and that are not there.
+    """
+
+    fetched: list[Path]
+    other: list[Path]
+    missing: list[str]
+
+
+def download(dataset: str, root: Path, mirror: str = MIRROR) -> Downloaded:
     """Download what is missing of "CUB" or "NAB" into its folder under ``root``.
 
-    Returns the files that were fetched, and the names of files that the repository does not list.
+    Args:
+        dataset: a key of :data:`LISTED`.
+        root: the folder that holds the datasets.
+        mirror: address of the folder with the folders of the files.
+
     Raises :class:`InputError` where a file cannot be fetched or has another checksum; what was
     fetched before stays.
     """
     folder = Path(root) / LAYOUTS[dataset]["folder"]
-    fetched = []
+    fetched, other = [], []
     for name, digest in LISTED[dataset].items():
         path = folder / name
         if not path.exists():
             _fetch(f"{mirror}/{folder.name}/{THERE.get(name, name)}", path, digest)
             fetched.append(path)
-    return fetched, UNLISTED[dataset]
+        elif git_sha1(path) != digest:
+            other.append(path)
+    missing = [name for name in UNLISTED[dataset] if not (folder / name).exists()]
+    return Downloaded(fetched, other, missing)
 
 
 def git_sha1(path: Path) -> str:
@@ -110,7 +130,8 @@ def _transfer(url: str, part: Path) -> None:
     import requests
 
     done = part.stat().st_size if part.exists() else 0
-    wanted = {"Range": f"bytes={done}-"} if done else {}
+    wanted = {"Accept-Encoding": "identity"}  # so that offsets count bytes of the file
+    wanted |= {"Range": f"bytes={done}-"} if done else {}
     with requests.get(url, headers=wanted, stream=True, timeout=TIMEOUT) as answer:
         if answer.status_code == 416:  # nothing is left to send
             return

@@ -1,0 +1,122 @@
+"""scripts/run.sh: its arguments, in a copy of the scripts whose `cizsl` trains nothing.
+
+The copy has a virtual environment of two commands. `sde` writes its arguments to a log. `cizsl`
+does so too, and carries out what begins with `data`, with the checksums of the toy birds in the
+place of the published ones: so files really come from a server, and are verified.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cizsl.data.birds_layout import LAYOUTS
+from cizsl.prepare.download import THERE, git_sha1
+from cizsl.prepare.toy_birds import make_toy
+from tests.helpers.file_server import serving
+from tests.helpers.waiting import ENOUGH
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMAND = """#!{python}
+import sys
+from pathlib import Path
+with open("log", "a") as log:
+    print("{name}", *sys.argv[1:], file=log)
+if sys.argv[1] == "data":
+    from cizsl.cli.parser import main
+    from cizsl.prepare import download
+    download.LISTED["CUB"] = {listed}
+    sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    """A folder CUB2011 of toy birds under the published names."""
+    folder = tmp_path_factory.mktemp("toy")
+    make_toy(folder)
+    return folder / "CUB2011"
+
+
+@pytest.fixture
+def checkout(tmp_path, toy):
+    """A copy of the scripts and an environment that is ready."""
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    place = tmp_path / ".venv/bin"
+    place.mkdir(parents=True)
+    listed = {name: git_sha1(toy / name) for name in names()}
+    for name in ("cizsl", "sde"):
+        content = COMMAND.format(python=sys.executable, name=name, listed=listed)
+        (place / name).write_text(content)
+        (place / name).chmod(0o755)
+    (tmp_path / ".venv/.ready").touch()
+    return tmp_path
+
+
+def names():
+    layout = LAYOUTS["CUB"]
+    splits = [name for split in ("easy", "hard") for name in layout[split].values()]
+    return [layout["text"], layout["terms"], *splits]
+
+
+def run(checkout, *arguments, mirror=None):
+    """Start run.sh; return the exit code, what it said, and the commands that it started."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)} | (
+        {"CIZSL_MIRROR": mirror} if mirror else {}
+    )
+    done = subprocess.run(
+        ["bash", "scripts/run.sh", *arguments],
+        cwd=checkout,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=ENOUGH,
+    )
+    log = checkout / "log"
+    return done.returncode, done.stderr, log.read_text().splitlines() if log.exists() else []
+
+
+def test_download_comes_first_and_the_cells_follow_with_the_arguments(checkout, toy):
+    content = {THERE.get(name, name): (toy / name).read_bytes() for name in names()}
+    with serving(content) as server:
+        code, said, log = run(checkout, "--download", "cizsl", "seed=1", mirror=server.address)
+    assert code == 0, said
+    assert log[0] == f"cizsl data download cub --mirror {server.address}"
+    assert {path.name for path in (checkout / "data/CUB2011").iterdir()} == set(names())
+    trained = [line.split()[2] for line in log if line.startswith("cizsl train")]
+    assert trained == [
+        f"cub_{split}{method}"
+        for split in ("easy", "hard")
+        for method in ("_gazsl", "", "_gazsl_corrected", "_corrected")
+    ]
+    assert all(line.endswith("seed=1") for line in log if " train " in line)
+    assert log[-2:] == [
+        "cizsl baselines cub_easy cub_hard seed=1",
+        "cizsl table runs --html runs/table.html",
+    ]
+    assert "no NABirds" in said and not any("nab" in line for line in log)
+
+
+def test_nabirds_are_fetched_where_the_features_of_training_are_there(checkout):
+    (checkout / "data/NABird").mkdir(parents=True)
+    (checkout / "data/NABird/pfc_feat_train_hard.mat").touch()
+    (checkout / ".venv/bin/cizsl").write_text("#!/bin/sh\necho cizsl $* >> log\n")
+    code, said, log = run(checkout, "--download", "sde", "seed=2")
+    assert code == 0, said
+    assert log[:2] == ["cizsl data download cub", "cizsl data download nab"]
+    assert log[2] == "sde train digits --out runs/digits/seed-2 --resume seed=2"
+
+
+def test_a_download_that_fails_ends_the_script(checkout):
+    with serving({}) as server:
+        code, said, log = run(checkout, "--download", mirror=server.address)
+    assert code == 2 and "could not be fetched" in said and len(log) == 1
+
+
+def test_without_the_option_nothing_is_fetched(checkout):
+    (checkout / ".venv/bin/cizsl").write_text("#!/bin/sh\necho cizsl $* >> log\n")
+    code, said, log = run(checkout, "sde")
+    assert code == 0 and [line.split()[1] for line in log] == ["train", "sample", "evaluate"], said

@@ -58,7 +58,7 @@ def blank_generator(config: CIZSLConfig, task: ZSLTask) -> Generator:
     """Return a generator of the configured widths, on the task's device."""
     text, features = task.seen_text, task.train_features
     model = config.model
-    widths = (model.noise_dim, model.text_embed_dim, model.hidden_dim)
+    widths = (model.noise_dim, model.text_embed_dim, model.hidden_dim, model.output)
     return Generator(text.shape[1], features.shape[1], *widths).to(text.device)
 
 

@@ -1,7 +1,9 @@
 r"""The two networks of GAZSL and CIZSL.
 
-    Generator      G(z, t) = tanh(W_o l(W_z z + W_t (W_r t + b_r) + b_h) + b_o),  l = LeakyReLU
+    Generator      G(z, t) = o(W_o l(W_z z + W_t (W_r t + b_r) + b_h) + b_o),  l = LeakyReLU
     Discriminator  a = W_1 x + b_1,  h = max(a, 0),  critic = w . h + b,  logits = W_c h + b_c
+
+The output function o is tanh, as published, or the identity, for features beyond (-1, 1).
 
 Three facts make training fast, and each is a method here. The text enters G linearly, so
 ``project`` maps the C class texts once and ``decode`` takes projected rows. The first layer of the
@@ -22,12 +24,16 @@ from torch.nn import functional as F
 from repro.errors import InputError
 
 
+OUTPUTS = {"tanh": torch.tanh, "linear": nn.Identity()}
+
+
 class Generator(nn.Module):
     """Visual features from noise and class text.
 
     Args: widths of the text (V), the features (D), the noise (Z), the reduced text (R) and the
-    hidden layer (H). Weights are Xavier-normal, biases zero. R = 0: no W_r, the text enters the
-    hidden layer directly, as in GAZSL for attributes, which are few and without noise.
+    hidden layer (H); ``output``, a key of :data:`OUTPUTS`. Weights are Xavier-normal, biases zero.
+    R = 0: no W_r, the text enters the hidden layer directly, as in GAZSL for attributes, which are
+    few and without noise.
     """
 
     def __init__(
@@ -37,9 +43,10 @@ class Generator(nn.Module):
         noise_dim: int = 100,
         text_embed_dim: int = 1000,
         hidden_dim: int = 4096,
+        output: str = "tanh",
     ):
         super().__init__()
-        self.noise_dim = noise_dim
+        self.noise_dim, self.output_function = noise_dim, OUTPUTS[output]
         self.text_projection = nn.Linear(text_dim, text_embed_dim) if text_embed_dim else None
         self.hidden = nn.Linear(noise_dim + (text_embed_dim or text_dim), hidden_dim)
         self.output = nn.Linear(hidden_dim, feature_dim)
@@ -52,13 +59,13 @@ class Generator(nn.Module):
         return F.linear(text_BV, self.hidden.weight[:, self.noise_dim :])
 
     def decode(self, z_BZ: Tensor, projected_BH: Tensor) -> Tensor:
-        """Features from noise (B, Z) and projected text (B, H): (B, D) in (-1, 1)."""
+        """Features from noise (B, Z) and projected text (B, H): (B, D), in (-1, 1) with tanh."""
         noise_weight, text_weight = self.hidden.weight.tensor_split([self.noise_dim], dim=1)
         bias = self.hidden.bias
         if self.text_projection is not None:
             bias = F.linear(self.text_projection.bias, text_weight, bias)
         hidden = F.leaky_relu(F.linear(z_BZ, noise_weight, bias) + projected_BH)
-        return self.output(hidden).tanh()
+        return self.output_function(self.output(hidden))
 
     def forward(self, z_BZ: Tensor, text_BV: Tensor) -> Tensor:
         """G(z, t): (B, Z), (B, V) -> (B, D)."""

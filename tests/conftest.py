@@ -18,6 +18,8 @@ settings.register_profile(
     "tests", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("tests")
+# processes that a test starts share the cores with the other worker of pytest
+os.environ.setdefault("OMP_NUM_THREADS", os.environ.get("TEST_THREADS", "1"))
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

@@ -36,7 +36,7 @@ class CIZSLConfig(Settings):
     )
     seed: Seed = Field(default=0, description="of all random numbers but the validation seed's")
     data: Data = Field(default=Data(), description="which classes and images")
-    model: Model = Field(default=Model(), description="widths of the networks")
+    model: Model = Field(default=Model(), description="the networks")
     loss: Loss = Field(default=Loss(), description="weights of the loss terms")
     creativity: Creativity = Field(default=Creativity(), description="hallucinated samples (CIZSL)")
     optimiser: Optimiser = Field(default=Optimiser(), description="Adam, batches and iterations")

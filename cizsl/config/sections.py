@@ -69,7 +69,7 @@ class Data(Settings):
 
 
 class Model(Settings):
-    """Widths of the networks."""
+    """Widths of the networks, and the generator's output function."""
 
     noise_dim: Width = Field(default=100, description="width of the noise z")
     text_embed_dim: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
@@ -78,6 +78,9 @@ class Model(Settings):
     )
     hidden_dim: Width = Field(
         default=4096, description="width of the hidden layers; 4086 in the published CIZSL code"
+    )
+    output: Literal["tanh", "linear"] = Field(
+        default="tanh", description="output function of the generator; tanh is limited to (-1, 1)"
     )
 
 

@@ -30,10 +30,20 @@ def normalise(features: Tensor, reference: Tensor, kind: str) -> Tensor:
 
 
 def _published(features: Tensor, reference: Tensor) -> Tensor:
+    mean, variance = _moments(reference)
+    return (features - mean) / variance
+
+
+def _standardise_matrix(features: Tensor, reference: Tensor) -> Tensor:
+    mean, variance = _moments(reference)
+    return (features - mean) / variance.sqrt()
+
+
+def _moments(reference: Tensor) -> tuple[Tensor, Tensor]:
     variance, mean = torch.var_mean(reference, correction=0)
     if variance == 0:
         raise InputError("the training features are all one number: nothing to normalise by")
-    return (features - mean) / variance
+    return mean, variance
 
 
 def _standardise(features: Tensor, reference: Tensor) -> Tensor:
@@ -57,6 +67,7 @@ def _none(features: Tensor, reference: Tensor) -> Tensor:
 
 NORMALISATIONS = {
     "published": _published,  # (x - mean) / variance, two numbers for the whole matrix
+    "standardise_matrix": _standardise_matrix,  # (x - mean) / deviation, the same two numbers
     "standardise": _standardise,  # each feature to mean 0 and deviation 1; a constant one to 0
     "minmax": _minmax,  # each feature to [0, 1] on the reference; GAZSL and f-CLSWGAN on GBU
     "l2": _l2,  # each image to unit length; zero stays zero

@@ -19,9 +19,9 @@ from unittest import mock
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map_only
 
 from tests.helpers.fake_cuda_rules import ACROSS_DEVICES, INDEXED_BY_CPU, READS, aten
+from tests.helpers.trees import tree_leaves, tree_map_only
 
 CUDA = torch.device("cuda", 0)
 without_a_gpu = pytest.mark.skipif(

@@ -13,6 +13,7 @@ from repro.signals import Interrupted, StopRequest
 from sde.cli.parser import main
 from sde.evaluation.evaluate import evaluate
 from sde.trained_model import load
+from sde.training import heldout
 from sde.training.train import Trainer, train
 from tests.helpers.fake_cuda import FakeCuda, run_on, without_a_gpu
 from tests.helpers.rounding import float32_bound
@@ -45,6 +46,12 @@ CASES = {
         "compute": {"gradient_accumulation": 2, "channels_last": True, "precision": "tf32"},
     },
 }
+
+
+@pytest.fixture(autouse=True)
+def few_heldout_draws(monkeypatch):
+    """Every operation on the pretended GPU passes through Python."""
+    monkeypatch.setattr(heldout, "DRAWS", 64)
 
 
 @pytest.fixture

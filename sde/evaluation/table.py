@@ -106,7 +106,7 @@ def _said(found: list[Table]) -> str:
 
 
 def _numbers(found: Evaluation) -> Iterator[Numbers]:
-    """Return the kinds of numbers that were measured."""
+    """Yield each kind of number that was measured."""
     sums = ", ".join(f"{name.split()[-1]} {sha[:12]}" for name, sha in found.data_sha256.items())
     data = f"{found.data} (sha256 {sums})"
     sampling = (found.weights, _sampler(found))

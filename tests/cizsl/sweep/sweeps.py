@@ -4,6 +4,8 @@ import json
 import subprocess
 from pathlib import Path
 
+from tests.helpers.waiting import ENOUGH
+
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = str(ROOT / "configs" / "cizsl" / "toy" / "toy_cub_easy.yaml")
 STRICT = str(ROOT / "configs" / "cizsl" / "toy" / "toy_cub_easy_corrected.yaml")
@@ -19,7 +21,7 @@ def children(of: int) -> dict[str, int]:
     """The training processes below a process: run folder and id."""
     found = {}
     for line in subprocess.check_output(
-        ["ps", "-ww", "-eo", "pid,ppid,args"], text=True
+        ["ps", "-ww", "-eo", "pid,ppid,args"], text=True, timeout=ENOUGH
     ).splitlines():
         pid, parent, arguments = line.split(None, 2)
         if parent == str(of) and " train " in arguments:

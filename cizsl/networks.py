@@ -23,7 +23,6 @@ from torch.nn import functional as F
 
 from repro.errors import InputError
 
-
 OUTPUTS = {"tanh": torch.tanh, "linear": nn.Identity()}
 
 

@@ -8,6 +8,7 @@ import torch
 
 from cizsl import creativity, protocols
 from cizsl.batches import BatchSampler
+from cizsl.closed_form.gaussian_generator import GaussianGenerator
 from cizsl.config import Baseline, BaselineEvaluation, CIZSLConfig
 from cizsl.data.dataset import ZSLData
 from cizsl.data.layouts import load
@@ -54,8 +55,15 @@ def baseline(config: CIZSLConfig, name: str) -> Baseline:
     )
 
 
+def feature_generator(config: CIZSLConfig, task: ZSLTask) -> Generator | GaussianGenerator:
+    """Return the configured generator, on the task's device: a GAN's untrained, others fitted."""
+    if config.generator == "gaussian":
+        return GaussianGenerator(task, **config.gaussian.model_dump())
+    return blank_generator(config, task)
+
+
 def blank_generator(config: CIZSLConfig, task: ZSLTask) -> Generator:
-    """Return a generator of the configured widths, on the task's device."""
+    """Return a GAN's generator of the configured widths, on the task's device."""
     text, features = task.seen_text, task.train_features
     model = config.model
     widths = (model.noise_dim, model.text_embed_dim, model.hidden_dim, model.output)

@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 
 from cizsl import classifiers, metrics, retrieval, softmax, synthesis
-from cizsl.networks import Generator
 from cizsl.protocols import ZSLTask
+from cizsl.synthesis import FeatureGenerator
 from repro.device import precision
 
 CURVES = {"grid": metrics.grid_curve, "exact": metrics.exact_curve}
@@ -51,7 +51,7 @@ class Evaluation:
 
 @torch.no_grad()
 def evaluate(
-    generator: Generator,
+    generator: FeatureGenerator,
     task: ZSLTask,
     rng: torch.Generator,
     *,

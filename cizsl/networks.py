@@ -17,10 +17,13 @@ which ``input_gradient`` evaluates as one matrix product.
 Source: Zhu et al., CVPR 2018 (GAZSL, arXiv:1712.01381), section 3.2; models.py of CIZSL.
 """
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cizsl.synthesis import BLOCK_ROWS
 from repro.errors import InputError
 
 OUTPUTS = {"tanh": torch.tanh, "linear": nn.Identity()}
@@ -69,6 +72,14 @@ class Generator(nn.Module):
     def forward(self, z_BZ: Tensor, text_BV: Tensor) -> Tensor:
         """G(z, t): (B, Z), (B, V) -> (B, D)."""
         return self.decode(z_BZ, self.project(text_BV))
+
+    def blocks(self, text_CV: Tensor, samples: int, rng: torch.Generator) -> Iterator[Tensor]:
+        """Yield features as :class:`cizsl.synthesis.FeatureGenerator` says; project texts once."""
+        place = {"generator": rng, "device": text_CV.device}
+        for rows in self.project(text_CV).split(max(1, BLOCK_ROWS // samples)):
+            z = torch.randn(len(rows) * samples, self.noise_dim, **place)
+            features = self.decode(z.to(text_CV.dtype), rows.repeat_interleave(samples, dim=0))
+            yield features.to(text_CV.dtype).unflatten(0, (len(rows), samples))
 
 
 class Discriminator(nn.Module):

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from cizsl.classifiers import class_centroids
 from cizsl.data.dataset import ZSLData
-from cizsl.data.normalise import normalise
+from cizsl.data.normalise import normaliser
 from repro.errors import InputError
 
 
@@ -198,12 +198,13 @@ def _task(train, seen, unseen, texts, normalisation, device) -> ZSLTask:
     """Normalise by the training images alone and move everything to the device.
 
     ``seen=None`` measures seen accuracy on the training images, without a second copy."""
-    raw = _tensor(train, device)
-    train_features, train_labels = normalise(raw, raw, normalisation), _labels(train, device)
+    raw, train_labels = _tensor(train, device), _labels(train, device)
+    normalised = normaliser(raw, train_labels, normalisation)
+    train_features = normalised(raw)
     if seen is None:
         seen_features, seen_labels = train_features, train_labels
     else:
-        seen_features = normalise(_tensor(seen, device), raw, normalisation)
+        seen_features = normalised(_tensor(seen, device))
         seen_labels = _labels(seen, device)
     seen_text, unseen_text = (
         torch.from_numpy(np.ascontiguousarray(text)).to(device) for text in texts[:2]
@@ -213,7 +214,7 @@ def _task(train, seen, unseen, texts, normalisation, device) -> ZSLTask:
         train_labels=train_labels,
         seen_features=seen_features,
         seen_labels=seen_labels,
-        unseen_features=normalise(_tensor(unseen, device), raw, normalisation),
+        unseen_features=normalised(_tensor(unseen, device)),
         unseen_labels=_labels(unseen, device),
         seen_text=seen_text,
         unseen_text=unseen_text,

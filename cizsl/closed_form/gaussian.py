@@ -8,10 +8,8 @@ v_c the predictive variance over its mean on the seen classes, and s a number: t
 around its class mean, and the class mean around its prediction. Seen classes have their centroid
 in the place of m_c, and v_c = 0.
 
-Everything happens in r <= S - 1 coordinates y = P (x - g) in which classes can be told apart: with
-the shrunk covariance S = (1 - a) S_w + a tr(S_w)/D I = L L' and the right singular vectors V of the
-whitened centroids (M - g) L^-T, P = V' L^-1; x = g + L V y is the feature with these coordinates
-whose remaining part is the mean. A last rotation and scaling makes S_w the identity and S_b
+Everything happens in the r <= S - 1 coordinates of :mod:`cizsl.data.discriminants`, in which
+classes can be told apart. A last rotation and scaling makes S_w the identity and S_b
 diagonal, so that every density is a product of one-dimensional ones.
 
 Source: linear discriminant analysis (Hastie, Tibshirani, Friedman, The Elements of Statistical
@@ -19,68 +17,12 @@ Learning, 2009, section 4.3), with the uncertain means of class_means.
 """
 
 import copy
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from cizsl.closed_form.class_means import ClassMeans
-
-ROWS = 4096  # images at a time, so that no second copy of all images is made
-
-
-@dataclass(frozen=True, eq=False)
-class Discriminants:
-    """Coordinates y = project (x - centre), of which x = centre + embed y is a right inverse.
-
-    centre (D,), project (r, D), embed (D, r); within (r, r): covariance of y within a class.
-    """
-
-    centre: Tensor
-    project: Tensor
-    embed: Tensor
-    within: Tensor
-
-    def encode(self, features_ND: Tensor) -> Tensor:
-        """Return y of the features: (N, D) -> (N, r), float64."""
-        blocks = features_ND.split(ROWS)
-        return torch.cat([(x.double() - self.centre) @ self.project.T for x in blocks])
-
-    def decode(self, y_Nr: Tensor) -> Tensor:
-        """Return features of coordinates (N, r): (N, D), float64."""
-        return self.centre + y_Nr @ self.embed.T
-
-
-def within_covariance(features: Tensor, labels: Tensor, centroids: Tensor) -> Tensor:
-    """Return the pooled covariance of images around their class centroid, (D, D) float64.
-
-    Args: features (N, D), labels (N,), centroids (S, D). Divides by N - S, S the classes present.
-    """
-    total = torch.zeros(features.shape[1], features.shape[1]).to(centroids.double())
-    for x, y in zip(features.split(ROWS), labels.split(ROWS), strict=True):
-        difference = x.double() - centroids.double()[y]
-        total += difference.T @ difference
-    return total / max(1, len(labels) - len(labels.unique()))
-
-
-def discriminants(within: Tensor, centroids: Tensor, shrinkage: float) -> Discriminants:
-    """Return the coordinates in which class centroids differ.
-
-    Args:
-        within: covariance within classes (D, D).
-        centroids: of the seen classes (S, D).
-        shrinkage: a in [0, 1], towards a multiple of the identity.
-    """
-    dim, M = len(within), centroids.double()
-    centre = M.mean(0)
-    scale = within.diagonal().mean()
-    shrunk = (1 - shrinkage) * within + shrinkage * scale * torch.eye(dim).to(within)
-    L = torch.linalg.cholesky(shrunk)
-    whitened = torch.linalg.solve_triangular(L, (M - centre).T, upper=False)  # (D, S)
-    V, sizes, _ = torch.linalg.svd(whitened, full_matrices=False)
-    V = V[:, sizes > 1e-6 * sizes[0]]  # the centred centroids span at most S - 1 directions
-    project = torch.linalg.solve_triangular(L.T, V, upper=True).T
-    return Discriminants(centre, project, L @ V, project @ within @ project.T)
+from cizsl.data.discriminants import Discriminants
 
 
 class GaussianClasses:

@@ -9,13 +9,8 @@ from torch import Tensor
 
 from cizsl.closed_form import class_means
 from cizsl.closed_form.baselines import Fitted
-from cizsl.closed_form.gaussian import (
-    ROWS,
-    Discriminants,
-    GaussianClasses,
-    discriminants,
-    within_covariance,
-)
+from cizsl.closed_form.gaussian import GaussianClasses
+from cizsl.data.discriminants import ROWS, Discriminants, discriminants, within_covariance
 from cizsl.protocols import ZSLTask
 
 PENALTIES = (0.03, 0.1, 0.3, 1.0)

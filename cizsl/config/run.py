@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from cizsl.config import candidates
+from cizsl.config.generators import TITLES, Gaussian, GeneratorName
 from cizsl.config.sections import (
     Compute,
     Creativity,
@@ -36,6 +37,12 @@ class CIZSLConfig(Settings):
     )
     seed: Seed = Field(default=0, description="of all random numbers but the validation seed's")
     data: Data = Field(default=Data(), description="which classes and images")
+    generator: GeneratorName = Field(
+        default="gan",
+        description="what makes features from texts: a GAN that is trained, or a Gaussian for "
+        "each class in closed form",
+    )
+    gaussian: Gaussian = Field(default=Gaussian(), description="the Gaussian generator")
     model: Model = Field(default=Model(), description="the networks")
     loss: Loss = Field(default=Loss(), description="weights of the loss terms")
     creativity: Creativity = Field(default=Creativity(), description="hallucinated samples (CIZSL)")
@@ -52,12 +59,20 @@ class CIZSLConfig(Settings):
 
     @property
     def method(self) -> str:
-        """CIZSL, or GAZSL where nothing is hallucinated."""
+        """CIZSL, GAZSL where nothing is hallucinated, or the name of another generator."""
+        if self.generator != "gan":
+            return TITLES[self.generator]
         return "GAZSL" if self.creativity.divergence == "none" else "CIZSL"
 
     @property
     def searched(self) -> dict[str, tuple]:
-        """The keys that are searched and their candidates; GAZSL has no creativity to search."""
+        """The keys that are searched and their candidates, without those of other methods.
+
+        GAZSL has no creativity to search.
+        """
+        if self.generator != "gan":
+            ours = (f"{self.generator}.", "data.", "evaluation.")
+            return {key: value for key, value in self.search.items() if key.startswith(ours)}
         if self.method == "GAZSL" and "creativity.divergence" not in self.search:
             return {k: v for k, v in self.search.items() if not k.startswith("creativity.")}
         return dict(self.search)

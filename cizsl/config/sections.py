@@ -42,9 +42,9 @@ def _layouts() -> Iterable[str]:
 
 
 def _normalisations() -> Iterable[str]:
-    from cizsl.data.normalise import NORMALISATIONS
+    from cizsl.data.normalise import kinds
 
-    return NORMALISATIONS
+    return kinds()
 
 
 class Data(Settings):
@@ -64,7 +64,8 @@ class Data(Settings):
     )
     normalisation: Annotated[str, Registered(_normalisations, "normalisation")] = Field(
         default="published",
-        description="of the features; published: (x - mean) / variance, both scalars",
+        description="of the features; published: (x - mean) / variance, both scalars; "
+        "discriminant: coordinates of linear discriminant analysis (docs/data.md)",
     )
 
 

@@ -19,7 +19,14 @@ from cizsl.report.runs import KINDS, Run
 from cizsl.training.records import CHOSEN
 
 WEIGHT = "creativity.weight"
-METHODS = ("GAZSL", "CIZSL", "ridge regression", "ESZSL", "Gaussian classifier")  # in table order
+METHODS = (  # in table order
+    "GAZSL",
+    "CIZSL",
+    "Gaussian generator",
+    "ridge regression",
+    "ESZSL",
+    "Gaussian classifier",
+)
 
 Cell = tuple[str, str]  # dataset, split
 

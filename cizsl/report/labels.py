@@ -20,6 +20,9 @@ NETWORKS = {  # what `description` tells of every method
     "optimiser.batch_size": "batch",
     "optimiser.learning_rate": "learning rate",
     "optimiser.iterations": "iterations",
+    "gaussian.penalty": "penalty",
+    "gaussian.shrinkage": "shrinkage",
+    "gaussian.spread": "spread",
 }
 
 

@@ -113,9 +113,17 @@ class Run:
             del kept["search"]
         if (weights := kept.pop("search.creativity.weight", None)) is not None:
             kept["creativity.weight"] = weights  # of which each run selected one
-        if self.summary.method == "GAZSL":  # which hallucinates nothing
-            kept = {k: v for k, v in kept.items() if not k.startswith("creativity.")}
+        unused = self._unused_sections()
+        kept = {k: v for k, v in kept.items() if not k.startswith(unused)}
         return {"method": self.summary.method, "feature_dim": self.summary.feature_dim, **kept}
+
+    def _unused_sections(self) -> tuple[str, ...]:
+        """Beginnings of the keys that have no effect on a run of this method."""
+        generator = getattr(self.config, "generator", "gan")
+        if generator != "gan":
+            return ("model.", "loss.", "creativity.", "optimiser.")
+        # GAZSL hallucinates nothing
+        return ("gaussian.", *(("creativity.",) if self.summary.method == "GAZSL" else ()))
 
     def _known_checksums(self) -> dict[str, str | None]:
         """Known checksums by file name: none of the features, of the birds none of the text."""

@@ -12,8 +12,8 @@ from cizsl import build
 from cizsl.closed_form.registry import BASELINES
 from cizsl.config import Baseline, CIZSLConfig
 from cizsl.evaluate import Evaluation, evaluate
-from cizsl.networks import Generator
 from cizsl.protocols import ZSLTask
+from cizsl.synthesis import FeatureGenerator
 from cizsl.training import fit_baselines, records, results
 from cizsl.training.records import Environment, Summary
 from repro import config as configuration
@@ -44,7 +44,9 @@ class Reevaluation:
         return [n for n, v in self.scores.items() if n in self.recorded and self.recorded[n] != v]
 
 
-def measure(config: CIZSLConfig, generator: Generator, task: ZSLTask, iteration: int) -> Evaluation:
+def measure(
+    config: CIZSLConfig, generator: FeatureGenerator, task: ZSLTask, iteration: int
+) -> Evaluation:
     """Evaluate ``generator`` as ``config`` says; ``iteration`` determines the random numbers."""
     settings = config.evaluation
     return evaluate(
@@ -139,8 +141,8 @@ def _recorded(
     return results.scores(found[-1]) if found else {}
 
 
-def _saved(file: Path, config: CIZSLConfig, task: ZSLTask) -> Generator:
-    generator = build.blank_generator(config, task)
+def _saved(file: Path, config: CIZSLConfig, task: ZSLTask) -> FeatureGenerator:
+    generator = build.feature_generator(config, task)
     try:
         generator.load_state_dict(load_file(file, str(task.seen_text.device)))
     except (OSError, SafetensorError, RuntimeError) as error:

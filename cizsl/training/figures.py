@@ -104,7 +104,9 @@ def _derived(record: dict) -> dict:
     The published form of some divergences is negative.
     """
     magnitudes = {name: abs(record[name]) for name in GENERATOR if name in record}
-    return {**record, **magnitudes, "wasserstein": record["real"] - record["fake"]}
+    both = {"real", "fake"} <= record.keys()
+    derived = {"wasserstein": record["real"] - record["fake"]} if both else {}
+    return {**record, **magnitudes, **derived}
 
 
 def _panel(axes: Axes, records: list[dict], lines: dict, label: str, scale: float = 1) -> None:

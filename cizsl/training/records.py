@@ -134,8 +134,8 @@ class TrainingRecord(Record, Scores):
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Term]
 
-    real: Term
-    fake: Term
+    real: Term | None = None  # a generator in closed form has no critic
+    fake: Term | None = None
 
 
 class SearchLine(_Record):

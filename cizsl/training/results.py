@@ -56,13 +56,14 @@ def summarise(
     reference = config.evaluation.protocol == "reference"
     best_each = best_on_test(records, config.evaluation.reported) if reference else None
     chosen = {"best_on_test": best_each} if reference else {"selected": final}
-    creativity = config.creativity.model_dump(mode="json")
+    trained, creativity = config.generator == "gan", config.creativity.model_dump(mode="json")
+    model = config.model if trained else getattr(config, config.generator)
     return outline(config, data, device, seconds) | {
         "method": config.method,
-        "creativity": None if config.method == "GAZSL" else creativity,
+        "creativity": creativity if trained and config.method != "GAZSL" else None,
         "seed": config.seed,
         "iterations": iterations,
-        "model": config.model.model_dump(),
+        "model": model.model_dump(mode="json"),
         "metrics": {"final": final, **chosen},
     }
 
@@ -90,7 +91,7 @@ def write(folder: RunFolder, summary: dict, curves: dict[str, torch.Tensor]) -> 
     arrays = {name: curve.cpu().numpy() for name, curve in curves.items()}
     write_arrays(folder.path / "curves.npz", arrays, compress=True)
     figures.seen_unseen(folder.path / "seen_unseen.png", arrays, summary)
-    if "baseline" not in type(folder.settings).model_fields:  # which is not trained
+    if getattr(folder.settings, "generator", None) == "gan":  # what is fitted has no training
         draw_training(folder, summary.get("search", {}).get("chosen"))
         records = read_log(folder.path)
         live_page.write(folder, folder.settings, records, None, arrays["final"])

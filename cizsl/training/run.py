@@ -15,6 +15,7 @@ from cizsl import build
 from cizsl.config import CIZSLConfig
 from cizsl.data.dataset import ZSLData
 from cizsl.training import results, toy_data
+from cizsl.training.fitted import FittedTrainer
 from cizsl.training.selection import STAGE, Selection, select
 from cizsl.training.trainer import Trainer
 from repro.environment import environment
@@ -47,7 +48,8 @@ def train(config: CIZSLConfig, folder: RunFolder, device: torch.device, stop: St
         config = selected.config if selected else config
         iterations = selected.record["iteration"] + 1 if selected else config.optimiser.iterations
         task = build.task(config, data, "test", device)
-        trainer = Trainer("test", config, task, folder, iterations, logger=logger)
+        kind = _trainer(config)
+        trainer = kind("test", config, task, folder, iterations, logger=logger)
         progress = trainer.run(stop)
     seconds = progress.seconds + (selected.seconds if selected else 0)
     summary = results.summarise(config, data, progress.records, iterations, seconds, device)
@@ -64,7 +66,13 @@ def train(config: CIZSLConfig, folder: RunFolder, device: torch.device, stop: St
 
 def _require_enough(config: CIZSLConfig, data: ZSLData, stage: str, device: torch.device) -> None:
     """Raise :class:`InputError` for too few data, before the run counts as begun."""
-    build.sampler(config, build.task(config, data, stage, device))
+    task = build.task(config, data, stage, device)
+    if config.generator == "gan":
+        build.sampler(config, task)
+
+
+def _trainer(config: CIZSLConfig) -> type[Trainer] | type[FittedTrainer]:
+    return Trainer if config.generator == "gan" else FittedTrainer
 
 
 def _select(
@@ -75,10 +83,11 @@ def _select(
     stop: StopRequest,
     logger: Logger,
 ) -> Selection:
-    def make(trial: CIZSLConfig, candidate: dict, name: str) -> Trainer:
+    def make(trial: CIZSLConfig, candidate: dict, name: str) -> Trainer | FittedTrainer:
         task = build.task(trial, data, STAGE, device)
         iterations = trial.optimiser.iterations
-        return Trainer(STAGE, trial, task, folder, iterations, candidate, name, logger)
+        kind = _trainer(trial)
+        return kind(STAGE, trial, task, folder, iterations, candidate, name, logger)
 
     return select(config, folder, make, stop)
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from cizsl.config import CIZSLConfig
 from cizsl.training import results
+from cizsl.training.fitted import FittedTrainer
 from cizsl.training.records import SearchLine
 from cizsl.training.terms import Diverged
 from cizsl.training.trainer import Progress, Trainer
@@ -28,7 +29,7 @@ from repro.run import RunFolder
 from repro.signals import StopRequest
 
 STAGE = "validation"
-MakeTrainer = Callable[[CIZSLConfig, dict, str], Trainer]
+MakeTrainer = Callable[[CIZSLConfig, dict, str], Trainer | FittedTrainer]
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class _Search:
             self._drop_losers()
         return self._best()
 
-    def trainer(self, place: int) -> Trainer:
+    def trainer(self, place: int) -> Trainer | FittedTrainer:
         """Return the training with the candidate at ``place``."""
         return self.make(self.trials[place], self.candidates[place], _name(place))
 

@@ -8,6 +8,7 @@ import torch
 
 from cizsl import build
 from cizsl.config import CIZSLConfig
+from cizsl.evaluate import Evaluation
 from cizsl.protocols import ZSLTask
 from cizsl.training import live_page, results
 from cizsl.training.evaluate_run import measure
@@ -35,6 +36,14 @@ class Progress:
     records: list = field(default_factory=list)  # one dict for each evaluation
     curves: dict = field(default_factory=dict)  # "final", "best": (2, P) seen and unseen
     best: dict = field(default_factory=dict)  # the generator at the best evaluation
+
+    def keep(self, record: dict, evaluation: Evaluation, criterion: str, state: dict) -> None:
+        """Add the record of an evaluation, and keep the generator's state if it is the best."""
+        self.records.append(record)
+        curve = torch.tensor([evaluation.curve.seen.tolist(), evaluation.curve.unseen.tolist()])
+        self.curves["final"] = curve
+        if results.best(self.records, criterion) is record:
+            self.curves["best"], self.best = curve, state
 
     def checked(self) -> "Progress":
         """Return self. Raises :class:`TypeError` where a checkpoint holds values of other types."""
@@ -130,14 +139,9 @@ class Trainer:
         terms = self.terms.numbers()
         evaluation = measure(self.config, self.gan.generator, self.task, iteration)
         record = {**self.label, "iteration": iteration, **terms, **evaluation.scores()}
-        self.progress.records.append(record)
+        self.progress.keep(record, evaluation, self._criterion(), self.generator_state())
         self.folder.log("metrics", record)
         self.logger.log({f"{self.stage}/{k}": v for k, v in record.items()}, iteration)
-        curve = torch.tensor([evaluation.curve.seen.tolist(), evaluation.curve.unseen.tolist()])
-        self.progress.curves["final"] = curve
-        if results.best(self.progress.records, self._criterion()) is record:
-            self.progress.curves["best"] = curve
-            self.progress.best = self.generator_state()
         self._draw(iteration + 1)
         return {name: f"{100 * record[name]:.1f}%" for name in ("top1", "ausuc", "harmonic")}
 

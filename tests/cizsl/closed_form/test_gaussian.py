@@ -5,6 +5,7 @@ import torch
 from torch.distributions import MultivariateNormal
 
 from cizsl.closed_form import class_means, gaussian
+from cizsl.data.discriminants import discriminants, within_covariance
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +23,8 @@ def world():
     features = means[labels] + draw(360, 14) @ mix.T
     centroids = torch.stack([features[labels == k].mean(0) for k in range(9)])
     predicted = class_means.predict(texts[:9], texts[9:], centroids, 0.1)
-    within = gaussian.within_covariance(features, labels, centroids)
-    space = gaussian.discriminants(within, centroids, 0.2)
+    within = within_covariance(features, labels, centroids)
+    space = discriminants(within, centroids, 0.2)
     return features, labels, centroids, predicted, space, within
 
 

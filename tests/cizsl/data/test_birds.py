@@ -168,6 +168,7 @@ def test_normalisations():
     length = np.sqrt((x**2).sum(1, keepdims=True))
     expected = {
         "published": (x - reference.mean()) / reference.var(),
+        "standardise_matrix": (x - reference.mean()) / reference.std(),
         "standardise": (x - mean) / std,
         "minmax": sklearn.preprocessing.MinMaxScaler().fit(reference).transform(x),
         "l2": x / np.where(length == 0, 1, length),

@@ -1,0 +1,62 @@
+"""A generator in closed form in the place of a training: one fit, one evaluation."""
+
+import time
+from typing import Any
+
+import torch
+
+from cizsl import build
+from cizsl.config import CIZSLConfig
+from cizsl.protocols import ZSLTask
+from cizsl.training import results
+from cizsl.training.evaluate_run import measure
+from cizsl.training.records import read_log
+from cizsl.training.trainer import Progress
+from repro.device import precision
+from repro.loggers import Logger, NoLogger
+from repro.run import RunFolder
+from repro.signals import StopRequest
+
+
+class FittedTrainer:
+    """What :class:`cizsl.training.trainer.Trainer` is for a GAN; nothing is there to resume.
+
+    Args: as there.
+    """
+
+    def __init__(
+        self,
+        stage: str,
+        config: CIZSLConfig,
+        task: ZSLTask,
+        folder: RunFolder,
+        iterations: int,
+        candidate: dict | None = None,
+        name: str = "",
+        logger: Logger | None = None,
+    ):
+        self.config, self.task, self.folder, self.stage = config, task, folder, stage
+        self.label: dict[str, Any] = {"stage": stage}
+        if candidate:
+            self.label["candidate"] = candidate
+        self.logger, self.progress = logger or NoLogger(), Progress()
+
+    def run(self, stop: StopRequest) -> Progress:
+        """Fit and evaluate."""
+        began, config = time.monotonic(), self.config
+        log = read_log(self.folder.path)
+        others = [record for record in log if not results.is_of(record, self.label)]
+        self.generator = build.feature_generator(config, self.task)
+        with precision(config.compute.precision, self.task.seen_text.device):
+            evaluation = measure(config, self.generator, self.task, iteration=0)
+        record = {**self.label, "iteration": 0, **evaluation.scores()}
+        state = self.generator_state()
+        self.progress.keep(record, evaluation, config.evaluation.select_by, state)
+        self.progress.seconds = time.monotonic() - began
+        self.folder.write_log("metrics", [*others, record])
+        self.logger.log({f"{self.stage}/{k}": v for k, v in record.items()}, 0)
+        return self.progress
+
+    def generator_state(self) -> dict[str, torch.Tensor]:
+        """Return a copy of what the fit has found."""
+        return {name: value.clone() for name, value in self.generator.state_dict().items()}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Set up the environment if need be, then run both halves: the table of the birds (real ones if
-# data/ holds them, else the built-in toy birds), then the digits. `run.sh cizsl` or `run.sh sde`
+# Set up the environment if need be, then run both halves: the table of the birds (the published
+# data if data/ holds them, else the built-in CUB, compact features), then the digits. `run.sh cizsl` or `run.sh sde`
 # runs one half. Further arguments go to every training, such as seed=1. `run.sh --download ...`
 # fetches the published birds first, from the address CIZSL_MIRROR if it is set; NABirds only where
 # the features of its training images lie in data/NABird, because nobody lists them.

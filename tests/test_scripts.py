@@ -100,6 +100,21 @@ def test_download_comes_first_and_the_cells_follow_with_the_arguments(checkout, 
     assert "no NABirds" in said and not any("nab" in line for line in log)
 
 
+def test_without_published_files_the_built_in_birds_are_taken(checkout):
+    code, said, log = run(checkout, "cizsl", "seed=3", "optimiser.iterations=5")
+    assert code == 0 and "real" in said and "not the published features" in said
+    cells = [f"compact_{split}" for split in ("easy", "hard")]
+    configs = [f"{cell}_{method}" for cell in cells for method in ("gaussian", "gazsl", "cizsl")]
+    assert all(list((ROOT / "configs/cizsl/birds").glob(f"{name}.yaml")) for name in configs)
+    settings = "optimiser.iterations=5"
+    assert log == [
+        "cizsl data cells data",
+        *(f"cizsl baselines {cell}_gazsl {settings}" for cell in cells),
+        f"cizsl sweep {' '.join(configs)} --seeds 3 --jobs 2 {settings}",
+        "cizsl table runs --html runs/table.html",
+    ]
+
+
 def test_nabirds_are_fetched_where_the_features_of_training_are_there(checkout):
     (checkout / "data/NABird").mkdir(parents=True)
     (checkout / "data/NABird/pfc_feat_train_hard.mat").touch()

@@ -33,6 +33,9 @@ class GaussianGenerator(nn.Module):
     Raises :class:`InputError` where the weights are not as many as the texts.
     """
 
+    text: Tensor
+    centroids: Tensor
+
     def __init__(
         self,
         task: ZSLTask,

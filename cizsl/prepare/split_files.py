@@ -186,7 +186,7 @@ def family_splits(folder: Path, families: Sequence[str], share: float, seed: int
         seed: of the choice.
     """
     classes = _with_images(folder, len(families))
-    own = [families[c] for c in classes.tolist()]
+    own = [families[int(place)] for place in classes]
     unseen = {"easy": easy_split(own, share, seed), "hard": hard_split(own, share, seed)}
     return {split: (classes[~mask], classes[mask]) for split, mask in unseen.items()}
 

@@ -135,3 +135,26 @@ def test_without_the_option_nothing_is_fetched(checkout):
     (checkout / ".venv/bin/cizsl").write_text("#!/bin/sh\necho cizsl $* >> log\n")
     code, said, log = run(checkout, "sde")
     assert code == 0 and [line.split()[1] for line in log] == ["train", "sample", "evaluate"], said
+
+
+def test_gpu_steps_are_bounded_kept_and_told_in_one_table(tmp_path):
+    """With a python3 that fails in one step and sleeps in another; a second call repeats these."""
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    (tmp_path / "bin").mkdir()
+    for name, content in {
+        "python3": 'echo "$*" >> log; case "$*" in *-c*) ;; *tf32*) exit 3 ;; *) echo fine ;; esac',
+        "nvidia-smi": "echo a GPU",
+    }.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{content}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    command = ["bash", "scripts/gpu.sh", "machine", "compact_run", "cizsl_tf32", "cizsl_bf16"]
+    where = {"cwd": tmp_path, "env": {**os.environ, "PATH": path}, "timeout": ENOUGH}
+    for calls in (1, 2):
+        done = subprocess.run(command, capture_output=True, text=True, **where)
+        assert done.returncode == 0, done.stderr
+        log = (tmp_path / "log").read_text()
+        assert log.count("compact_easy_cizsl") == log.count("bf16") == 1  # done: not repeated
+        assert log.count("tf32") == calls
+    lines = {line.split()[0]: line for line in done.stdout.splitlines()[-4:]}
+    assert "ok: a GPU" in lines["machine"] and "failed (3)" in lines["cizsl_tf32"]

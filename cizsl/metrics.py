@@ -107,6 +107,23 @@ def grid_curve(seen: Best, unseen: Best, offsets: np.ndarray = PUBLISHED_OFFSETS
     return Curve(*accuracies)
 
 
+def best_offset(seen: Best, unseen: Best) -> float:
+    """Return an offset of the unseen scores at which H of the exact curve is highest.
+
+    H depends on the offset only through the interval between two margins that holds it; the middle
+    of the first best one is returned, the smallest margin where that interval is unbounded.
+    """
+    margins = [(best.seen - best.unseen)[best.right] for best in (seen, unseen)]
+    ends = np.unique(np.concatenate(margins))
+    if not len(ends):
+        return 0.0
+    curve = exact_curve(seen, unseen)
+    total = curve.seen + curve.unseen
+    h = np.divide(2 * curve.seen * curve.unseen, total, where=total > 0, out=np.zeros_like(total))
+    place = int(h.argmax())  # the interval (ends[place - 1], ends[place]]
+    return float((ends[max(0, place - 1)] + ends[min(place, len(ends) - 1)]) / 2)
+
+
 def ausuc(curve: Curve) -> float:
     """Return the area under seen accuracy over unseen accuracy, by trapezoids, in [0, 1]."""
     return float(np.trapezoid(curve.seen, curve.unseen))

@@ -12,13 +12,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from cizsl.data.birds_layout import (
     BUILT,
+    CLASSES,
     LAYOUTS,
     SOURCES,
     dataset_folder,
     dataset_layout,
     datasets_in,
+    read_lines,
     split_files,
 )
 from cizsl.data.birds_validate import read_split
@@ -60,7 +64,16 @@ def load_birds(root: str | Path, dataset: str = "CUB", split: str = "easy") -> Z
         train_labels=arrays["train_labels"],
         test_features=arrays["test_features"],
         test_labels=arrays["test_labels"],
+        class_names=_class_names(folder, np.concatenate([seen, unseen])),
     )
+
+
+def _class_names(folder: Path, ids: np.ndarray) -> tuple[str, ...] | None:
+    """Return the names of classes (C,) from `CLASSES`, which the published folders lack."""
+    if not (path := folder / CLASSES).is_file():
+        return None
+    lines = read_lines(path)
+    return tuple(lines[i - 1] for i in ids) if len(lines) >= ids.max() else None
 
 
 def find_birds(root: str | Path, dataset: str, split: str) -> Path:

@@ -86,6 +86,7 @@ def load_compact(
         toy=False,
         text_blocks=tuple(block.shape[1] for block in blocks),
         families=None if families is None else families[parts["seen_ids"] - 1],
+        class_names=_names(found, np.concatenate([parts["seen_ids"], parts["unseen_ids"]])),
         **parts,
     )
 
@@ -96,6 +97,14 @@ def _texts(arrays: dict[str, np.ndarray], text: str) -> list[np.ndarray]:
     if text == BOTH:
         described.append(arrays["sentences"])
     return [array.astype(np.float32) for array in described]
+
+
+def _names(arrays: dict[str, np.ndarray], ids: np.ndarray) -> tuple[str, ...] | None:
+    """Return the names of classes, None where they have none."""
+    names = arrays.get("classes")
+    if names is None or names.ndim != 1 or len(names) < ids.max() or names.dtype.kind != "U":
+        return None
+    return tuple(names[ids - 1].tolist())
 
 
 def _families(arrays: dict[str, np.ndarray], count: int) -> np.ndarray | None:

@@ -25,7 +25,8 @@ class ZSLData:
     seen_test_features: (M', D), seen_test_labels: (M',) in [0, S): images of seen classes that
     measure seen accuracy. validation_classes: (K,) the labels, of the seen classes, that validate.
     families: (S,) integers, the family of each seen class. text_blocks: the widths of several texts
-    that stand side by side in the columns of the text; one text is one block.
+    that stand side by side in the columns of the text; one text is one block. class_names: (S + U,)
+    names of the seen classes, then of the unseen ones.
     """
 
     dataset: str
@@ -45,6 +46,14 @@ class ZSLData:
     validation_classes: np.ndarray | None = None
     families: np.ndarray | None = None
     text_blocks: tuple[int, ...] | None = None
+    class_names: tuple[str, ...] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """A name for every class, seen ones first: by its number where the layout has none."""
+        if self.class_names is not None:
+            return self.class_names
+        return tuple(f"class {number}" for number in (*self.seen_ids, *self.unseen_ids))
 
     @property
     def num_seen(self) -> int:

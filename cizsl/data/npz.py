@@ -95,6 +95,9 @@ def load_npz(root: str | Path, dataset: str, split: str) -> ZSLData:
     for side in label:
         parts[f"{side}_text"] = found.text[getattr(chosen, side)].astype(np.float32)
         parts[f"{side}_ids"] = getattr(chosen, side) + 1
+    if found.class_names is not None:
+        names = found.class_names[np.concatenate([chosen.seen, chosen.unseen])]
+        parts["class_names"] = tuple(names.tolist())
     if chosen.validation is not None:
         parts["validation_classes"] = label["seen"][chosen.validation]
     return ZSLData(

@@ -46,6 +46,24 @@ def test_exact_curve_is_the_loop_over_every_offset_that_matters(seed, levels):
 
 
 @given(seed=st.integers(0, 10**6), levels=st.sampled_from([None, 4]))
+@settings(max_examples=40, deadline=None)
+def test_best_offset_is_the_best_of_a_loop(seed, levels):
+    """H at the chosen offset equals the highest H of offsets inside every interval."""
+    tables, num_seen = scores(seed, levels=levels)
+    x, y, other, labels = as_tensors(tables)
+    parts = [
+        metrics.best_scores(x, y, num_seen, is_seen=True),
+        metrics.best_scores(other, labels, num_seen, is_seen=False),
+    ]
+    margins = np.unique(np.concatenate([best.seen - best.unseen for best in parts]))
+    offsets = np.concatenate([[-9], (margins[1:] + margins[:-1]) / 2, [9]])
+    chosen = metrics.best_offset(*parts)
+    seen, unseen = plain_curve(*tables, num_seen, np.array([chosen, *offsets]))
+    h = [metrics.harmonic_mean(s, u) for s, u in zip(seen, unseen, strict=True)]
+    assert h[0] == pytest.approx(max(h), abs=1e-12)
+
+
+@given(seed=st.integers(0, 10**6), levels=st.sampled_from([None, 4]))
 @settings(max_examples=20, deadline=None)
 def test_published_curve_is_the_loop_over_the_grid(seed, levels):
     tables, num_seen = scores(seed, levels=levels)

@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from cizsl import protocols, softmax, synthesis
 from cizsl.data import gbu
 from cizsl.evaluate import evaluate
+from cizsl.networks import Generator
 from cizsl.prepare import toy_gbu
 from tests.helpers.oracles import plain_knn
 
@@ -74,12 +75,12 @@ def test_on_the_gpu_it_is_the_same_classifier():
     torch.testing.assert_close(gpu.weight.cpu(), cpu.weight, rtol=1e-2, atol=1e-3)
 
 
-class LinearGenerator:
+class LinearGenerator(Generator):
     """Class means by ridge regression from text, and correlated noise: it knows a little."""
 
-    noise_dim = 9
-
     def __init__(self, task):
+        torch.nn.Module.__init__(self)
+        self.noise_dim = 9
         text, means = task.seen_text, task.centroids
         self.offset = text.mean(0), means.mean(0)
         centred = text - self.offset[0]

@@ -91,7 +91,8 @@ def images(options) -> None:
     from repro.device import resolve
 
     replaced = {n: v for n in PREPROCESSING if (v := getattr(options, n)) is not None}
-    names = ("weights", "classes", "overwrite", "layout", "batch", "dtype", "workers", "skip_bad")
+    names = ("weights", "classes", "parts", "overwrite", "layout", "batch", "dtype", "workers")
+    names += ("skip_bad",)
     with _writing(options.out):
         record, completed = make_features(
             options.source,

@@ -109,10 +109,17 @@ def _images(commands: Any) -> None:
         "--backbone",
         required=True,
         metavar="NAME",
-        help="network: a TorchScript or .pt2 file, package.module:callable, or timm:NAME",
+        help="network: efficientnet_lite0, a TorchScript or .pt2 file, package.module:callable, or "
+        "timm:NAME",
     )
     command.add_argument(
         "--weights", type=parsing.path, metavar="FILE", help="state dict to load into the network"
+    )
+    command.add_argument(
+        "--parts",
+        type=parsing.path,
+        metavar="FILE",
+        help="part locations, as CUB's parts/part_locs.txt: features of squares around the parts",
     )
     options.add_preprocessing(command)
     command.add_argument(

@@ -1,15 +1,16 @@
 """Networks that turn images into features: any torch module, or one of timm's.
 
+    efficientnet_lite0   with weights from a package, see :mod:`cizsl.prepare.efficientnet`
     timm:NAME            `timm.create_model(NAME, num_classes=0)`, with its own preprocessing
     package.module:name  the module of that name, or what the function of that name returns
     FILE.pt2             saved by `torch.export.save`
     FILE                 any other file: TorchScript, saved by `torch.jit.save`
 
-The first two may take their weights from a file: a state dict saved by `torch.save` or safetensors.
-Without such a file, networks of timm have their published weights, and others the weights with
-which they are returned; weights that are drawn at random are drawn from seed 0. The record of an
-extraction has the SHA-256 of the file and of all parameters and buffers. A file of weights cannot
-run code; a TorchScript or .pt2 file is a program and is trusted.
+The first three may take their weights from a file: a state dict saved by `torch.save` or
+safetensors. Without such a file, the first two have their published weights, and others the weights
+with which they are returned; weights that are drawn at random are drawn from seed 0. The record of
+an extraction has the SHA-256 of the file and of all parameters and buffers. A file of weights
+cannot run code; a TorchScript or .pt2 file is a program and is trusted.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from cizsl.data.birds_layout import sha256
+from cizsl.prepare import efficientnet
 from cizsl.prepare.images import Preprocessing
 from repro.errors import InputError
 from repro.plugins import is_plugin, resolve
@@ -66,7 +68,7 @@ class Backbone:
 
 
 def load_backbone(name: str, weights: Path | None, device: torch.device) -> Backbone:
-    """Load a network in one of the four ways above, in evaluation mode.
+    """Load a network in one of the ways above, in evaluation mode.
 
     Args:
         name: as the table of this module says.
@@ -77,7 +79,11 @@ def load_backbone(name: str, weights: Path | None, device: torch.device) -> Back
     not installed, and whatever the function raises.
     """
     seed_everything(0)
-    module, preprocessing = _module(name, weights, device)
+    if name == efficientnet.NAME:
+        module, packaged = efficientnet.efficientnet_lite0()
+        weights, preprocessing = weights or packaged, efficientnet.PREPROCESSING
+    else:
+        module, preprocessing = _module(name, weights, device)
     ignored = load_weights(module, weights) if weights is not None else []
     program = Path(name) if os.path.isfile(name) else None
     origin = {
@@ -104,7 +110,7 @@ def _module(
         return _from_timm(name.removeprefix("timm:"), pretrained=weights is None)
     if is_plugin(name):
         return _import(name), Preprocessing()
-    expected = "expected a file, timm:NAME or package.module:callable"
+    expected = f"expected {efficientnet.NAME}, a file, timm:NAME or package.module:callable"
     raise InputError(f"--backbone {shown(name)}: no such file; {expected}")
 
 

@@ -13,7 +13,6 @@ image, counted from 0; image_names (N,); and `images.json`, the record of the ex
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import fcntl
 import hashlib
 import json
@@ -34,7 +33,8 @@ from tqdm import tqdm
 from cizsl.data.birds_layout import EXTRACTED
 from cizsl.data.matfile import damage
 from cizsl.prepare.backbones import Backbone
-from cizsl.prepare.images import Preprocessing, read_image
+from cizsl.prepare.images import Preparation, read_image
+from cizsl.prepare.parts import PartBackbone
 from repro.errors import InputError, InputErrors
 from repro.files.atomic import write_arrays, write_atomically
 from repro.signals import Interrupted, StopRequest
@@ -64,8 +64,8 @@ class Images:
 def extract(
     images: Images,
     folder: Path,
-    backbone: Backbone,
-    preprocessing: Preprocessing,
+    backbone: Backbone | PartBackbone,
+    preprocessing: Preparation,
     *,
     device: torch.device,
     batch: int = 64,
@@ -95,7 +95,7 @@ def extract(
     plan = {
         "images": {"count": len(images.paths), "sha256": images.sha256()},
         "backbone": backbone.origin,
-        "preprocessing": dataclasses.asdict(preprocessing),
+        "preprocessing": preprocessing.settings(),
         "batch": batch,
         "dtype": dtype,
         "device": device.type,
@@ -155,8 +155,8 @@ def _parts_of(folder: Path, plan: dict) -> Iterator[Path]:
 def _fill(
     parts: Path,
     images: Images,
-    backbone: Backbone,
-    preprocessing: Preprocessing,
+    backbone: Backbone | PartBackbone,
+    preprocessing: Preparation,
     device: torch.device,
     batch: int,
     dtype: str,
@@ -165,8 +165,8 @@ def _fill(
     """Compute and write every batch that has no file yet."""
     starts = range(0, len(images.paths), batch)
     todo = [start for start in starts if not _part(parts, start).exists()]
-    read = partial(read_image, preprocessing=preprocessing)
-    blank = torch.zeros(3, preprocessing.crop, preprocessing.crop)
+    read = partial(read_image, preparation=preprocessing)
+    blank = torch.zeros(preprocessing.shape)
     with (
         StopRequest() as stop,
         ThreadPoolExecutor(workers) as pool,

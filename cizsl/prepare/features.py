@@ -18,6 +18,7 @@ from cizsl.prepare.backbones import load_backbone
 from cizsl.prepare.class_names import class_list, clean, duplicates, in_order
 from cizsl.prepare.extract import RESULT, Images, extract
 from cizsl.prepare.images import find_images
+from cizsl.prepare.parts import PartBackbone, PartCrops, of_parts, read_parts
 from cizsl.prepare.split_files import make_splits, refuse, splits_there
 from repro.errors import InputError, InputErrors
 
@@ -31,6 +32,7 @@ def make_features(
     weights: Path | None = None,
     classes: Path | None = None,
     preprocessing: Mapping[str, object] | None = None,
+    parts: Path | None = None,
     layout: str = "published",
     overwrite: bool = False,
     **options,
@@ -45,6 +47,7 @@ def make_features(
         weights: a file of weights for the network.
         classes: a list of the classes, see `cizsl.prepare.class_names.class_list`.
         preprocessing: fields of the network's own `Preprocessing` to replace.
+        parts: a file of part locations, see `cizsl.prepare.parts`: features of squares around them.
         layout: of the splits' features, see `make_splits`.
         overwrite: replace files that are there.
         options: of `cizsl.prepare.extract.extract`.
@@ -58,9 +61,16 @@ def make_features(
     if not overwrite and layout == "published" and not (folder / RESULT).exists():
         _refuse_features(folder, list(splits))
     network = load_backbone(backbone, weights, device)
-    prepare = dataclasses.replace(network.preprocessing, **preprocessing or {})
     options |= {"device": device, "overwrite": overwrite}
-    record = extract(images, folder, network, prepare, **options)
+    if parts is None:
+        prepare = dataclasses.replace(network.preprocessing, **preprocessing or {})
+        record = extract(images, folder, network, prepare, **options)
+    else:
+        square = of_parts(network.preprocessing, preprocessing or {})
+        crops = PartCrops(read_parts(parts), source, square)
+        crops.check(images.names)
+        every = PartBackbone(network, network.origin)
+        record = extract(images, folder, every, crops, **options)
     write_lines(folder / CLASSES, names)
     make_splits(folder, splits, overwrite, layout)
     return record, list(splits)

@@ -10,8 +10,9 @@ torchvision, so that features agree with those of its transforms.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -48,6 +49,20 @@ class Preprocessing:
             raise InputError(f"interpolation {self.interpolation!r}: expected {names}")
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise InputError("mean, std: expected three numbers each, those of std positive")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(3, crop, crop)."""
+        return 3, self.crop, self.crop
+
+    def settings(self) -> dict:
+        """What an extraction records."""
+        return asdict(self)
+
+    def read(self, path: Path) -> Tensor:
+        """Return the image of a file as `shape`."""
+        with Image.open(path) as image:
+            return self(image)
 
     def __call__(self, image: Image.Image) -> Tensor:
         """Return the image as a (3, crop, crop) float32 tensor."""
@@ -104,11 +119,21 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
-def read_image(path: Path, preprocessing: Preprocessing) -> Tensor | str:
+class Preparation(Protocol):
+    """What makes the input of a network from a file, as :class:`Preprocessing` does."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def settings(self) -> dict: ...
+
+    def read(self, path: Path) -> Tensor: ...
+
+
+def read_image(path: Path, preparation: Preparation) -> Tensor | str:
     """Return the prepared image, or a short reason why it cannot be read."""
     try:
-        with Image.open(path) as image:
-            return preprocessing(image)
+        return preparation.read(path)
     except MemoryError:
         raise
     except Exception as error:  # a damaged file can fail anywhere in Pillow

@@ -165,7 +165,10 @@ def test_weights_that_do_not_fit_or_would_run_code(here):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nowhere.pt", "no such file; expected a file, timm:NAME or package.module:callable"),
+        (
+            "nowhere.pt",
+            "no such file; expected efficientnet_lite0, a file, timm:NAME or package.module:c",
+        ),
         ("made_here:nothing", "made_here has no 'nothing'"),
         ("not_here:x", "ModuleNotFoundError: No module named 'not_here'"),
         ("made_here:number", "TypeError"),

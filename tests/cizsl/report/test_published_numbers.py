@@ -7,7 +7,13 @@ from cizsl.report.findings import meaning
 from cizsl.report.grouping import group
 from cizsl.report.html import page as html
 from cizsl.report.markdown import report as table
-from cizsl.report.published_numbers import CELLS, GAIN_BY_TEST_CLASSES, PUBLISHED
+from cizsl.report.published_numbers import (
+    CELLS,
+    GAIN_BY_TEST_CLASSES,
+    GBU_CELLS,
+    GBU_PUBLISHED,
+    PUBLISHED,
+)
 from cizsl.report.runs import collect
 from cizsl.report.tables import NOT_COMPARABLE
 from tests.cizsl.report.report_text import QUOTED, lines_of, sections
@@ -46,6 +52,29 @@ def test_published_numbers_as_printed(make, runs):
     assert numbers["LsrGAN, last evaluation"] == [
         "44.26", "38.77", "13.33", "11.25", "36.29", "22.85", "", ""
     ]  # fmt: skip
+
+
+ROWS = {  # top-1 and AUSUC of the four cells; T1 and H of AWA2, SUN and aPY
+    "DGRZSL": "45.48 14.29 37.62 8.91 40.20 12.29 26.09 6.58",
+    "GRaWD, seed 1": "45.38 15.52 38.44 10.08 40.69 13.73 25.81 7.40",
+    "LsrGAN, best evaluation": "45.24 14.21 36.57 None 40.17 12.52 23.71 None",
+    "LsrGAN, last evaluation": "44.26 13.33 36.29 None 38.77 11.25 22.85 None",
+    "CANZSL (quoted)": "45.8 14.3 38.1 8.9 40.2 12.5 25.6 6.8",
+    "CIZSL, in DGRZSL": "68.81 61.25 39.50 34.72 27.12 23.85",
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_as_they_were_read_in_their_sources(name):
+    if name in PUBLISHED:
+        row = PUBLISHED[name]
+        found = [*row["top1"], *row["ausuc"]]
+    else:
+        row = GBU_PUBLISHED[name]
+        places = [GBU_CELLS.index((dataset, "PS")) for dataset in ("AWA2", "SUN", "APY")]
+        found = [row[score][place] for score in ("per_class_top1", "harmonic") for place in places]
+    assert [str(number) for number in found] == ROWS[name].split()
+    assert any(word in row["source"] for word in ("Table", "logs", "quoted"))  # how it was read
 
 
 def test_what_choosing_on_the_test_classes_gains_is_what_the_numbers_say():

@@ -4,6 +4,11 @@ Networks, losses, samplers and tasks take plain keywords and never see the confi
 functions here read it for them. Besides this module only :mod:`cizsl.training` reads settings.
 """
 
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
 import torch
 
 from cizsl import creativity, protocols
@@ -12,13 +17,17 @@ from cizsl.closed_form.gaussian_generator import GaussianGenerator
 from cizsl.config import Baseline, BaselineEvaluation, CIZSLConfig
 from cizsl.data.dataset import ZSLData
 from cizsl.data.layouts import load
-from cizsl.divergences import DivergenceParameters
+from cizsl.divergences import EXACT, DivergenceParameters
 from cizsl.gan import GAN
 from cizsl.hallucination import require_two
 from cizsl.losses import Weights
 from cizsl.networks import Discriminator, Generator
 from cizsl.protocols import ZSLTask
 from repro.seeding import generator, seed_everything
+
+if TYPE_CHECKING:
+    from cizsl.score.generator import ScoreGenerator
+    from cizsl.score.training import ScoreSteps
 
 # one stream of random numbers for each purpose
 TRAINING, EVALUATION = 0, 1
@@ -55,10 +64,15 @@ def baseline(config: CIZSLConfig, name: str) -> Baseline:
     )
 
 
-def feature_generator(config: CIZSLConfig, task: ZSLTask) -> Generator | GaussianGenerator:
-    """Return the configured generator, on the task's device: a GAN's untrained, others fitted."""
+def feature_generator(
+    config: CIZSLConfig, task: ZSLTask
+) -> Generator | GaussianGenerator | ScoreGenerator:
+    """Return the configured generator, on the task's device: a GAN's untrained, a Gaussian fitted,
+    and the score-based one fitted and not yet trained."""
     if config.generator == "gaussian":
         return GaussianGenerator(task, **config.gaussian.model_dump())
+    if config.generator == "score":
+        return score_generator(config, task)
     return blank_generator(config, task)
 
 
@@ -68,6 +82,42 @@ def blank_generator(config: CIZSLConfig, task: ZSLTask) -> Generator:
     model = config.model
     widths = (model.noise_dim, model.text_embed_dim, model.hidden_dim, model.output)
     return Generator(text.shape[1], features.shape[1], *widths).to(text.device)
+
+
+def score_generator(config: CIZSLConfig, task: ZSLTask) -> ScoreGenerator:
+    """Return the score-based generator before its training: that of the Gaussians."""
+    from cizsl.score.generator import ScoreGenerator  # imports sde
+
+    settings = config.score
+    divergence = partial(EXACT[settings.divergence], alpha=settings.alpha, beta=settings.beta)
+    return ScoreGenerator(
+        GaussianGenerator(task, **config.gaussian.model_dump()),
+        task.train_features,
+        task.train_labels,
+        hidden_dim=settings.hidden_dim,
+        depth=settings.depth,
+        evaluations=settings.evaluations,
+        guidance=settings.guidance,
+        away=settings.away,
+        neighbours=settings.neighbours,
+        entropy=settings.entropy,
+        divergence=divergence,
+    )
+
+
+def score_steps(config: CIZSLConfig, task: ZSLTask) -> ScoreSteps:
+    """Return the steps that train the score-based generator, with seeded weights."""
+    from cizsl.score.training import ScoreSteps  # imports sde
+
+    seed_everything(config.seed)
+    return ScoreSteps(
+        score_generator(config, task),
+        batch_size=config.optimiser.batch_size,
+        learning_rate=config.optimiser.learning_rate,
+        virtual=config.score.classes == "virtual",
+        null_share=config.score.null_share,
+        rng=generator(config.seed, task.seen_text.device, TRAINING),
+    )
 
 
 def weights(config: CIZSLConfig) -> Weights:
@@ -131,5 +181,10 @@ def sampler(config: CIZSLConfig, task: ZSLTask) -> BatchSampler:
 
 
 def evaluation_rng(config: CIZSLConfig, iteration: int, device: torch.device) -> torch.Generator:
-    """Return the random numbers of one evaluation, which no training step draws from."""
+    """Return the random numbers of one evaluation, which no training step draws from.
+
+    Those of a score-based generator are the same at every iteration, so that durations of training
+    are compared on the same noise.
+    """
+    iteration = 0 if config.generator == "score" else iteration
     return generator(config.seed, device, EVALUATION, iteration)

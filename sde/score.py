@@ -37,21 +37,23 @@ CONDITIONINGS = {
 }
 
 
-def _from_score(sde: SDE, network: Network, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
+def _from_score(sde, network: Network, x: Tensor, t: Tensor, condition: Tensor, _) -> Tensor:
     return network(x, condition)
 
 
-def _from_noise(sde: SDE, network: Network, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
+def _from_noise(sde, network: Network, x: Tensor, t: Tensor, condition: Tensor, _) -> Tensor:
     return -network(x, condition) / per_sample(sde.std(t), x)
 
 
-def _from_denoised(sde: SDE, network: Network, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
+def _from_denoised(
+    sde: SDE, network: Network, x: Tensor, t: Tensor, condition: Tensor, sigma_data: float
+) -> Tensor:
     # (scale D - x) / std^2, with the term of c_skip expanded so that it does not cancel
     scale, std = sde.scale(t), sde.std(t)
-    total = ((std / scale) ** 2 + SIGMA_DATA**2).sqrt()
+    total = ((std / scale) ** 2 + sigma_data**2).sqrt()
     inside = network(x * per_sample(1 / (scale * total), x), condition)
     return (
-        per_sample(SIGMA_DATA / (std * total), x) * inside
+        per_sample(sigma_data / (std * total), x) * inside
         - per_sample(1 / (scale * total) ** 2, x) * x
     )
 
@@ -59,16 +61,24 @@ def _from_denoised(sde: SDE, network: Network, x: Tensor, t: Tensor, condition: 
 PREDICTIONS = {"score": _from_score, "noise": _from_noise, "denoised": _from_denoised}
 
 
-def score_fn(sde: SDE, network: Network, *, prediction: str, conditioning: str) -> ScoreFn:
+def score_fn(
+    sde: SDE,
+    network: Network,
+    *,
+    prediction: str,
+    conditioning: str,
+    sigma_data: float = SIGMA_DATA,
+) -> ScoreFn:
     """The score of a continuous-time network: (x, t (B,)) -> the shape of x.
 
+    ``sigma_data`` is the standard deviation of the data, which "denoised" alone depends on.
     Raises InputError for an unknown prediction or conditioning.
     """
     predict = _choose(PREDICTIONS, prediction, "prediction")
     condition = _choose(CONDITIONINGS, conditioning, "conditioning")
 
     def score(x: Tensor, t: Tensor) -> Tensor:
-        return predict(sde, network, x, t, condition(sde, t).to(x.dtype))
+        return predict(sde, network, x, t, condition(sde, t).to(x.dtype), sigma_data)
 
     return score
 

@@ -33,6 +33,9 @@ class GaussianClasses:
         centroids: of the seen classes (S, D).
         means: predicted from texts, in feature space.
         spread: s >= 0, the weight of the means' own uncertainty.
+
+    ``mean`` and ``variance`` (C, r) of each class; ``left_out`` (S, r), the predictions of seen
+    classes left out, whose errors have the variance ``error_variance`` (S, r).
     """
 
     def __init__(self, space: Discriminants, centroids: Tensor, means: ClassMeans, spread: float):
@@ -46,7 +49,10 @@ class GaussianClasses:
         excess = (means.unseen_variance / typical).clamp_min(0)
         widths = 1 + spread * excess[:, None] * between.clamp_min(0)
         self.variance = torch.cat([torch.ones_like(between).expand(self.num_seen, -1), widths])
-        self.mean = self._coordinates(torch.cat([centroids.double(), means.unseen]))
+        self.mean = self.coordinates(torch.cat([centroids.double(), means.unseen]))
+        self.left_out = self.coordinates(means.left_out)
+        left_out = means.left_out_variance / typical
+        self.error_variance = spread * left_out.clamp_min(0)[:, None] * between.clamp_min(0)
 
     def reordered(self, classes: Tensor) -> "GaussianClasses":
         """Return the same Gaussians in another order: (C,) indices."""
@@ -54,12 +60,13 @@ class GaussianClasses:
         other.mean, other.variance = self.mean[classes], self.variance[classes]
         return other
 
-    def _coordinates(self, features: Tensor) -> Tensor:
+    def coordinates(self, features: Tensor) -> Tensor:
+        """Return w, in which a class scatters like the identity: (N, D) -> (N, r), float64."""
         return torch.linalg.solve(self.axes, self.space.encode(features).T).T
 
     def log_density(self, features_ND: Tensor) -> Tensor:
         """Return log p(y | c) of every class, up to a constant of all classes: (N, C), nats."""
-        w, precision = self._coordinates(features_ND), 1 / self.variance
+        w, precision = self.coordinates(features_ND), 1 / self.variance
         squares = w.square() @ precision.T - 2 * w @ (self.mean * precision).T
         constant = (self.mean.square() * precision).sum(1) + self.variance.log().sum(1)
         return -0.5 * (squares + constant)
@@ -69,4 +76,8 @@ class GaussianClasses:
         shape = (len(classes), count, self.mean.shape[1])
         noise = torch.randn(shape, generator=rng, dtype=torch.float64, device=rng.device)
         w = self.mean[classes][:, None] + self.variance[classes].sqrt()[:, None] * noise
+        return self.features(w)
+
+    def features(self, w: Tensor) -> Tensor:
+        """Return features of coordinates w: (..., r) -> (..., D), float64."""
         return self.space.decode(w @ self.axes.T)

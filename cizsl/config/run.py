@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from cizsl.config import candidates
-from cizsl.config.generators import TITLES, Gaussian, GeneratorName
+from cizsl.config.generators import SECTIONS, TITLES, Gaussian, GeneratorName, Score
 from cizsl.config.sections import (
     Compute,
     Creativity,
@@ -40,9 +40,10 @@ class CIZSLConfig(Settings):
     generator: GeneratorName = Field(
         default="gan",
         description="what makes features from texts: a GAN that is trained, or a Gaussian for "
-        "each class in closed form",
+        "each class in closed form, or a score-based generator that begins as these Gaussians",
     )
     gaussian: Gaussian = Field(default=Gaussian(), description="the Gaussian generator")
+    score: Score = Field(default=Score(), description="the score-based generator")
     model: Model = Field(default=Model(), description="the networks")
     loss: Loss = Field(default=Loss(), description="weights of the loss terms")
     creativity: Creativity = Field(default=Creativity(), description="hallucinated samples (CIZSL)")
@@ -71,7 +72,7 @@ class CIZSLConfig(Settings):
         GAZSL has no creativity to search.
         """
         if self.generator != "gan":
-            ours = (f"{self.generator}.", "data.", "evaluation.")
+            ours = (*SECTIONS[self.generator], "data.", "evaluation.")
             return {key: value for key, value in self.search.items() if key.startswith(ours)}
         if self.method == "GAZSL" and "creativity.divergence" not in self.search:
             return {k: v for k, v in self.search.items() if not k.startswith("creativity.")}

@@ -23,6 +23,7 @@ METHODS = (  # in table order
     "GAZSL",
     "CIZSL",
     "Gaussian generator",
+    "score-based generator",
     "ridge regression",
     "ESZSL",
     "Gaussian classifier",

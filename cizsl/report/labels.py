@@ -23,6 +23,9 @@ NETWORKS = {  # what `description` tells of every method
     "gaussian.penalty": "penalty",
     "gaussian.shrinkage": "shrinkage",
     "gaussian.spread": "spread",
+    "score.classes": "classes",
+    "score.hidden_dim": "hidden",
+    "score.guidance": "guidance",
 }
 
 

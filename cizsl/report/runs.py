@@ -121,9 +121,14 @@ class Run:
         """Beginnings of the keys that have no effect on a run of this method."""
         generator = getattr(self.config, "generator", "gan")
         if generator != "gan":
-            return ("model.", "loss.", "creativity.", "optimiser.")
+            gan = ("model.", "loss.", "creativity.")
+            return gan if generator == "score" else (*gan, "optimiser.", "score.")
         # GAZSL hallucinates nothing
-        return ("gaussian.", *(("creativity.",) if self.summary.method == "GAZSL" else ()))
+        return (
+            "gaussian.",
+            "score.",
+            *(("creativity.",) if self.summary.method == "GAZSL" else ()),
+        )
 
     def _known_checksums(self) -> dict[str, str | None]:
         """Known checksums by file name: none of the features, of the birds none of the text."""

@@ -91,7 +91,7 @@ def write(folder: RunFolder, summary: dict, curves: dict[str, torch.Tensor]) -> 
     arrays = {name: curve.cpu().numpy() for name, curve in curves.items()}
     write_arrays(folder.path / "curves.npz", arrays, compress=True)
     figures.seen_unseen(folder.path / "seen_unseen.png", arrays, summary)
-    if getattr(folder.settings, "generator", None) == "gan":  # what is fitted has no training
+    if getattr(folder.settings, "generator", "gaussian") != "gaussian":  # which has no training
         draw_training(folder, summary.get("search", {}).get("chosen"))
         records = read_log(folder.path)
         live_page.write(folder, folder.settings, records, None, arrays["final"])

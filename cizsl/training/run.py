@@ -72,7 +72,7 @@ def _require_enough(config: CIZSLConfig, data: ZSLData, stage: str, device: torc
 
 
 def _trainer(config: CIZSLConfig) -> type[Trainer] | type[FittedTrainer]:
-    return Trainer if config.generator == "gan" else FittedTrainer
+    return FittedTrainer if config.generator == "gaussian" else Trainer
 
 
 def _select(

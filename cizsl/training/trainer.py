@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 
-from cizsl import build
 from cizsl.config import CIZSLConfig
 from cizsl.evaluate import Evaluation
 from cizsl.protocols import ZSLTask
 from cizsl.training import live_page, results
 from cizsl.training.evaluate_run import measure
 from cizsl.training.records import read_log
+from cizsl.training.steps import make_steps
 from cizsl.training.terms import LossTerms
 from repro.device import precision
 from repro.errors import InputError
@@ -79,13 +79,12 @@ class Trainer:
         logger: Logger | None = None,
     ):
         self.stage, self.config, self.task, self.folder = stage, config, task, folder
-        self.iterations, self.stride = iterations, config.optimiser.critic_steps + 1
+        self.iterations = iterations
         self.label: dict[str, Any] = {"stage": stage}
         if candidate:
             self.label["candidate"] = candidate
         self.checkpoints = folder.checkpoints / stage / name
-        self.gan = build.gan(config, task)
-        self.sampler = build.sampler(config, task)
+        self.steps = make_steps(config, task)
         self.progress = Progress()
         self.terms = LossTerms(folder.path, stage)
         self.logger, self._drawn = logger or NoLogger(), time.monotonic()
@@ -93,20 +92,14 @@ class Trainer:
     def run(self, stop: StopRequest) -> Progress:
         """Train to the end, or raise :class:`Interrupted` with everything saved."""
         self._restore()
-        gan, sampler = self.gan, self.sampler
-        loop = self._loop(stop)
+        loop, stride = self._loop(stop), self.steps.stride
         if self._has_stalled():
             loop.finish()
         with precision(self.config.compute.precision, self.task.seen_text.device):
             for step in loop:
-                iteration, position = divmod(step, self.stride)
-                if position < self.stride - 1:
-                    batch = sampler.critic_batch(gan.teaches_critic)
-                    self.terms.keep(gan.critic_step(batch), iteration)
-                    continue
-                batch = sampler.generator_batch(gan.hallucinates)
-                self.terms.keep(gan.generator_step(batch), iteration)
-                if self._is_evaluated(iteration):
+                iteration, position = divmod(step, stride)
+                self.terms.keep(self.steps.step(iteration, position), iteration)
+                if position == stride - 1 and self._is_evaluated(iteration):
                     loop.show(self._evaluate(iteration))
                     if self._has_stalled():
                         loop.finish()
@@ -117,13 +110,13 @@ class Trainer:
         values = [f"{key.split('.')[-1]} {value}" for key, value in candidate.items()]
         return TrainingLoop(
             self.progress,
-            self.iterations * self.stride,
+            self.iterations * self.steps.stride,
             self._save,
             stop,
             name=", ".join(["/".join(self.folder.path.parts[-2:]), self.stage, *values]),
             resume=f"go on with --resume ({self.folder.path})",
             save_seconds=self.config.compute.checkpoint_seconds,
-            stride=self.stride,
+            stride=self.steps.stride,
         )
 
     def _is_evaluated(self, iteration: int) -> bool:
@@ -137,7 +130,7 @@ class Trainer:
     def _evaluate(self, iteration: int) -> dict[str, str]:
         """Evaluate and record; return what the progress bar shows."""
         terms = self.terms.numbers()
-        evaluation = measure(self.config, self.gan.generator, self.task, iteration)
+        evaluation = measure(self.config, self.steps.generator, self.task, iteration)
         record = {**self.label, "iteration": iteration, **terms, **evaluation.scores()}
         self.progress.keep(record, evaluation, self._criterion(), self.generator_state())
         self.folder.log("metrics", record)
@@ -157,7 +150,7 @@ class Trainer:
 
     def generator_state(self) -> dict[str, torch.Tensor]:
         """Return a copy of the generator's parameters."""
-        return {name: value.clone() for name, value in self.gan.generator.state_dict().items()}
+        return {name: value.clone() for name, value in self.steps.generator.state_dict().items()}
 
     def _criterion(self) -> str:
         strict = self.config.evaluation.protocol == "strict"
@@ -172,11 +165,10 @@ class Trainer:
         return len(records) - 1 - records.index(best) >= patience
 
     def _save(self) -> None:
-        self.terms.require_finite(self.gan.modules(), self.progress.step // self.stride)
+        self.terms.require_finite(self.steps.modules(), self.progress.step // self.steps.stride)
         self.progress.terms = self.terms.latest
         state = {
-            "gan": self.gan.state_dict(),
-            "sampler": self.sampler.state_dict(),
+            **self.steps.state_dict(),
             "progress": vars(self.progress),
             "random": global_states(),
         }
@@ -187,8 +179,7 @@ class Trainer:
         state = checkpoint.load_newest(self.checkpoints, self.task.seen_text.device)
         if state is not None:
             try:
-                self.gan.load_state_dict(state["gan"])
-                self.sampler.load_state_dict(state["sampler"])
+                self.steps.load_state_dict(state)
                 set_global_states(state["random"])
                 self.progress = Progress(**state["progress"]).checked()
             except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:

@@ -1,0 +1,1 @@
+"""A score-based generator of visual features: where cizsl uses sde, and nowhere else."""

@@ -156,7 +156,18 @@ def inference_network(config: SDEConfig, network: nn.Module, device: torch.devic
 
 def ema(config: SDEConfig, network: nn.Module) -> EMA:
     """The moving average of the weights."""
-    return EMA(network, config.optimiser.ema_decay)
+    settings = config.optimiser
+    return EMA(network, settings.ema_decay, from_untrained=settings.reference_compat)
+
+
+def learning_rate(config: SDEConfig, step: int) -> float:
+    """The learning rate of a step, counted from 0: it rises linearly, then stays.
+
+    The first step has 1 / warmup_steps of it; as published, nothing of it.
+    """
+    settings = config.optimiser
+    done = step if settings.reference_compat else step + 1
+    return settings.learning_rate * min(1.0, done / max(1, settings.warmup_steps))
 
 
 def table(config: SDEConfig) -> SMLDTable | DDPMTable | None:

@@ -23,7 +23,7 @@ from torch.serialization import add_safe_globals, clear_safe_globals, get_safe_g
 from repro.errors import InputError
 from repro.files import checkpoint
 from sde.networks import NCSNpp
-from sde.networks.published import FROZEN, TABLE, published_tensors
+from sde.networks.published import FROZEN, SHIFT, TABLE, published_tensors
 
 PARTS = ("model", "ema", "step")
 PREFIX = "module."
@@ -87,25 +87,31 @@ def fill(network: NCSNpp, official: Official, *, raw: bool, where: str) -> None:
     ours = published_tensors(network)
     given = dict(official.weights)
     table = given.pop(TABLE, None)
-    if network.condition is None:  # nothing is embedded; the published code keeps the frequencies
-        given.pop(FROZEN, None)
+    trained = [name for name in given if name != FROZEN]  # in the order of the averages
+    unused = _unused(given) if network.condition is None else set()
+    given = {name: tensor for name, tensor in given.items() if name not in unused}
     _require_same(ours, given, where)
     if table is not None and network.sigmas is not None:
         _require_same_levels(network.sigmas, table, where)
     if not raw:
-        trained = [name for name in ours if name != FROZEN]
         if len(official.average) != len(trained):
             raise InputError(
                 f"{where}: {len(official.average)} averaged weights, {len(trained)} expected"
             )
-        averaged = dict(zip(trained, official.average, strict=True))
-        _require_same({name: ours[name] for name in trained}, averaged, f"{where}, averaged")
+        pairs = zip(trained, official.average, strict=True)
+        averaged = {name: tensor for name, tensor in pairs if name not in unused}
+        _require_same({name: ours[name] for name in averaged}, averaged, f"{where}, averaged")
         given |= averaged
     if bad := [name for name, tensor in given.items() if not bool(tensor.isfinite().all())]:
         raise InputError(f"{where}: weights that are not finite: {_listed(bad)}")
     with torch.no_grad():
         for name, tensor in ours.items():
             tensor.copy_(given[name])
+
+
+def _unused(given: dict[str, Tensor]) -> set[str]:
+    """The names of what a network without a condition has in the published code and never uses."""
+    return {name for name in given if name == FROZEN or SHIFT in name}
 
 
 def _require_same(ours: dict[str, Tensor], given: dict[str, Tensor], where: str) -> None:

@@ -5,7 +5,7 @@ r"""Exponential moving average of the weights of a network.
 where w_n are the weights after step n + 1. At first the average spans about n / 9 steps, later its
 full length 1 / (1 - d). It is what is sampled and evaluated. Source: Song et al. 2021
 (arXiv:2011.13456), appendix G; the warm-up is that of ``ema.py`` of the published code, which
-starts a step earlier, with the untrained weights.
+starts a step earlier, with the untrained weights; ``from_untrained`` does so, too.
 """
 
 import torch
@@ -20,14 +20,14 @@ class EMA(AveragedModel):
     depends on n would wait for it at every step.
     """
 
-    def __init__(self, network: nn.Module, decay: float):
+    def __init__(self, network: nn.Module, decay: float, *, from_untrained: bool = False):
         super().__init__(network)
-        self.decay = decay
+        self.decay, self.before = decay, int(from_untrained)
 
     @torch.no_grad()
     def update_parameters(self, network: nn.Module) -> None:
         """Replace the parameters by a_n; copy the buffers of ``network``."""
-        n = int(self.n_averaged)
+        n = int(self.n_averaged) + self.before
         decay = min(self.decay, (1 + n) / (10 + n)) if n else 0.0
         averaged: list[Tensor] = list(self.module.parameters())
         current: list[Tensor] = list(network.parameters())

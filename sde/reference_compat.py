@@ -37,15 +37,20 @@ def published_score_fn(sde: SDE, network: Network) -> ScoreFn:
     return score_fn(sde, network, prediction=prediction, conditioning=conditioning)
 
 
-def published_transition(sde: SDE, t: Tensor, num_timesteps: int) -> Transition:
+def published_transition(
+    sde: SDE, t: Tensor, num_timesteps: int, *, table: bool = True
+) -> Transition:
     """The step of the published chain from the noise level at time t (B,) to the one below it.
 
-    Raises InputError for a process of which there is no published chain.
+    Without ``table`` an Euler step of 1/N, of any N, for samplers that read no table: the published
+    Euler-Maruyama. Raises InputError for a process of which there is no published chain, and for a
+    table that is not one of noise levels: VPSDE with N <= beta_max.
     """
-    return _of_class(PUBLISHED_CHAINS, sde, "chain")(sde, t, num_timesteps)
+    chain = _of_class(PUBLISHED_CHAINS, sde, "chain")
+    return chain(sde, t, num_timesteps) if table else _euler_step(sde, t, num_timesteps)
 
 
-def _euler_step(sde: SubVPSDE, t: Tensor, num_timesteps: int) -> Transition:
+def _euler_step(sde: SDE, t: Tensor, num_timesteps: int) -> Transition:
     dt = torch.full_like(t, 1 / num_timesteps)
     scale, std = 1 + sde.drift_rate(t) * dt, sde.diffusion(t) * dt.sqrt()
     std_s, std_t = sde.std((t - dt).clamp(min=0)), sde.std(t)

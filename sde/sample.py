@@ -1,6 +1,5 @@
 """Sampling of a trained model by a named sampler (`sde.samplers.spec`)."""
 
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from repro.distributed import SINGLE_PROCESS, DistributedContext
 from repro.errors import InputError
 from repro.files.atomic import write_atomically
+from repro.files.safe_npz import read_arrays
 from sde import figures, samplers
 from sde.samplers import Samples
 from sde.samplers.loop import Constraint
@@ -155,10 +155,8 @@ def _keep_larger(file: Path, count: int) -> None:
     if not file.exists():
         return
     try:
-        with zipfile.ZipFile(file) as archive, archive.open("x.npy") as array:
-            np.lib.format.read_magic(array)
-            held = np.lib.format.read_array_header_1_0(array)[0][0]
-    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile):
+        held = read_arrays(file, lambda name: False)[1]["x"].shape[0]
+    except (InputError, KeyError, IndexError):
         return  # nothing whole is lost
     if held > count:
         raise InputError(

@@ -20,6 +20,7 @@ from repro import config as configuration
 from repro.device import precision
 from repro.errors import InputError
 from repro.files.json_file import read_model
+from repro.files.regular_file import open_regular
 
 PUBLISHED = ("reference", "pivot")  # protocol and scores of the published grid of offsets
 
@@ -144,8 +145,9 @@ def _recorded(
 def _saved(file: Path, config: CIZSLConfig, task: ZSLTask) -> FeatureGenerator:
     generator = build.feature_generator(config, task)
     try:
+        open_regular(file).close()  # a named pipe would never begin
         generator.load_state_dict(load_file(file, str(task.seen_text.device)))
-    except (OSError, SafetensorError, RuntimeError) as error:
+    except (InputError, OSError, SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{file}: cannot be loaded: {reason}") from None
     return generator

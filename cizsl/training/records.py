@@ -18,9 +18,10 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from cizsl.config.sections import Name
 from cizsl.retrieval import SHARES
-from repro.config import Settings, validate
+from repro.config import Settings
 from repro.errors import InputError
 from repro.files import json_file
+from repro.files.regular_file import open_regular
 from repro.run import RunFolder
 
 SCORES = ("top1", "per_class_top1", "ausuc", "seen", "unseen", "harmonic")
@@ -151,18 +152,18 @@ class SearchLine(_Record):
 def read_results(folder: Path) -> dict:
     """Return the whole ``results.json``; raise :class:`InputError` for other content."""
     content = json_file.read_object(folder / "results.json")
-    validate(content, Summary, str(folder / "results.json"))
+    json_file.as_model(content, Summary, str(folder / "results.json"))
     return content
 
 
 def latest_record(folder: Path) -> Record | None:
     """Return the last whole record of ``metrics.jsonl``, or None where there is none."""
     try:
-        with open(folder / "metrics.jsonl", "rb") as file:
+        with open_regular(folder / "metrics.jsonl") as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - TAIL_BYTES))
             lines = file.read().splitlines()
-    except OSError:
+    except (OSError, InputError):
         return None
     for line in reversed(lines):
         try:
@@ -173,10 +174,13 @@ def latest_record(folder: Path) -> Record | None:
 
 
 def read_log(folder: Path) -> list[dict]:
-    """Return the whole lines of ``metrics.jsonl``; raise :class:`InputError` for other content."""
+    """Return the whole lines of ``metrics.jsonl``.
+
+    Raises :class:`InputError`, which names the line, for other content.
+    """
     lines = RunFolder(folder, Settings()).read_log("metrics")
-    for line in lines:
-        validate(line, TrainingRecord, str(folder / "metrics.jsonl"))
+    for number, line in enumerate(lines, 1):
+        json_file.as_model(line, TrainingRecord, f"{folder / 'metrics.jsonl'}, line {number}")
     return lines
 
 
@@ -186,12 +190,14 @@ def read_curve(file: Path, name: str) -> np.ndarray:
     Raises :class:`InputError` for a damaged file, a missing array and values outside [0, 1].
     """
     try:
-        with zipfile.ZipFile(file) as archive:
-            size = archive.getinfo(f"{name}.npy").file_size
-        if size > CURVE_BYTES:
-            raise ValueError(f"the array {name} has {size} bytes, expected at most {CURVE_BYTES}")
-        with np.load(file, allow_pickle=False) as arrays:
-            curve = arrays[name]
+        with open_regular(file) as stream:
+            with zipfile.ZipFile(stream) as archive:
+                size = archive.getinfo(f"{name}.npy").file_size
+            if size > CURVE_BYTES:
+                raise ValueError(f"{name}: {size} bytes, expected at most {CURVE_BYTES}")
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as arrays:
+                curve = arrays[name]
     except Exception as error:  # a damaged archive can fail anywhere in zipfile and numpy
         raise InputError(f"{file}: cannot be read: {_short(error)}") from None
     if curve.ndim != 2 or len(curve) != 2 or not curve.size or curve.dtype.kind != "f":

@@ -22,9 +22,9 @@ from cizsl.training.fitted import FittedTrainer
 from cizsl.training.records import SearchLine
 from cizsl.training.terms import Diverged
 from cizsl.training.trainer import Progress, Trainer
-from repro.config import validate
 from repro.errors import InputError
 from repro.files import checkpoint
+from repro.files.json_file import as_model
 from repro.run import RunFolder
 from repro.signals import StopRequest
 
@@ -90,7 +90,10 @@ class _Search:
         self.trials = config.trials()
         self.candidates = [trial.values_of(config.searched) for trial in self.trials]
         file = str(folder.path / "search.jsonl")
-        lines = [validate(line, SearchLine, file) for line in folder.read_log("search")]
+        lines = [
+            as_model(line, SearchLine, f"{file}, line {number}")
+            for number, line in enumerate(folder.read_log("search"), 1)
+        ]
         if [line.candidate for line in lines] != self.candidates[: len(lines)]:
             raise InputError(f"{file}: not of this search")
         self.lines = lines

@@ -27,10 +27,18 @@ def read_object(path: Path) -> dict[str, Any]:
 
 def read_model(path: Path, model: type[Model]) -> Model:
     """Return the JSON object in ``path`` as ``model``. Raises as :func:`read_object` does."""
+    return as_model(read_object(path), model, str(path))
+
+
+def as_model(content: dict[str, Any], model: type[Model], where: str) -> Model:
+    """Return a JSON object as ``model``.
+
+    Raises :class:`InputError`, one line that begins with ``where`` and names every mistake.
+    """
     try:
-        return model.model_validate(read_object(path))
+        return model.model_validate(content)
     except ValidationError as error:
-        raise InputError("; ".join(explain(error, model, str(path), {}))) from None
+        raise InputError("; ".join(explain(error, model, where, {}))) from None
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

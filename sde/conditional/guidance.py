@@ -103,6 +103,16 @@ def replacement(sde: SDE, observation: Observation, *, mean_from_noisy: bool = F
     return constrain
 
 
+def published_start(observation: Observation, prior: Tensor) -> Tensor:
+    """Return the state (B, *event) at which the published code starts, from draws of the prior.
+
+    Its known coordinates are clean, in place of noised, and the prior is masked before it is
+    rotated, so that for a colourisation one channel is. Pass it as ``init`` of a sampler.
+    """
+    value, mask = observation.of_batch(prior), observation.mask.to(prior)
+    return observation.unrotate(value * mask + observation.rotate(prior * (1 - mask)))
+
+
 def guided(
     sde: SDE, score_fn: ScoreFn, observation: Observation, *, data_std: float = 1.0
 ) -> ScoreFn:

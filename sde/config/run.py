@@ -93,6 +93,11 @@ class Optimiser(Settings):
         default=0.999,
         description="decay of the moving average of the weights, which is what is sampled",
     )
+    reference_compat: bool = Field(
+        default=False,
+        description="as the published code: the first learning rate is 0, and the average begins "
+        "with the untrained weights",
+    )
     RENAMED: ClassVar[dict[str, str]] = {"warm_up": "warmup_steps", "clip": "max_grad_norm"}
 
 

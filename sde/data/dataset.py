@@ -115,9 +115,9 @@ class Split:
         return points, self.labels[chosen]
 
     def points(self, generator: torch.Generator) -> Tensor:
-        """Return every example once, in order, dequantised if quantised: (N, *shape) float32."""
+        """Return every example once, in order, as it is drawn: (N, *shape) float32."""
         values = self.values.to(self.device) if self.device else self.values
-        return self._dequantised(values, generator, len(self))
+        return self._placed(values, generator, len(self))
 
     @property
     def sha256(self) -> str:
@@ -135,9 +135,7 @@ class Split:
         if self.flip:
             side = torch.rand(count, generator=generator, device=device)[rows] < 0.5
             values = torch.where(side.reshape(-1, 1, 1, 1), values.flip(-1), values)
-        if self.dequantise or self.spec.quantisation is None:
-            return self._dequantised(values, generator, count, rows), chosen
-        return self.spec.quantisation.place(values), chosen
+        return self._placed(values, generator, count, rows), chosen
 
     def _gather(self, chosen: Tensor) -> Tensor:
         if self.device is None:
@@ -147,10 +145,13 @@ class Split:
         torch.index_select(self.values, 0, chosen.cpu(), out=batch)
         return batch.to(self.device, non_blocking=True)
 
-    def _dequantised(self, values: Tensor, generator, count: int, rows=slice(None)) -> Tensor:
-        """``values``, the ``rows`` of ``count`` examples, each moved at random within its cell."""
+    def _placed(self, values: Tensor, generator, count: int, rows=slice(None)) -> Tensor:
+        """``values``, the ``rows`` of ``count`` examples, as numbers: each at random within its
+        cell, or scaled exactly."""
         if self.spec.quantisation is None:
             return values
+        if not self.dequantise:
+            return self.spec.quantisation.place(values)
         shape = (count, *self.spec.shape)
         u = torch.rand(shape, generator=generator, device=values.device)[rows]
         return self.spec.quantisation.dequantise(values, u)

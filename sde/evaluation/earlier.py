@@ -1,6 +1,7 @@
 """Comparison of what an evaluation found with what the run says about itself already."""
 
 import math
+import sys
 from typing import Any
 
 from repro.config import leaves
@@ -13,6 +14,7 @@ ROUNDING = 1e-3  # relative; other processors and numbers of threads stay below 
 PROTOCOL = ("device", "sampler", "nfe", "precision", "weights", "iterations", "data")
 SAMPLING = ("snr", "corrector_steps", "eps", "grid", "rtol", "atol", "method")
 MOST = 5  # differences that are listed
+LARGEST = sys.float_info.max  # JSON may hold larger whole numbers
 
 
 def differences(trained: TrainedModel, summary: dict[str, Any], results: dict) -> list[str]:
@@ -64,7 +66,7 @@ def _of_evaluation(before: dict[str, Any], now: dict) -> list[str]:
 
 
 def _equal(before: Any, now: float) -> bool:
-    if not isinstance(before, int | float):
+    if not isinstance(before, int | float) or LARGEST < abs(before) < math.inf:
         return False
     both_nan = math.isnan(before) and math.isnan(now)
     return both_nan or math.isclose(before, now, rel_tol=ROUNDING, abs_tol=1e-6)

@@ -37,7 +37,7 @@ class HeldoutLikelihood:
     dims: int
     nats: float  # mean log density of an example, before the offset
     bits_per_dim: float  # of the grey levels where the data is quantised, else of the density
-    standard_error: float  # bits per dimension, of the mean over examples
+    standard_error: float | None  # bits per dimension, of the mean over examples; None for one
     probe_error: float | None  # bits per dimension, of the estimator; None where not known
     probes: int  # of the estimator; 0: exact divergence
     nfe: int
@@ -48,11 +48,13 @@ class HeldoutLikelihood:
         probes = "exact divergence" if self.probes == 0 else "one probe of the divergence"
         if self.probe_error is not None:
             probes = f"of which {self.probe_error:.4f} from the estimator of the divergence"
+        spread = "" if self.standard_error is None else f" ± {self.standard_error:.4f}"
+        count = f"{self.examples} example{'s' if self.examples != 1 else ''}"
         truth = self.truth_bits_per_dim
         known = "" if truth is None else f"; the true density gives {truth:.4f} bits per dimension"
         return (
-            f"{self.data}: {self.bits_per_dim:.4f} ± {self.standard_error:.4f} bits per dimension "
-            f"({probes}), {self.examples} examples of mean log density {self.nats:.4f} nats{known}"
+            f"{self.data}: {self.bits_per_dim:.4f}{spread} bits per dimension "
+            f"({probes}), {count} of mean log density {self.nats:.4f} nats{known}"
         )
 
 
@@ -93,7 +95,7 @@ def heldout_likelihood(
     _require_flow(trained)
     settings = trained.config.evaluation
     rng = trained.stream(build.LIKELIHOOD)
-    x = split.some(settings.likelihoods).points(rng)
+    x = replace(split.some(settings.likelihoods), dequantise=True).points(rng)
     parts = log_probs(trained, x, rng, ranks, bar="likelihood")
     if parts is None:
         return None
@@ -151,7 +153,7 @@ def _summary(
     quantisation = split.spec.quantisation
     nats = torch.cat([part.log_prob for part in parts]).double()
     bit, offset = 1 / (math.log(2) * dims), quantisation.offset_bits if quantisation else 0.0
-    spread = nats.std().item() if len(nats) > 1 else math.nan
+    spread = nats.std().item() / math.sqrt(len(nats)) if len(nats) > 1 else None
     probe_error = None
     errors = [part.standard_error for part in parts if part.standard_error is not None]
     if errors:
@@ -162,7 +164,7 @@ def _summary(
         dims=dims,
         nats=nats.mean().item(),
         bits_per_dim=offset - bit * nats.mean().item(),
-        standard_error=bit * spread / math.sqrt(len(nats)),
+        standard_error=None if spread is None else bit * spread,
         probe_error=probe_error,
         probes=probes,
         nfe=max(part.nfe for part in parts),

@@ -1,12 +1,12 @@
 """The results of an evaluation as typed models, and the one place that reads them from a file."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from repro.errors import InputError
+from repro.files.json_file import read_object
 
 DISTANCES = ("energy_distance", "sliced_wasserstein", "mmd", "frechet", "precision", "recall")
 
@@ -32,7 +32,7 @@ class StoredLikelihood(Stored):
     in_words: str
     examples: NonNegativeInt = 0
     bits_per_dim: float | None = None
-    standard_error: float = 0.0
+    standard_error: float | None = None
     probes: NonNegativeInt = 0
     nfe: NonNegativeInt = 0
     rtol: float | None = None
@@ -82,15 +82,7 @@ def read_json(file: Path) -> dict[str, Any]:
 
     Raises InputError where it cannot be read or holds something else.
     """
-    try:
-        content = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        raise InputError(f"{file}: not a whole {file.name}")
-    return content
+    return read_object(file) if file.exists() else {}
 
 
 def evaluated(content: dict[str, Any], file: Path) -> EvaluatedRun:

@@ -136,7 +136,8 @@ def _likelihood(found: Evaluation, data: str) -> Iterator[Numbers]:
     protocol = f"Likelihood of {flow.examples} held-out examples of {data}, {probes}"
     if flow.rtol is not None:
         protocol += f", {flow.method} to rtol {flow.rtol:g} and atol {flow.atol or 0:g}"
-    bits = f"{flow.bits_per_dim:.4f} ± {flow.standard_error:.4f}"
+    spread = flow.standard_error
+    bits = f"{flow.bits_per_dim:.4f}" + ("" if spread is None else f" ± {spread:.4f}")
     columns = (Column("weights"), *_columns("bits per dimension", "evaluations"))
     yield Numbers(protocol, columns, (found.weights, bits, str(flow.nfe)))
 

@@ -10,15 +10,16 @@ from collections.abc import Callable, Iterator
 
 from torch import Tensor, nn
 
-from sde.networks.blocks import Attention, InputSkip, ResidualBlock
+from sde.networks.blocks import Attention, InputSkip, OutputSkip, ResidualBlock
 from sde.networks.embedding import Fourier
 from sde.networks.ncsnpp import NCSNpp
-from sde.networks.resampling import DownConv, UpConv
+from sde.networks.resampling import Down, DownConv, Up, UpConv
 
 Of = Callable[[Tensor], Tensor]
 
 FROZEN = "all_modules.0.W"  # the frequencies of the Fourier embedding: saved, never trained
 TABLE = "sigmas"  # the noise levels: a constant that the published code saves too
+SHIFT = ".Dense_0."  # in the names of a block's shift, which is never used without a condition
 
 
 def published_tensors(network: NCSNpp, of: Of = lambda tensor: tensor) -> dict[str, Tensor]:
@@ -36,7 +37,10 @@ def published_tensors(network: NCSNpp, of: Of = lambda tensor: tensor) -> dict[s
 
 
 def in_published_order(network: NCSNpp) -> Iterator[nn.Module]:
-    """Yield the parts that the published code numbers, in its order."""
+    """Yield the parts that the published code numbers, in its order.
+
+    Resampling between stages takes a number also where it has no weights.
+    """
     yield from _numbered(network.condition)
     yield from _numbered(network.enter)
     for i, stage in enumerate(network.down):
@@ -60,6 +64,8 @@ def _numbered(*parts: nn.Module | None) -> Iterator[nn.Module]:
             continue
         if type(part) in TENSORS:
             yield part
+        elif isinstance(part, OutputSkip):  # whose resampling has no number
+            yield from _numbered(part.head)
         else:
             yield from _numbered(*part.children())
 
@@ -112,6 +118,10 @@ def _fourier(part: Fourier, of: Of) -> Named:
     yield "W", of(part.frequencies)
 
 
+def _nothing(part: Down | Up, of: Of) -> Named:
+    yield from ()
+
+
 TENSORS: dict[type[nn.Module], Callable[..., Named]] = {
     nn.Linear: _layer,
     nn.Conv2d: _layer,
@@ -119,6 +129,8 @@ TENSORS: dict[type[nn.Module], Callable[..., Named]] = {
     Fourier: _fourier,
     ResidualBlock: _residual,
     Attention: _attention,
+    Down: _nothing,
+    Up: _nothing,
     DownConv: _resampling,
     UpConv: _resampling,
     InputSkip: lambda part, of: _layer(part.conv, of, "Conv_0."),

@@ -59,6 +59,7 @@ class Predictor(ABC):
 
     stochastic = True  # whether ``step`` needs noise
     evaluations = 1  # of the score in one step
+    reads_table = True  # whether ``step`` uses more of a transition than its times
 
     def __init__(self, sde: SDE, score_fn: ScoreFn, *, probability_flow: bool = False):
         self.sde, self.score_fn = sde, score_fn
@@ -89,6 +90,7 @@ class Corrector(ABC):
     """
 
     stochastic = True
+    reads_table = True  # as of a predictor
 
     def __init__(self, sde: SDE, score_fn: ScoreFn, *, snr: float = 0.16):
         self.sde, self.score_fn, self.snr = sde, score_fn, snr

@@ -14,6 +14,8 @@ class EulerMaruyama(Predictor):
     """Kloeden and Platen 1992, chapter 9, for eq. 6 of Song et al. 2021; with ``probability_flow``
     Euler's method for the ODE, eq. 13. Final."""
 
+    reads_table = False
+
     def step(self, x, transition, z: Tensor):
         t, dt = transition.t, per_sample(transition.dt, x)
         reverse = ReverseSDE(self.sde, self.score_fn, self.score_weight)

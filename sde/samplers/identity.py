@@ -8,6 +8,7 @@ class NoPredictor(Predictor):
     Final."""
 
     stochastic = False
+    reads_table = False
 
     def step(self, x, transition, z):
         return x, x
@@ -17,6 +18,7 @@ class NoCorrector(Corrector):
     """Return x unchanged. Final."""
 
     stochastic = False
+    reads_table = False
 
     def step(self, x, transition, z):
         return x, x

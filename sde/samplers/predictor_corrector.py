@@ -77,11 +77,16 @@ def sample(
     if not isinstance(corrector_steps, int) or corrector_steps < 1 or not snr > 0:
         raise InputError(f"need corrector_steps >= 1, snr > 0; got {corrector_steps}, {snr}")
     score, place = CountedScore(score_fn), _device(generator, init, device)
-    transitions, final = _transitions(sde, grid, schedule, steps, eps, place)
+    predict = resolve(predictor, PREDICTORS, "predictor")(
+        sde, score, probability_flow=probability_flow
+    )
+    correct = resolve(corrector, CORRECTORS, "corrector")(sde, score, snr=snr)
+    table = predict.reads_table or correct.reads_table
+    transitions, final = _transitions(sde, grid, schedule, steps, eps, place, table)
     plan = SamplingPlan(
         sde,
-        resolve(predictor, PREDICTORS, "predictor")(sde, score, probability_flow=probability_flow),
-        resolve(corrector, CORRECTORS, "corrector")(sde, score, snr=snr),
+        predict,
+        correct,
         corrector_steps,
         transitions,
         final if denoise else "none",
@@ -155,10 +160,11 @@ def solve(
     )
 
 
-def _transitions(sde, grid, schedule, steps, eps, device) -> tuple[Transition, str]:
+def _transitions(sde, grid, schedule, steps, eps, device, table=True) -> tuple[Transition, str]:
     """The transitions of a grid, and the ``SamplingPlan.final`` that denoises at its end."""
     if grid == "published":
-        return published_transition(sde, published_times(steps, eps, device), steps), "mean"
+        times = published_times(steps, eps, device)
+        return published_transition(sde, times, steps, table=table), "mean"
     if grid != "exact":
         raise InputError(f"unknown grid {grid!r}: choose from {', '.join(GRIDS)}")
     times = resolve(schedule, SCHEDULES, "schedule")(sde, steps, eps, device)

@@ -19,6 +19,7 @@ from repro.environment import environment
 from repro.errors import InputError
 from repro.files import checkpoint
 from repro.files.atomic import write_atomically
+from repro.files.regular_file import open_regular
 from repro.run import RunFolder
 from sde import build
 from sde.checkpoint import fill, read_official
@@ -38,10 +39,13 @@ def read_exported(path: Path) -> tuple[SDEConfig, dict[str, Tensor], int]:
     Raises InputError for any other file.
     """
     try:
+        open_regular(path).close()  # a named pipe would never begin
         with safe_open(path, "pt") as file:
             about = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         metadata = ExportMetadata.model_validate(about)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
     except SafetensorError as error:

@@ -112,9 +112,8 @@ class Trainer:
         max_norm = settings.max_grad_norm or math.inf
         norm = nn.utils.clip_grad_norm_(list(self.network.parameters()), max_norm)
 
-        warmup = min(1.0, (step + 1) / max(1, settings.warmup_steps))
         for group in self.optimiser.param_groups:
-            group["lr"] = settings.learning_rate * warmup
+            group["lr"] = build.learning_rate(self.config, step)
         self.optimiser.step()
         self.ema.update_parameters(self.network)
         return norm

@@ -5,9 +5,11 @@ wait for takes at most about thirty seconds on an idle machine. The bound allows
 times slower, whose cores are shared with three busy processes: 30 x 5 x 4 = 600.
 """
 
+import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 ENOUGH = 600  # seconds
 
@@ -32,6 +34,22 @@ def wait_for(
         assert not ended, f"the process ended with {process.returncode}: {_said_by(process)}"
         assert time.monotonic() < end, f"still not true after {seconds} s"
         time.sleep(0.05)
+
+
+@contextmanager
+def bounded(seconds: int = 60) -> Iterator[None]:
+    """Fail where the block, which takes milliseconds, waits for a file that never begins."""
+
+    def fail(*_):
+        raise AssertionError(f"still waiting after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, fail)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _said_by(process: subprocess.Popen) -> str:

@@ -115,3 +115,57 @@ def test_unconditional_networks_have_no_use_for_the_frequencies(published_folder
     assert next(iter(published_tensors(pair[0]))) == "all_modules.1.weight"
     official("blind.pth", *pair, model=lambda m: m | frozen)
     assert torch.equal(output(load_official("blind.pth", network_like(3, **how))), output(pair[1]))
+
+
+def weighted_parts(**how):
+    """The numbers of the parts that have weights, of a network of two stages of one block each."""
+    network = network_like(1, embedding="positional", scale_by_sigma=False, **how)
+    return {int(name.split(".")[1]) for name in published_tensors(network)}
+
+
+@pytest.mark.parametrize("output", ["none", "output_skip"])
+def test_resampling_without_weights_takes_a_number(output):
+    """Counted by hand from the order in which the published code makes its parts:
+
+    0-1 embedding, 2 entry, 3 block, 4 down, 5 block, 6-8 middle, 9-10 blocks, 11 up, 12-13 blocks,
+    14-15 exit; with output_skip 11-12 image, 13 up, 14-15 blocks, 16-17 image.
+    """
+    how = dict(block="ddpm", attention=[], progressive_input="none", fir=False)
+    plain = weighted_parts(**how, progressive_output=output, resample_with_conv=False)
+    learned = weighted_parts(**how, progressive_output=output)
+    last, up = (17, 13) if output == "output_skip" else (15, 11)
+    assert learned == set(range(last + 1))
+    assert plain == learned - {4, up}
+
+
+def test_an_unconditional_network_of_the_published_code_has_weights_that_it_never_uses(
+    published_folder,
+):
+    """Linear layers of its blocks, from the embedding of 4 x 8 numbers, also in the averages."""
+    pair = network_like(1, conditional=False), network_like(2, conditional=False)
+
+    def with_shifts(names):
+        found = []
+        for name in names:
+            found.append(name)
+            if name.endswith("Conv_0.bias") and name.replace("Conv_0", "Conv_1") in names:
+                found += [name.replace("Conv_0.bias", f"Dense_0.{kind}") for kind in KINDS]
+        return found
+
+    KINDS = ("weight", "bias")
+    own = [published_tensors(network) for network in pair]
+    names = with_shifts(list(own[0]))
+    assert len(names) - len(own[0]) == 2 * 10  # seven blocks, and three that resample or join
+
+    def whole(tensors):
+        return {n: tensors[n].detach() if n in tensors else torch.ones(8, 32) for n in names}
+
+    official(
+        "blind.pth",
+        *pair,
+        model={f"module.{n}": t for n, t in ({FROZEN: torch.ones(8)} | whole(own[0])).items()},
+        ema=lambda ema: ema | {"shadow_params": list(whole(own[1]).values())},
+    )
+    for raw, network in zip((True, False), pair, strict=True):
+        loaded = load_official("blind.pth", network_like(3, conditional=False), raw=raw)
+        assert torch.equal(output(loaded), output(network))

@@ -139,3 +139,14 @@ def test_bad_input():
     labelled = guidance.class_conditional(data.score_fn(sde), None, torch.tensor([0, 1]))
     with pytest.raises(InputError, match="labels"):
         labelled(torch.zeros(4, 2), torch.ones(4))
+
+
+def test_the_published_code_starts_from_clean_knowns_and_a_prior_that_is_masked_first():
+    """By hand: grey in every channel, and the prior in the second and third alone."""
+    prior = torch.randn(2, 3, 2, 2, generator=generator(), dtype=torch.float64)
+    grey = torch.full((1, 1, 2, 2), 0.5, dtype=torch.float64)
+    start = guidance.published_start(guidance.colourisation(grey), prior)
+    assert torch.allclose(start, 0.5 + prior * torch.tensor([0.0, 1.0, 1.0])[:, None, None])
+    known, mask = torch.full((1, 3, 2, 2), 0.7).double(), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    start = guidance.published_start(guidance.inpainting(known, mask), prior)
+    assert torch.allclose(start, torch.where(mask == 1, known, prior))

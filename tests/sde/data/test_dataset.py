@@ -175,3 +175,15 @@ def test_device_and_host_memory_give_the_same_draws_on_a_gpu():
         images, numbers = split(flip=True).to(device, on_host), torch.Generator(device)
         drawn.append(torch.stack([images.draw(64, numbers) for _ in range(50)]))
     assert drawn[0].device.type == "cuda" and torch.equal(*drawn)
+
+
+@pytest.mark.parametrize("on_host", [False, True])
+def test_all_points_are_placed_as_draws_are(on_host):
+    """Without dequantisation at their grey levels exactly, and no random number is drawn."""
+    numbers = generator(1)
+    points = split(dequantise=False).to(CPU, on_host).points(numbers)
+    assert torch.equal(points, IMAGES.quantisation.place(VALUES))
+    assert torch.equal(numbers.get_state(), generator(1).get_state())
+    cells = split().to(CPU, on_host).points(numbers)
+    assert torch.equal(IMAGES.quantisation.quantise(cells), VALUES.long())
+    assert not torch.equal(cells, points)

@@ -1,14 +1,18 @@
 """Evaluation of unusual networks, and where its results may lie."""
 
+import json
 import math
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
 
 from repro.errors import InputError
 from sde import build
-from sde.evaluation.evaluate import evaluate
+from sde.data.dataset import Dataset, DataSpec, Split
+from sde.data.quantisation import Quantisation
+from sde.evaluation.evaluate import evaluate, measure
 from sde.evaluation.nll import heldout_likelihood
 from sde.evaluation.table import find, make_tables, text
 from sde.sample import draw
@@ -72,3 +76,43 @@ def test_likelihood_of_a_network_in_another_layout(tmp_path):
     ):
         weight = next(w for w in network.parameters() if w.ndim == 4 and min(w.shape) > 1)
         assert weight.is_contiguous(memory_format=torch.channels_last) == last
+
+
+def test_one_example_has_no_standard_error(plane_run, tmp_path):
+    """Not NaN, which is no JSON; the table gives the mean alone."""
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    few = ["evaluation.likelihoods=1", "evaluation.samples=20", "evaluation.compare=[ddim]"]
+    evaluate(load(plane_run, CPU, few), tmp_path)
+    content = (tmp_path / "results.json").read_text()
+    likelihood = json.loads(content, parse_constant=refuse)["evaluation"]["likelihood"]
+    assert likelihood["standard_error"] is None
+    assert f"{likelihood['bits_per_dim']:.4f} bits per dimension" in likelihood["in_words"]
+    said = text(make_tables(find([tmp_path])), "markdown")
+    assert f"| {likelihood['bits_per_dim']:.4f} |" in said
+
+
+def test_distances_compare_examples_as_they_are_trained_on(plane_run):
+    """Without dequantisation a sample at every held-out grey level is at distance 0."""
+    quantisation = Quantisation(-1.0, 1.0)
+    spec = DataSpec("levels", (1, 2, 2), quantisation)
+    values = torch.arange(160, dtype=torch.uint8).reshape(40, 1, 2, 2)
+    for dequantise in (False, True):
+        part = Split(spec, values, dequantise=dequantise)
+        trained = replace(load(plane_run, CPU), data=Dataset(spec, part, part))
+        found = measure(trained, quantisation.place(values))["sliced_wasserstein"]["value"]
+        assert (found == 0) == (not dequantise)
+
+
+def test_the_likelihood_is_of_dequantised_examples_in_any_case(digits_run):
+    """It bounds that of the grey levels; of the levels themselves it would have no meaning."""
+    rough = ["evaluation.likelihoods=1", "evaluation.rtol=1", "evaluation.atol=1"]
+    trained = load(digits_run, CPU, rough)
+    own = trained.data.heldout
+    found = [
+        heldout_likelihood(trained, replace(own, dequantise=on)).bits_per_dim
+        for on in (True, False)
+    ]
+    assert found[0] == found[1]

@@ -143,7 +143,7 @@ def test_bad_requests(monkeypatch, tmp_path, plane_run, capsys):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "results.json").write_text("[1, 2]")
     assert main(asked[:-1]) == 2
-    assert "not a whole results.json" in capsys.readouterr().err
+    assert "results.json: expected a JSON object" in capsys.readouterr().err
     assert main(["table", str(plane_run)]) == 2
     assert "no evaluated run" in capsys.readouterr().err
     assert main(["table", str(tmp_path / "nowhere")]) == 2

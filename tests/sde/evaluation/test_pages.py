@@ -3,6 +3,7 @@ than what was found."""
 
 import json
 import math
+import os
 import re
 import shutil
 
@@ -17,10 +18,12 @@ from sde.trained_model import load
 from sde.training import callbacks
 from sde.training.live_page import Status, write
 from sde.training.train import train
+from tests.helpers.waiting import bounded
 from tests.sde.conftest import CPU, StopAfter, run, tiny_config
 
 HOSTILE = "<img src=x onerror=alert(1)>.npz"
 FEW = ["evaluation.samples=20", "evaluation.likelihoods=4", "evaluation.compare=[ddim]"]
+HUGE = b'{"iterations": 1%s}' % (b"0" * 400)  # no float is as large
 RECORD = {"iteration": 30, "loss": 0.5, "heldout_loss": 0.25, "gradient_norm": 1.0}
 RECORD["learning_rate"] = 1e-3
 
@@ -108,7 +111,9 @@ def test_what_differs_from_the_runs_own_results_is_said(plane_run, tmp_path, cap
 
 
 @pytest.mark.parametrize("file", ["results.json", "environment.json"])
-@pytest.mark.parametrize("content", [b"5", b"null", b"[1]", b'{"evaluation": 7, "imported": 3}'])
+@pytest.mark.parametrize(
+    "content", [b"5", b"null", b"[1]", b'{"evaluation": 7, "imported": 3}', HUGE]
+)
 def test_damaged_records_never_give_a_traceback(plane_run, tmp_path, file, content, capsys):
     folder = tmp_path / "run"
     shutil.copytree(plane_run, folder)
@@ -119,6 +124,15 @@ def test_damaged_records_never_give_a_traceback(plane_run, tmp_path, file, conte
     said = capsys.readouterr().err
     assert code in (0, 2) and "Traceback" not in said
     if file == "results.json" and not content.startswith(b"{"):
-        assert code == 2 and "not a whole results.json" in said
+        assert code == 2 and "results.json: expected a JSON object" in said
     if code == 0:
         assert json.loads((folder / "results.json").read_text())["evaluation"]["distances"]
+
+
+def test_results_that_are_a_named_pipe_are_not_waited_for(tmp_path, capsys):
+    from sde.cli.parser import main
+
+    os.mkfifo(tmp_path / "results.json")
+    with bounded():
+        assert main(["table", str(tmp_path)]) == 2
+    assert "results.json: not a regular file" in capsys.readouterr().err

@@ -84,3 +84,23 @@ def test_whole_published_runs_are_replayed(monkeypatch, corrector, predictor, na
         )  # fmt: skip
         wanted = expected[1] if denoise else expected[0]
         assert (run.x - wanted).abs().max() < 1e-9 * wanted.abs().max()
+
+
+@pytest.mark.parametrize("steps", [4, 20])
+def test_the_published_euler_maruyama_reads_no_table(monkeypatch, steps):
+    """So it runs where the table of VP has beta >= 1: with N <= 20."""
+    sde, score_fn = GOLDEN_SDES["vp"], golden_distribution("chan").score_fn(GOLDEN_SDES["vp"])
+    noises = torch.randn(steps + 1, 4, 3, 4, 4, generator=generator(9), dtype=torch.float64)
+
+    def update(x, t, z):
+        beta = 0.1 + 19.9 * t[0]
+        x_mean = x + beta / steps * (x / 2 + score_fn(x, t))
+        return x_mean + (beta / steps).sqrt() * z, x_mean
+
+    expected = published_loop(sde, update, noises, steps, sde.sampling_eps, None)
+    replay(monkeypatch, noises[1:])
+    run = sample(
+        sde, score_fn, (4, 3, 4, 4), predictor="euler_maruyama", steps=steps, grid="published",
+        generator=None, init=sde.prior_std * noises[0],
+    )  # fmt: skip
+    assert (run.x - expected[1]).abs().max() < 1e-12 * expected[1].abs().max()

@@ -1,6 +1,7 @@
 """Published checkpoints and exported weights: turned into runs and back."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from sde import build
 from sde.cli.parser import main
 from sde.config.run import SDEConfig
 from sde.trained_model import load
+from tests.helpers.waiting import bounded
 from tests.sde.published_checkpoints import CONFIG, UNET, network_like, official, output
 
 CPU = torch.device("cpu")
@@ -119,3 +121,10 @@ def test_bad_input_is_one_line(published_folder, capsys):
         assert main(arguments) == 2, arguments
         printed = capsys.readouterr()
         assert message in printed.err and printed.err.count("\n") == 1, printed.err
+
+
+def test_a_named_pipe_is_not_waited_for(tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    with bounded():
+        assert main(["import", str(tmp_path / "pipe.safetensors")]) == 2
+    assert "pipe.safetensors: not a regular file" in capsys.readouterr().err

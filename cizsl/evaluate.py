@@ -23,7 +23,7 @@ from torch import Tensor
 
 from cizsl import classifiers, metrics, retrieval, softmax, synthesis
 from cizsl.protocols import ZSLTask
-from cizsl.synthesis import FeatureGenerator
+from cizsl.synthesis import DensityGenerator, FeatureGenerator
 from repro.device import precision
 
 CURVES = {"grid": metrics.grid_curve, "exact": metrics.exact_curve}
@@ -95,6 +95,29 @@ def evaluate(
             seen_set, seen_labels = _labelled(seen) if keeps_seen else real
             labels = torch.cat([seen_labels, labels + len(task.seen_text)])
             score = learn(torch.cat([seen_set, training_set]), labels, len(prototypes))
+        return assess(prototypes, task, curve=curve, predicted_N=predicted, score=score)
+
+
+@torch.no_grad()
+def evaluate_without_samples(
+    generator: DensityGenerator,
+    task: ZSLTask,
+    rng: torch.Generator,
+    *,
+    curve: str = "exact",
+    generalised: bool = False,
+) -> Evaluation:
+    """Evaluate a generator by the densities of its classes, on the unseen classes of ``task``.
+
+    Args: as for :func:`evaluate`; ``generalised``: whether all classes compete by their densities,
+    and not by prototypes.
+    """
+    num_seen, text = len(task.seen_text), torch.cat([task.seen_text, task.unseen_text])
+    density = generator.log_density(text, num_seen, rng)
+    with precision("float32", text.device):
+        predicted = density(task.unseen_features)[:, num_seen:].argmax(1)
+        score = density if generalised else None
+        prototypes = generator.prototypes(text)
         return assess(prototypes, task, curve=curve, predicted_N=predicted, score=score)
 
 

@@ -1,6 +1,6 @@
 """Synthetic visual features of every class, from its text."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import torch
@@ -16,6 +16,23 @@ class FeatureGenerator(Protocol):
         """Yield ``samples`` features of each class, a few classes at a time: (c, samples, D).
 
         A block has about :data:`BLOCK_ROWS` rows.
+        """
+        ...
+
+
+class DensityGenerator(FeatureGenerator, Protocol):
+    """A generator that can also score features without samples."""
+
+    def prototypes(self, text_CV: Tensor) -> Tensor:
+        """Return the mean feature of each class, (C, D)."""
+        ...
+
+    def log_density(
+        self, text_CV: Tensor, num_seen: int, rng: torch.Generator
+    ) -> Callable[[Tensor], Tensor]:
+        """Return a function from features (N, D) to log densities (N, C), up to a constant.
+
+        The first ``num_seen`` classes are seen ones.
         """
         ...
 

@@ -108,6 +108,15 @@ class CIZSLConfig(Settings):
         return self
 
     @model_validator(mode="after")
+    def _can_classify(self):
+        if self.evaluation.classifier == "diffusion" and self.generator != "score":
+            raise ValueError(
+                "evaluation.classifier: diffusion needs a denoiser, which generator: score has; "
+                f"the generator is {self.generator}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _evaluates(self):
         first = -(-self.evaluation.start // self.evaluation.every) * self.evaluation.every
         if first >= self.optimiser.iterations:

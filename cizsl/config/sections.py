@@ -197,8 +197,10 @@ class Evaluation(Settings):
     samples: Annotated[int, Field(gt=0, le=10_000)] = Field(
         default=60, description="synthetic features for each class"
     )
-    classifier: Literal["knn", "softmax"] = Field(
-        default="knn", description="trained on synthetic features of the unseen classes"
+    classifier: Literal["knn", "softmax", "diffusion"] = Field(
+        default="knn",
+        description="knn, softmax: trained on synthetic features of the unseen classes; diffusion: "
+        "without samples, by the denoising errors of a score-based generator",
     )
     neighbours: Count = Field(default=20, description="k of the k-NN")
     weight_decay: Positive = Field(

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from cizsl.closed_form.gaussian import GaussianClasses
 from cizsl.closed_form.gaussian_generator import GaussianGenerator
 from cizsl.score.denoiser import EPS, PROCESS, Condition, Denoiser, as_score
+from cizsl.score.diffusion_classifier import DiffusionClassifier
 from cizsl.score.guidance import Divergence, Entropy, Guided
 from cizsl.score.neighbours import mixtures
 from cizsl.score.virtual_classes import TrainingSet
@@ -89,6 +90,13 @@ class ScoreGenerator(nn.Module):
         end = torch.ones(len(text_CV), device=text_CV.device)
         w = guided(guided.mean, PROCESS.noise_ratio(end)).double() * signs(model)
         return model.features(w).to(text_CV.dtype)
+
+    def log_density(
+        self, text_CV: Tensor, num_seen: int, rng: torch.Generator
+    ) -> DiffusionClassifier:
+        """Return the diffusion classifier of the classes, of which the first are seen ones."""
+        model = self.gaussian.classes(text_CV)
+        return DiffusionClassifier(self.denoiser, model, signs(model), num_seen, rng)
 
     def conditions(
         self, model: GaussianClasses, text_CV: Tensor

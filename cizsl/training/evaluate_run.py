@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 from cizsl import build
 from cizsl.closed_form.registry import BASELINES
 from cizsl.config import Baseline, CIZSLConfig
-from cizsl.evaluate import Evaluation, evaluate
+from cizsl.evaluate import Evaluation, evaluate, evaluate_without_samples
 from cizsl.protocols import ZSLTask
-from cizsl.synthesis import FeatureGenerator
+from cizsl.synthesis import DensityGenerator, FeatureGenerator
 from cizsl.training import fit_baselines, records, results
 from cizsl.training.records import Environment, Summary
 from repro import config as configuration
@@ -50,16 +50,22 @@ def measure(
 ) -> Evaluation:
     """Evaluate ``generator`` as ``config`` says; ``iteration`` determines the random numbers."""
     settings = config.evaluation
+    rng = build.evaluation_rng(config, iteration, task.seen_text.device)
+    grid = (settings.protocol, settings.generalised) == PUBLISHED
+    curve, generalised = "grid" if grid else "exact", settings.generalised == "classifier"
+    if settings.classifier == "diffusion":
+        able = cast(DensityGenerator, generator)  # the configuration has been checked
+        return evaluate_without_samples(able, task, rng, curve=curve, generalised=generalised)
     return evaluate(
         generator,
         task,
-        build.evaluation_rng(config, iteration, task.seen_text.device),
+        rng,
         samples=settings.samples,
         neighbours=settings.neighbours,
-        curve="grid" if (settings.protocol, settings.generalised) == PUBLISHED else "exact",
+        curve=curve,
         classifier=settings.classifier,
         weight_decay=settings.weight_decay,
-        generalised=settings.generalised == "classifier",
+        generalised=generalised,
     )
 
 

@@ -124,7 +124,7 @@ def test_entropy_guidance_makes_posteriors_less_certain():
     certain = []
     for weight in (0.0, 1.0):
         gaussian, score, text = pair(entropy=weight)
-        model, w = coordinates(gaussian, text, synthesise(score, text[:4], 50, rng()))
+        _, w = coordinates(gaussian, text, synthesise(score, text[:4], 50, rng()))
         seen = gaussian.classes(gaussian.text).mean
         p = (-0.5 * torch.cdist(w.flatten(0, 1), seen).square()).softmax(1)
         certain.append(float(kl(p).mean()))

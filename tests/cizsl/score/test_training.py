@@ -97,8 +97,14 @@ data: {{root: {toy}}}
 generator: score
 score: {{hidden_dim: 16, depth: 1, evaluations: 4}}
 optimiser: {{iterations: 3, batch_size: 32}}
-evaluation: {{samples: 10, every: 1, start: 0}}
+evaluation: {{classifier: diffusion, generalised: classifier, every: 1, start: 0}}
 """
+
+
+def test_the_diffusion_classifier_needs_a_denoiser(tmp_path, capsys):
+    values = ["evaluation.classifier=diffusion", "generator=gaussian"]
+    assert main(["train", "toy_cub_easy", *values, "--out", str(tmp_path / "run")]) == 2
+    assert "diffusion needs a denoiser" in capsys.readouterr().err
 
 
 def test_whole_runs(toy, tmp_path, capsys):

@@ -1,10 +1,14 @@
 """The benchmarks start on a plain copy of the files, found by PYTHONPATH alone."""
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+
+from cizsl.data.layouts import load
 from tests.helpers.waiting import ENOUGH
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,3 +38,25 @@ def test_every_benchmark_starts_without_an_installation(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert all(Path(path).is_relative_to(ROOT) for path in done.stdout.split())
+
+
+def test_the_comparison_of_validations():
+    """Whole families are held out, and ranks and losses are those of small examples."""
+    script = runpy.run_path(str(ROOT / "benchmarks/quality_validation.py"))
+    data = load("data", "CUB-compact", "hard", "compact")
+    rest = script["held_out"](data, "family", 3)
+    gone = np.isin(data.seen_ids, rest.unseen_ids)
+    assert 32 <= gone.sum() < 64  # a fifth of 160 classes, filled up to whole families
+    assert not np.isin(data.families[gone], data.families[~gone]).any()
+    assert sorted([*rest.seen_ids, *rest.unseen_ids]) == sorted(data.seen_ids)
+    image = np.flatnonzero(data.seen_ids[data.train_labels] == rest.unseen_ids[0])[0]
+    np.testing.assert_array_equal(
+        rest.test_features[rest.test_labels == 0][0], data.train_features[image]
+    )
+    outer = np.array([[0.1, 0.2, 0.3], [0.3, 0.1, 0.2]])
+    agreeing, opposite = outer[:, None], -outer[:, None]
+    found = script["compare"](outer, {"class": agreeing, "family": opposite})
+    np.testing.assert_allclose(found.correlation["class"], 1)
+    np.testing.assert_allclose(found.correlation["family"], -1)
+    np.testing.assert_allclose(found.loss["class"], 0)
+    np.testing.assert_allclose(found.loss["family"], [0.2, 0.2])

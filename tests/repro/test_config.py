@@ -73,7 +73,7 @@ def test_dump_reads_back(tmp_path):
             r"run.yaml: not valid YAML: the key 'seed' stands here twice \(line 2, column 1\)",
         ),
         ("model: {depth: 1}", [], r"model.depth: unknown key; known: model.noise_dim, model.text_"),
-        ("training: {x: 1}", [], r"training: unknown key; known: name, seed, data, model, loss, c"),
+        ("training: {x: 1}", [], r"training: unknown key; known: name, seed, data, "),
         ("creativity: 3", [], r"creativity: is a section, .* creativity.weight, .*, got 3"),
         ("creativity: {weight: -1}", [], r"equal to 0, got -1$"),
         ("base: [a, b]", [], r"base: expected the path of one file, got \['a', 'b'\]"),

@@ -19,6 +19,7 @@ for validation classes that are disjoint from training and test classes.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from torch import Tensor
 
 from cizsl.classifiers import class_centroids
 from cizsl.data.dataset import ZSLData
+from cizsl.data.discriminants import within_covariance
 from cizsl.data.normalise import normaliser
 from repro.errors import InputError
 
@@ -50,6 +52,11 @@ class ZSLTask:
     unseen_text: Tensor
     centroids: Tensor
     text_blocks: tuple[int, ...] = ()
+
+    @cached_property
+    def within(self) -> Tensor:
+        """The pooled covariance of training images around their class centroid: (D, D) float64."""
+        return within_covariance(self.train_features, self.train_labels, self.centroids)
 
 
 @dataclass(frozen=True)

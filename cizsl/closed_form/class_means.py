@@ -23,7 +23,7 @@ intercept and section 5.4.2 for leaving one out.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -41,6 +41,15 @@ class ClassMeans:
     left_out_variance: Tensor
     unseen: Tensor
     unseen_variance: Tensor
+
+    def scaled(self, factor: float, centre: Tensor) -> "ClassMeans":
+        """Return the predictions with their distances from ``centre`` (D,) times ``factor``.
+
+        Regression shrinks predictions towards the centre of the seen centroids; a factor above 1
+        undoes some of it.
+        """
+        parts = {"left_out": self.left_out, "unseen": self.unseen}
+        return replace(self, **{k: centre + factor * (m - centre) for k, m in parts.items()})
 
 
 def side_by_side(

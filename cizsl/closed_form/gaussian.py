@@ -33,17 +33,26 @@ class GaussianClasses:
         centroids: of the seen classes (S, D).
         means: predicted from texts, in feature space.
         spread: s >= 0, the weight of the means' own uncertainty.
+        isotropy: b in [0, 1]; S_b becomes (1 - b) S_b + b tr(S_b)/r I in whitened coordinates.
 
     ``mean`` and ``variance`` (C, r) of each class; ``left_out`` (S, r), the predictions of seen
     classes left out, whose errors have the variance ``error_variance`` (S, r).
     """
 
-    def __init__(self, space: Discriminants, centroids: Tensor, means: ClassMeans, spread: float):
+    def __init__(
+        self,
+        space: Discriminants,
+        centroids: Tensor,
+        means: ClassMeans,
+        spread: float,
+        isotropy: float = 0.0,
+    ):
         self.space, self.num_seen = space, len(centroids)
         errors = space.encode(means.left_out) - space.encode(centroids)
         half = torch.linalg.cholesky(space.within)
         scaled = torch.linalg.solve_triangular(half, errors.T, upper=False)  # (r, S)
         between, U = torch.linalg.eigh(scaled @ scaled.T / len(centroids))
+        between = (1 - isotropy) * between + isotropy * between.mean()
         self.axes = half @ U  # y = axes w: within a class w scatters like the identity
         typical = means.left_out_variance.mean()
         excess = (means.unseen_variance / typical).clamp_min(0)

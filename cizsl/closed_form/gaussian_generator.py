@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from cizsl.closed_form import class_means
 from cizsl.closed_form.gaussian import GaussianClasses
-from cizsl.data.discriminants import Discriminants, discriminants, within_covariance
+from cizsl.data.discriminants import Discriminants, discriminants
 from cizsl.protocols import ZSLTask
 from cizsl.synthesis import BLOCK_ROWS
 from repro.errors import InputError
@@ -28,6 +28,8 @@ class GaussianGenerator(nn.Module):
         penalty: of the regression, in units of the mean squared length of the centred texts.
         shrinkage: of the covariance within classes, in [0, 1].
         spread: s >= 0.
+        isotropy: of S_b, in [0, 1]; see :class:`cizsl.closed_form.gaussian.GaussianClasses`.
+        scale: of the predicted means about the mean of the seen centroids.
         text_weights: of each text of a class, where it has several; empty: all 1.
 
     Raises :class:`InputError` where the weights are not as many as the texts.
@@ -43,6 +45,8 @@ class GaussianGenerator(nn.Module):
         penalty: float,
         shrinkage: float,
         spread: float,
+        isotropy: float = 0.0,
+        scale: float = 1.0,
         text_weights: Sequence[float] = (),
     ):
         super().__init__()
@@ -53,11 +57,11 @@ class GaussianGenerator(nn.Module):
                 f"gaussian.text_weights: expected {len(self.widths)} numbers, one for each text "
                 f"of a class, got {len(self.weights)}"
             )
-        self.penalty, self.spread = penalty, spread
+        self.penalty, self.scale = penalty, scale
+        self.spread, self.isotropy = spread, isotropy
         learnt = torch.bincount(task.train_labels, minlength=len(task.seen_text)) > 0
         centroids = task.centroids[learnt].double()
-        within = within_covariance(task.train_features, task.train_labels, task.centroids)
-        space = discriminants(within, centroids, shrinkage)
+        space = discriminants(task.within, centroids, shrinkage)
         self.register_buffer("text", task.seen_text[learnt])
         self.register_buffer("centroids", centroids)
         for name, value in vars(space).items():
@@ -74,9 +78,10 @@ class GaussianGenerator(nn.Module):
         """Return the Gaussians of classes with these texts, in their order."""
         seen, new = class_means.side_by_side(self.text, text_CV, self.widths, self.weights)
         means = class_means.predict(seen, new, self.centroids, self.penalty)
+        means = means.scaled(self.scale, self.centroids.mean(0))
         parts = ("centre", "project", "embed", "within")
         space = Discriminants(*(getattr(self, f"space_{name}") for name in parts))
-        model = GaussianClasses(space, self.centroids, means, self.spread)
+        model = GaussianClasses(space, self.centroids, means, self.spread, self.isotropy)
         nearest = torch.cdist(text_CV.double(), self.text.double()).argmin(1)
         is_seen = (text_CV == self.text[nearest]).all(1)
         predicted = len(self.text) + torch.arange(len(text_CV), device=text_CV.device)

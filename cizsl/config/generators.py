@@ -34,6 +34,12 @@ class Gaussian(Settings):
     spread: NonNegative = Field(
         default=0.3, description="weight of the uncertainty of the predicted class means"
     )
+    isotropy: Unit = Field(
+        default=0.0, description="of the covariance of that uncertainty; 1: a multiple of identity"
+    )
+    scale: Positive = Field(
+        default=1.0, description="of the predicted class means about the mean of the seen ones"
+    )
     text_weights: tuple[NonNegative, ...] = Field(
         default=(), description="of each text of a class, where it has several; empty: all 1"
     )

@@ -15,7 +15,7 @@ from cizsl.training.trainer import Progress
 from repro.device import precision
 from repro.loggers import Logger, NoLogger
 from repro.run import RunFolder
-from repro.signals import StopRequest
+from repro.signals import Interrupted, StopRequest
 
 
 class FittedTrainer:
@@ -42,7 +42,9 @@ class FittedTrainer:
         self.logger, self.progress = logger or NoLogger(), Progress()
 
     def run(self, stop: StopRequest) -> Progress:
-        """Fit and evaluate."""
+        """Fit and evaluate, or raise :class:`Interrupted` before."""
+        if stop.requested:
+            raise Interrupted(f"go on with --resume ({self.folder.path})")
         began, config = time.monotonic(), self.config
         log = read_log(self.folder.path)
         others = [record for record in log if not results.is_of(record, self.label)]

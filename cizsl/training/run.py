@@ -7,6 +7,7 @@ validation task and selects the number of iterations, and the hyper-parameters t
 
 import shutil
 from contextlib import closing
+from functools import lru_cache
 
 import torch
 from safetensors.torch import save as serialise
@@ -14,6 +15,7 @@ from safetensors.torch import save as serialise
 from cizsl import build
 from cizsl.config import CIZSLConfig
 from cizsl.data.dataset import ZSLData
+from cizsl.protocols import ZSLTask
 from cizsl.training import results, toy_data
 from cizsl.training.fitted import FittedTrainer
 from cizsl.training.selection import STAGE, Selection, select
@@ -83,8 +85,13 @@ def _select(
     stop: StopRequest,
     logger: Logger,
 ) -> Selection:
+    @lru_cache(maxsize=1)  # of the keys that may be searched, a task depends on this one alone
+    def validation_task(normalisation: str) -> ZSLTask:
+        values = {"data.normalisation": normalisation}
+        return build.task(config.with_values(values), data, STAGE, device)
+
     def make(trial: CIZSLConfig, candidate: dict, name: str) -> Trainer | FittedTrainer:
-        task = build.task(trial, data, STAGE, device)
+        task = validation_task(trial.data.normalisation)
         iterations = trial.optimiser.iterations
         kind = _trainer(trial)
         return kind(STAGE, trial, task, folder, iterations, candidate, name, logger)

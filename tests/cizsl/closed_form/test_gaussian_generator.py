@@ -101,3 +101,38 @@ def test_whole_runs(toy, tmp_path, capsys):
     assert main(["train", str(file), "--out", str(tmp_path / "one"), "--resume"]) == 0
     assert main(["table", str(tmp_path)]) == 0
     assert "Gaussian generator" in capsys.readouterr().out
+
+
+def test_scale_moves_predictions_away_from_the_centre():
+    """Seen classes keep their centroids; m(t) of the others is twice as far from their mean."""
+    one = task()
+    once, twice = (GaussianGenerator(one, **SETTINGS, scale=scale) for scale in (1.0, 2.0))
+    texts, space = torch.cat([one.seen_text, one.unseen_text]), once.classes(one.seen_text).space
+    centre = space.encode(one.centroids.double().mean(0, keepdim=True))
+    laws = [generator.classes(texts) for generator in (once, twice)]
+    near, far = (space.encode(law.features(law.mean)) - centre for law in laws)
+    torch.testing.assert_close(far[:10], near[:10])
+    torch.testing.assert_close(far[10:], 2 * near[10:])
+
+
+def test_isotropy_keeps_the_trace_of_the_spread():
+    one = task()
+    laws = [
+        GaussianGenerator(one, **SETTINGS, isotropy=b).classes(one.unseen_text) for b in (0.0, 1.0)
+    ]
+    free, round_ = (law.variance - 1 for law in laws)
+    torch.testing.assert_close(free.sum(1), round_.sum(1))
+    torch.testing.assert_close(round_, round_[:, :1].expand_as(round_))
+    assert (free.std(1) > 0.1 * free.mean(1)).all()
+
+
+def test_the_state_holds_everything():
+    """The state of one fit, loaded into a fit to other images, gives the first one's classes."""
+    one = task()
+    other = dataclasses.replace(one, train_features=one.train_features.flip(1))
+    first, second = (GaussianGenerator(t, **SETTINGS) for t in (one, other))
+    x, texts = one.unseen_features, one.unseen_text
+    expected = first.classes(texts).log_density(x)
+    assert not torch.allclose(second.classes(texts).log_density(x), expected)
+    second.load_state_dict(first.state_dict())
+    assert torch.equal(second.classes(texts).log_density(x), expected)

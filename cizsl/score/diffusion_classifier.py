@@ -51,7 +51,7 @@ class DiffusionClassifier:
         *,
         levels: int = 6,
         ends: tuple[float, float] = (0.2, 20.0),
-        shortlist: int = 10,
+        shortlist: int = 5,
     ):
         self.denoiser, self.model, self.signs = denoiser, model, signs
         self.num_seen, self.shortlist = num_seen, shortlist

@@ -9,7 +9,9 @@ from cizsl.cli.parser import main
 from cizsl.score.denoiser import Condition, Denoiser
 from cizsl.score.training import ScoreSteps, loss
 from cizsl.score.virtual_classes import batch, mixed_errors
+from repro.signals import Interrupted
 from tests.cizsl.score.test_generator import pair, rng
+from tests.cizsl.training.runs import StopAfter, assert_same_outcome, run
 
 
 def steps(virtual=True, **settings):
@@ -99,6 +101,26 @@ score: {{hidden_dim: 16, depth: 1, evaluations: 4}}
 optimiser: {{iterations: 3, batch_size: 32}}
 evaluation: {{classifier: diffusion, generalised: classifier, every: 1, start: 0}}
 """
+
+
+def test_stopping_anywhere_changes_nothing(tiny, tmp_path):
+    """Stop after every 2 steps, resume, and compare to the bit."""
+    config = tiny(
+        generator="score",
+        score={"hidden_dim": 16, "depth": 1, "evaluations": 4},
+        optimiser={"iterations": 7},
+        evaluation={"protocol": "strict", "every": 3, "start": 0},
+    )
+    run(config, tmp_path / "whole")
+    stops = 0
+    while True:
+        try:
+            run(config, tmp_path / "pieces", resume=True, stop=StopAfter(2))
+            break
+        except Interrupted:
+            stops += 1
+    assert stops >= 3
+    assert_same_outcome(tmp_path / "whole", tmp_path / "pieces")
 
 
 def test_the_diffusion_classifier_needs_a_denoiser(tmp_path, capsys):

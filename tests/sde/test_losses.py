@@ -153,3 +153,13 @@ def test_bad_input(change, message):
         losses.denoising_score_matching(VPSDE(), lambda x, t: x, **(given | change))
     with pytest.raises(InputError, match="prediction"):
         score_fn(VPSDE(), None, prediction="velocity", conditioning="time")
+
+
+@pytest.mark.parametrize("sigma_data", [0.5, 2.0])
+def test_a_silent_denoiser_is_that_of_data_with_sigma_data(sigma_data):
+    """With a network that is zero, D = c_skip y is exact for N(0, sigma_data^2)."""
+    sde, x, t = VPSDE(), torch.randn(6, 3, dtype=torch.float64), torch.rand(6).double() + 1e-3
+    kinds = {"prediction": "denoised", "conditioning": "log_noise"}
+    score = score_fn(sde, lambda x, c: torch.zeros_like(x), **kinds, sigma_data=sigma_data)
+    variance = (sde.scale(t) * sigma_data) ** 2 + sde.std(t) ** 2
+    torch.testing.assert_close(score(x, t), -x / variance[:, None])

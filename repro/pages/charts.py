@@ -7,7 +7,7 @@ from math import ceil, floor, log10
 from typing import NamedTuple, TypedDict
 
 WIDTH, HEIGHT = 366, 290
-LEFT, RIGHT, TOP, BOTTOM = 46, 352, 8, 252  # the corners of the plot
+LEFT, RIGHT, TOP, BOTTOM = 56, 352, 8, 252  # the corners of the plot
 COLOURS = 6  # --c0 to --c5 in `style.css`
 LARGEST = 1e100  # of what is drawn
 DASHES = ("none", "6 3", "2 3")  # the seventh line has the first colour again, dashed

@@ -25,25 +25,47 @@ class Hallucination:
 
 
 @dataclass(frozen=True)
+class WalkDraws:
+    """Noise (P, C, n, Z) of n samples of each class in P sets, and images (B,) of the real walk."""
+
+    z: Tensor
+    index: Tensor
+
+
+@dataclass(frozen=True)
+class WalkSizes:
+    """C classes with n samples each. ``reference_compat``: P = 2 sets, one for each walk, and a
+    further batch of images for each, as in the published code; else one set, and no further batch.
+    """
+
+    classes: int
+    samples: int
+    reference_compat: bool = False
+
+
+@dataclass(frozen=True)
 class CriticBatch:
     """Image indices (B,), noise (B, Z) and the places of the gradient penalty's points (B,).
 
-    ``hallucination``: samples of the new class, where the critic learns it.
+    ``hallucination``: samples of the new class, where the critic learns it; ``walks``: of GRaWD.
     """
 
     index: Tensor
     z: Tensor
     weight: Tensor
     hallucination: Hallucination | None = None
+    walks: WalkDraws | None = None
 
 
 @dataclass(frozen=True)
 class GeneratorBatch:
-    """Image indices (B,), noise (B, Z), and the hallucinated samples where the method has any."""
+    """Image indices (B,), noise (B, Z), and the hallucinated samples and walks where the method has
+    any."""
 
     index: Tensor
     z: Tensor
     hallucination: Hallucination | None = None
+    walks: WalkDraws | None = None
 
 
 class DataOrder:
@@ -103,6 +125,7 @@ class BatchSampler:
         shuffled_pairs: pair classes by shuffling a batch of images, as the published code does,
             and not by drawing two different classes uniformly.
         reference_compat: see :class:`DataOrder`.
+        walks: the sizes of the random walks, where the method has any.
     """
 
     def __init__(
@@ -116,8 +139,9 @@ class BatchSampler:
         *,
         shuffled_pairs: bool = False,
         reference_compat: bool = False,
+        walks: WalkSizes | None = None,
     ):
-        self.labels, self.classes = labels, classes
+        self.labels, self.classes, self.walks = labels, classes, walks
         self.noise_shape, self.mixing = (batch_size, noise_dim), mixing
         self.rng, self.shuffled_pairs = rng, shuffled_pairs
         self.place = {"generator": rng, "device": labels.device}
@@ -132,12 +156,14 @@ class BatchSampler:
         """Draw the batch of one critic step."""
         index, z = self.order.next(), self._noise()
         extra = self.hallucination() if hallucinate else None
-        return CriticBatch(index, z, torch.rand(len(index), **self.place), extra)
+        weight = torch.rand(len(index), **self.place)
+        return CriticBatch(index, z, weight, extra, self._walk_draws(index))
 
     def generator_batch(self, hallucinate: bool) -> GeneratorBatch:
         """Draw the batch of one generator step."""
         index, z = self.order.next(), self._noise()
-        return GeneratorBatch(index, z, self.hallucination() if hallucinate else None)
+        extra = self.hallucination() if hallucinate else None
+        return GeneratorBatch(index, z, extra, self._walk_draws(index))
 
     def hallucination(self) -> Hallucination:
         """Draw class pairs, mixing weights a ~ U(low, high), and noise."""
@@ -148,6 +174,15 @@ class BatchSampler:
         low, high = self.mixing
         weight = low + (high - low) * torch.rand(self.noise_shape[0], **self.place)
         return Hallucination(*pairs, weight, self._noise())
+
+    def _walk_draws(self, index: Tensor) -> WalkDraws | None:
+        if self.walks is None:
+            return None
+        sets = 2 if self.walks.reference_compat else 1
+        if self.walks.reference_compat:  # a batch for each walk, of which the second is used
+            index = [self.order.next() for _ in range(sets)][-1]
+        shape = (sets, self.walks.classes, self.walks.samples, self.noise_shape[1])
+        return WalkDraws(torch.randn(shape, **self.place), index)
 
     def _noise(self) -> Tensor:
         return torch.randn(self.noise_shape, **self.place)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from cizsl import creativity, protocols
-from cizsl.batches import BatchSampler
+from cizsl.batches import BatchSampler, WalkSizes
 from cizsl.closed_form.gaussian_generator import GaussianGenerator
 from cizsl.config import Baseline, BaselineEvaluation, CIZSLConfig
 from cizsl.data.dataset import ZSLData
@@ -20,9 +20,12 @@ from cizsl.data.layouts import load
 from cizsl.divergences import EXACT, DivergenceParameters
 from cizsl.gan import GAN
 from cizsl.hallucination import require_two
+from cizsl.heads import HEADS, Head
 from cizsl.losses import Weights
 from cizsl.networks import Discriminator, Generator
 from cizsl.protocols import ZSLTask
+from cizsl.walks.random_walk import PUBLISHED_FLOOR, RandomWalk
+from cizsl.walks.terms import WalkTerms
 from repro.seeding import generator, seed_everything
 
 if TYPE_CHECKING:
@@ -131,7 +134,34 @@ def weights(config: CIZSLConfig) -> Weights:
         l21=loss.l21,
         hallucinated_adversarial=config.creativity.adversarial,
         creativity=config.creativity.weight,
+        critic_imitative=config.walk.critic_imitative,
+        critic_real=config.walk.critic_real,
+        generator_imitative=config.walk.generator_imitative,
     )
+
+
+def head(config: CIZSLConfig, task: ZSLTask, extra: int) -> Head:
+    """Return the map from the discriminator's outputs to class logits.
+
+    Args: ``extra``, the logits beside those of the seen classes that the creativity loss needs.
+    """
+    classes, vocabulary = task.seen_text.shape
+    width = config.model.text_embed_dim or vocabulary
+    return HEADS[config.head.kind](classes, extra, width, config.head.scale or None)
+
+
+def walk_terms(config: CIZSLConfig) -> WalkTerms:
+    """Return the terms of random walks."""
+    walk = config.walk
+    losses = RandomWalk(
+        walk.steps,
+        walk.decay,
+        walk.scale,
+        walk.visit,
+        walk.similarity,
+        PUBLISHED_FLOOR if walk.reference_compat else None,
+    )
+    return WalkTerms(losses, walk.space, walk.constant_prototypes)
 
 
 def gan(config: CIZSLConfig, task: ZSLTask) -> GAN:
@@ -139,10 +169,10 @@ def gan(config: CIZSLConfig, task: ZSLTask) -> GAN:
     seed_everything(config.seed)
     features, text, asked = task.train_features, task.seen_text, config.creativity
     loss = creativity.resolve(asked.divergence, asked.form)
-    num_logits = len(text) + (loss.extra_logits if loss else 0)
+    classify = head(config, task, loss.extra_logits if loss else 0)
     return GAN(
         blank_generator(config, task),
-        Discriminator(features.shape[1], num_logits, config.model.hidden_dim).to(text.device),
+        Discriminator(features.shape[1], classify.width, config.model.hidden_dim).to(text.device),
         DivergenceParameters(asked.alpha, asked.beta).to(text.device),
         features=features,
         labels=task.train_labels,
@@ -150,6 +180,10 @@ def gan(config: CIZSLConfig, task: ZSLTask) -> GAN:
         centroids=task.centroids,
         creativity=loss,
         weights=weights(config),
+        head=classify,
+        detach_texts=config.head.constant_texts,
+        walks=walk_terms(config) if loss and loss.walks else None,
+        max_grad_norm=config.optimiser.max_grad_norm,
         learning_rate=config.optimiser.learning_rate,
         betas=config.optimiser.betas,
         divergence_betas=config.optimiser.divergence_betas,
@@ -177,7 +211,15 @@ def sampler(config: CIZSLConfig, task: ZSLTask) -> BatchSampler:
         generator(config.seed, device, TRAINING),
         shuffled_pairs=asked.reference_compat,
         reference_compat=config.optimiser.reference_compat,
+        walks=_walk_sizes(config, task),
     )
+
+
+def _walk_sizes(config: CIZSLConfig, task: ZSLTask) -> WalkSizes | None:
+    loss = creativity.resolve(config.creativity.divergence, config.creativity.form)
+    if loss is None or not loss.walks:
+        return None
+    return WalkSizes(len(task.seen_text), config.walk.samples, config.walk.reference_compat)
 
 
 def evaluation_rng(config: CIZSLConfig, iteration: int, device: torch.device) -> torch.Generator:

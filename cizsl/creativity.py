@@ -4,9 +4,12 @@ CIZSL asks that a sample of a hallucinated text belong to no seen class. Its dis
 class logits, and a creativity loss maps them to a scalar: the divergence of the posterior from
 uniform, or the cross-entropy with one more class, K, that no image has ("K+1 classes").
 
-Each loss declares how many logits it needs beside those of the seen classes and whether the critic
-learns the new class too. A loss exists in an exact form, and in the form of the published code
-where that code has one.
+In GRaWD the loss is on the probabilities with which random walks through hallucinated samples land
+at the seen classes (:mod:`cizsl.walks.random_walk`); their logarithms stand for the logits.
+
+Each loss declares how many logits it needs beside those of the seen classes, whether the critic
+learns the new class too, and whether it is on walks. A loss exists in an exact form, and in the
+form of the published code where that code has one.
 
 Source: Elhoseiny and Elfeki, ICCV 2019 (arXiv:1904.01109), section 3.2.
 """
@@ -29,6 +32,7 @@ class CreativityLoss(ABC):
     extra_logits = 0  # class logits beyond those of the seen classes
     teaches_critic = False  # whether the critic learns hallucinated samples as the new class
     weighted = True  # whether creativity.weight applies
+    walks = False  # whether the rows are log W_t (C, C) of random walks, not logits of samples
 
     @abstractmethod
     def __call__(self, logits_BC: Tensor, alpha: Parameter, beta: Parameter) -> Tensor:
@@ -113,9 +117,20 @@ class PublishedNewClass(CreativityLoss):
         return new_class(logits_BC)
 
 
+class UniformLanding(CreativityLoss):
+    """Cross-entropy of the uniform distribution with the landing probabilities of random walks:
+    -mean_cd log W[c, d] = mean_c KL(uniform || W[c]) + ln C (GRaWD, arXiv:2104.09757)."""
+
+    walks = True
+
+    def __call__(self, logits_BC: Tensor, alpha: Parameter, beta: Parameter) -> Tensor:
+        return -logits_BC.mean()
+
+
 CREATIVITY: dict[str, CreativityLoss] = {
     **{name: Divergence(function) for name, function in divergences.EXACT.items()},
     "new_class": NewClass(),
+    "random_walk": UniformLanding(),
 }
 PUBLISHED: dict[str, CreativityLoss] = {
     "sharma_mittal": PublishedDivergence("sharma_mittal", singular=True),
@@ -124,6 +139,7 @@ PUBLISHED: dict[str, CreativityLoss] = {
     "bhattacharyya": PublishedDivergence("bhattacharyya", fixed=("alpha", 0.5)),
     "kl": PublishedDivergence("kl", rescaled=False),
     "new_class": PublishedNewClass(),
+    "random_walk": UniformLanding(),
 }
 FORMS = {"exact": CREATIVITY, "published": PUBLISHED}
 

@@ -15,13 +15,15 @@ f-CLSWGAN (arXiv:1712.00981), section 3.3.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from cizsl import classifiers, metrics, retrieval, softmax, synthesis
+from cizsl.heads import Head
+from cizsl.networks import Discriminator, Generator
 from cizsl.protocols import ZSLTask
 from cizsl.synthesis import DensityGenerator, FeatureGenerator
 from repro.device import precision
@@ -119,6 +121,47 @@ def evaluate_without_samples(
         score = density if generalised else None
         prototypes = generator.prototypes(text)
         return assess(prototypes, task, curve=curve, predicted_N=predicted, score=score)
+
+
+@torch.no_grad()
+def evaluate_discriminator(
+    discriminator: Discriminator,
+    head: Head,
+    generator: Generator,
+    task: ZSLTask,
+    curve: str = "exact",
+) -> Evaluation:
+    """Evaluate the discriminator's semantic classifier, without any synthetic feature.
+
+    An image is its embedding s(x), a class of any text its reduced text e(t), and they meet in
+    s(x) . e(t) (:mod:`cizsl.heads`). Unseen images choose among the unseen classes for the
+    accuracies, among all classes for the curve.
+
+    Args: the trained networks; ``head``, a semantic one; images and texts; ``curve``, a key of
+    :data:`CURVES`.
+    """
+    with precision("float32", task.seen_text.device):
+        texts = generator.reduce(torch.cat([task.seen_text, task.unseen_text]))
+        seen, unseen = (
+            head.embed(discriminator(features)[1])
+            for features in (task.seen_features, task.unseen_features)
+        )
+        embedded = replace(task, seen_features=seen, unseen_features=unseen)
+        similarity = "product" if head.scale is None else "cosine"
+        return assess(texts, embedded, similarity=similarity, curve=curve)
+
+
+@torch.no_grad()
+def embedding_norms(
+    discriminator: Discriminator, head: Head, generator: Generator, task: ZSLTask
+) -> tuple[float, float]:
+    """Return the mean lengths of s(x) of the unseen classes' images and of e(t) of all classes.
+
+    Inner products have no temperature, so these lengths are the scale of the logits.
+    """
+    images = head.embed(discriminator(task.unseen_features)[1])
+    texts = generator.reduce(torch.cat([task.seen_text, task.unseen_text]))
+    return images.norm(dim=1).mean().item(), texts.norm(dim=1).mean().item()
 
 
 def _labelled(synthetic: Tensor) -> tuple[Tensor, Tensor]:

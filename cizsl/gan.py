@@ -9,19 +9,25 @@ The floor of an iteration at B rows, D features, H hidden units, in products of 
 multiply-adds (29.4 GFLOP at the published sizes): critic step 7 (generate 1, real and generated
 forward 2, their weight gradients 2, penalty gradient 1 and its weight gradient 1), generator step
 10 with hallucinated samples (generate 2, critic 2, back through the critic 2, generator weight and
-input gradients 4), 5 without. Five critic steps and one generator step: 45, or 40.
+input gradients 4), 5 without. Five critic steps and one generator step: 45, or 40. The semantic
+classifier adds 1, the real images' way to it in the generator step. Walks add n C / B times the
+products of a batch for each set of samples, in every step.
 """
+
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from cizsl import losses
-from cizsl.batches import CriticBatch, GeneratorBatch, Hallucination
+from cizsl.batches import CriticBatch, GeneratorBatch, Hallucination, WalkDraws
 from cizsl.creativity import CreativityLoss
 from cizsl.divergences import DivergenceParameters
 from cizsl.hallucination import mixture
+from cizsl.heads import Head, LinearHead
 from cizsl.losses import Terms, Weights
 from cizsl.networks import Discriminator, Generator
+from cizsl.walks.terms import Networks, WalkTerms
 
 
 class GAN:
@@ -33,6 +39,10 @@ class GAN:
         text, centroids: of each class, (C, V) and (C, D); all on one device.
         creativity: the loss on hallucinated samples; None for GAZSL, which has none.
         weights: of the loss terms.
+        head: maps the discriminator's outputs to class logits; linear by default.
+        detach_texts: whether the creativity loss leaves the classes' reduced texts alone.
+        walks: the terms of random walks, where the creativity loss is on walks.
+        max_grad_norm: the norm that the generator's gradient is clipped to; 0: not clipped.
         learning_rate, betas: Adam's, for both networks.
         divergence_betas: Adam's, for learned divergence parameters.
         reference_compat: see :func:`losses.pivot`.
@@ -51,6 +61,10 @@ class GAN:
         centroids: Tensor,
         creativity: CreativityLoss | None,
         weights: Weights,
+        head: Head | None = None,
+        detach_texts: bool = False,
+        walks: WalkTerms | None = None,
+        max_grad_norm: float = 0.0,
         learning_rate: float = 1e-4,
         betas: tuple[float, float] = (0.5, 0.9),
         divergence_betas: tuple[float, float] = (0.5, 0.999),
@@ -61,6 +75,8 @@ class GAN:
         self.features, self.labels, self.text = features, labels, text
         self.centroids, self.gram = centroids, text @ text.T
         self.creativity, self.weights, self.reference_compat = creativity, weights, reference_compat
+        self.head = head or LinearHead(len(text), 0, 0)
+        self.detach_texts, self.walks, self.max_grad_norm = detach_texts, walks, max_grad_norm
         adam = {"lr": learning_rate, "fused": True}
         self.optimisers = {
             "discriminator": torch.optim.Adam(discriminator.parameters(), betas=betas, **adam),
@@ -73,7 +89,7 @@ class GAN:
         compiled = torch.compile if compile else lambda function: function
         self.compiled_critic_terms = compiled(losses.critic_terms)
         self.compiled_generator_terms = compiled(self._generator_terms)
-        self._projected: Tensor | None = None
+        self._mapped: tuple[Tensor, Tensor] | None = None
 
     @property
     def hallucinates(self) -> bool:
@@ -87,15 +103,18 @@ class GAN:
 
     def critic_step(self, batch: CriticBatch) -> Terms:
         """Take one step of the discriminator; return its terms, unweighted and detached."""
-        labels = self.labels[batch.index]
+        labels, real = self.labels[batch.index], self.features[batch.index]
         with torch.no_grad():
-            projected = self._project_classes()
+            projected, texts = self._map_classes()
             fake = self.generator.decode(batch.z, projected[labels])
+        classify = partial(self.head.cross_entropy, texts_CR=texts)
         terms = self.compiled_critic_terms(
-            self.discriminator, self.features[batch.index], fake, labels, batch.weight
+            self.discriminator, real, fake, labels, batch.weight, classify
         )
         if batch.hallucination is not None:
-            terms["classify_new"] = self._classify_new(batch.hallucination, projected)
+            terms["classify_new"] = self._classify_new(batch.hallucination, projected, texts)
+        if batch.walks is not None:
+            terms |= self._critic_walks(batch.walks, projected)
         self._descend(losses.weighted(terms, self.weights.critic), "discriminator")
         return {name: term.detach() for name, term in terms.items()}
 
@@ -106,50 +125,99 @@ class GAN:
         terms = losses.weighted(self.compiled_generator_terms(batch), self._generator_weights())
         self._descend(terms, "generator", "parameters")
         self.discriminator.requires_grad_(True)
-        self._projected = None
-        return {name: term.detach() for name, term in terms.items()}
+        self._mapped = None
+        return {name: term.detach() for name, term in terms.items()} | self._to_least(batch, terms)
 
     def _generator_terms(self, batch: GeneratorBatch) -> Terms:
         """Generate both kinds of samples in one pass, and evaluate the loss terms."""
         labels, dtype, drawn = self.labels[batch.index], self.features.dtype, batch.hallucination
-        projected = self.generator.project(self.text)
+        projected, texts = self.generator.project(self.text), self._reduced_texts()
         rows, z = torch.nn.functional.embedding(labels, projected), batch.z
         if drawn is not None:
             rows = torch.cat([rows, self._mixture(drawn).of(projected)])
             z = torch.cat([z, drawn.z])
         fake = self.generator.decode(z, rows)
-        critic, logits = self.discriminator(fake)
+        critic, outputs = self.discriminator(fake)
         size, critic = len(labels), critic.to(dtype)
-        seen = fake[:size], critic[:size], logits[:size]
+        classify = partial(self.head.cross_entropy, texts_CR=texts)
+        seen = fake[:size], critic[:size], outputs[:size]
         terms = losses.generator_terms(
-            self.generator, *seen, labels, self.centroids, self.reference_compat
+            self.generator, *seen, labels, self.centroids, self.reference_compat, classify
         )
+        if self.head.uses_text:
+            terms["classification_real"] = classify(self._real_outputs(batch), labels)
         if drawn is not None:
-            new_logits = logits[size:].to(dtype)
-            terms |= losses.hallucination_terms(critic[size:], new_logits, self._creativity_loss)
+            terms["hallucinated_adversarial"] = -critic[size:].mean()
+            if batch.walks is None:
+                terms["creativity"] = self._of_posterior(drawn, outputs[size:], texts)
+            else:
+                terms |= self._generator_walks(batch.walks, projected, fake[size:])
         return terms
+
+    def _of_posterior(self, drawn: Hallucination, outputs: Tensor, texts: Tensor) -> Tensor:
+        """The creativity loss on the logits of hallucinated samples."""
+        texts = texts.detach() if self.detach_texts else texts
+        logits = self.head.logits(outputs, texts, self._own_texts(drawn, texts))
+        return self._creativity_loss(logits.to(self.features.dtype))
 
     def _creativity_loss(self, logits: Tensor) -> Tensor:
         assert self.creativity is not None  # without it no batch hallucinates
         return self.creativity(logits, *self.parameters())
 
+    def _generator_walks(self, draws: WalkDraws, projected: Tensor, new: Tensor) -> Terms:
+        assert self.walks is not None  # without it no batch has draws
+        networks = Networks(self.generator, self.discriminator, projected)
+        return self.walks.generator(networks, draws, new, self._creativity_loss)
+
     def _generator_weights(self) -> dict[str, float]:
         ignored = self.creativity is not None and not self.creativity.weighted
         return self.weights.generator | ({"creativity": 1.0} if ignored else {})
 
-    def _classify_new(self, drawn: Hallucination, projected: Tensor) -> Tensor:
+    def _classify_new(self, drawn: Hallucination, projected: Tensor, texts: Tensor) -> Tensor:
         """Cross-entropy of hallucinated samples with the class that no image has."""
         with torch.no_grad():
             fake = self.generator.decode(drawn.z, self._mixture(drawn).of(projected))
-        return losses.new_class(self.discriminator(fake)[1])
+            own = self._own_texts(drawn, texts)
+        return losses.new_class(self.head.logits(self.discriminator(fake)[1], texts, own))
+
+    def _critic_walks(self, draws: WalkDraws, projected: Tensor) -> Terms:
+        if self.walks is None or not self.walks.teach_critic:
+            return {}
+        networks = Networks(self.generator, self.discriminator, projected)
+        return self.walks.critic(networks, draws, self.features, self.labels)
+
+    def _to_least(self, batch: GeneratorBatch, terms: Terms) -> Terms:
+        """How far walks through hallucinated samples are from their least loss, which is 1."""
+        if self.walks is None or batch.walks is None or not self.weights.creativity:
+            return {}
+        least = self.walks.walk.least_landing(len(self.text), len(batch.z))
+        return {
+            "creativity_to_least": terms["creativity"].detach() / self.weights.creativity / least
+        }
+
+    def _real_outputs(self, batch: GeneratorBatch) -> Tensor:
+        with torch.no_grad():  # neither images nor the discriminator learn here
+            return self.discriminator(self.features[batch.index])[1]
+
+    def _own_texts(self, drawn: Hallucination, texts: Tensor) -> Tensor | None:
+        """Reduced texts (B, R) of hallucinated samples, where each is a class of its own."""
+        if not (self.head.uses_text and self.creativity and self.creativity.extra_logits):
+            return None
+        bias = self.generator.reduce(torch.zeros_like(self.text[:1]))
+        return self._mixture(drawn).of(texts - bias) + bias
 
     def _mixture(self, drawn: Hallucination):
         return mixture(self.gram, drawn.first, drawn.second, drawn.weight)
 
-    def _project_classes(self) -> Tensor:
-        if self._projected is None:
-            self._projected = self.generator.project(self.text)
-        return self._projected
+    def _map_classes(self) -> tuple[Tensor, Tensor]:
+        """The classes' texts, projected and reduced, which only the generator step changes."""
+        if self._mapped is None:
+            self._mapped = self.generator.project(self.text), self._reduced_texts()
+        return self._mapped
+
+    def _reduced_texts(self) -> Tensor:
+        """e(t) (C, R); the texts themselves where no classifier reads them."""
+        return self.generator.reduce(self.text) if self.head.uses_text else self.text
 
     def _descend(self, terms: Terms, *names: str) -> None:
         """Take a step of the named optimisers along the gradient of the sum of the terms."""
@@ -157,6 +225,8 @@ class GAN:
         assert isinstance(loss, Tensor)  # there is at least one term
         with torch.autocast(loss.device.type, enabled=False):  # types are those of the forward pass
             loss.backward()
+        if self.max_grad_norm and "generator" in names:
+            torch.nn.utils.clip_grad_norm_(self.generator.parameters(), self.max_grad_norm)
         for name in names:
             if name in self.optimisers:
                 self.optimisers[name].step()
@@ -178,7 +248,7 @@ class GAN:
         """Restore the state that :meth:`state_dict` returned."""
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
-        self._projected = None
+        self._mapped = None
 
     def _parts(self) -> dict:
         return {**self.modules(), **{f"{k}_adam": v for k, v in self.optimisers.items()}}

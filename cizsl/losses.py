@@ -12,8 +12,9 @@ The generator minimises, on its samples x~ = G(z, t_y) and on hallucinated ones 
     + lambda_2 sum |W|^2 + lambda_21 sum_v |W_r e_v|         L2, and L21 on the text projection
     - lambda_h E[D(x_h)] + lambda_c E[S(p(.|x_h), uniform)]  CIZSL only, see cizsl.creativity
 
-The published code adds CE(x, y)/2 to the generator's loss. It has no gradient in the generator and
-is omitted here.
+The published code adds CE(x, y)/2 to the generator's loss. With a linear classifier it has no
+gradient in the generator and is omitted here; with the semantic one (:mod:`cizsl.heads`) it is the
+term ``classification_real``. GRaWD adds walks (:mod:`cizsl.walks.terms`).
 
 Source: Zhu et al., CVPR 2018 (arXiv:1712.01381), eqs. 3 to 7; Elhoseiny and Elfeki, ICCV 2019
 (arXiv:1904.01109), eqs. 1 to 5; Gulrajani et al., NeurIPS 2017 (arXiv:1704.00028), eq. 3.
@@ -29,6 +30,7 @@ from torch.nn import functional as F
 from cizsl.networks import Discriminator, Generator
 
 Terms = dict[str, Tensor]  # scalar loss terms by name
+Classify = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -42,29 +44,37 @@ class Weights:
     l21: float
     hallucinated_adversarial: float
     creativity: float
+    critic_imitative: float = 0.0
+    critic_real: float = 0.0
+    generator_imitative: float = 0.0
 
     @property
     def critic(self) -> dict[str, float]:
-        """Weights of the terms of :func:`critic_terms`, and of ``classify_new``."""
+        """Weights of the terms of :func:`critic_terms`, of ``classify_new``, and of the walks."""
         classify = ("classify_real", "classify_fake", "classify_new")
         return {
             "real": -1.0,
             "fake": 1.0,
             "gradient_penalty": self.gradient_penalty,
             **dict.fromkeys(classify, self.classification),
+            "critic_imitative": self.critic_imitative,
+            "critic_real": self.critic_real,
         }
 
     @property
     def generator(self) -> dict[str, float]:
-        """Weights of the terms of :func:`generator_terms` and :func:`hallucination_terms`."""
+        """Weights of the terms of :func:`generator_terms`, of ``classification_real``, of those
+        on hallucinated samples, and of the walk."""
         return {
             "adversarial": 1.0,
             "classification": self.classification / 2,
+            "classification_real": self.classification / 2,
             "pivot": self.pivot,
             "l2": self.l2,
             "l21": self.l21,
             "hallucinated_adversarial": self.hallucinated_adversarial,
             "creativity": self.creativity,
+            "generator_imitative": self.generator_imitative,
         }
 
 
@@ -79,6 +89,7 @@ def critic_terms(
     fake_BD: Tensor,
     labels_B: Tensor,
     weight_B: Tensor,
+    classify: Classify = F.cross_entropy,
 ) -> Terms:
     """Terms of the critic: ``real``, ``fake``, ``gradient_penalty``, ``classify_real``,
     ``classify_fake``.
@@ -92,6 +103,7 @@ def critic_terms(
         real_BD, fake_BD: features of images, and generated ones.
         labels_B: classes of both.
         weight_B: place of each interpolated point between generated (0) and real (1).
+        classify: maps the classifier's outputs and the classes (B,) to the mean cross-entropy.
     """
     preactivation = discriminator.preactivation(torch.cat([real_BD, fake_BD]))
     critic, logits = discriminator.heads(preactivation)
@@ -103,8 +115,8 @@ def critic_terms(
         "real": critic_real.mean(),
         "fake": critic_fake.mean(),
         "gradient_penalty": _penalty(discriminator.input_gradient(mixed).to(real_BD.dtype)),
-        "classify_real": F.cross_entropy(logits_real, labels_B),
-        "classify_fake": F.cross_entropy(logits_fake, labels_B),
+        "classify_real": classify(logits_real, labels_B),
+        "classify_fake": classify(logits_fake, labels_B),
     }
 
 
@@ -116,6 +128,7 @@ def generator_terms(
     labels_B: Tensor,
     centroids_CD: Tensor,
     reference_compat: bool = False,
+    classify: Classify = F.cross_entropy,
 ) -> Terms:
     """Terms of the generator on its samples of seen classes: ``adversarial``, ``classification``,
     ``pivot``, ``l2``, ``l21``.
@@ -127,24 +140,15 @@ def generator_terms(
         labels_B: their classes.
         centroids_CD: mean features of the images of each class.
         reference_compat: see :func:`pivot`.
+        classify: see :func:`critic_terms`.
     """
     return {
         "adversarial": -critic_B.mean(),
-        "classification": F.cross_entropy(logits_BC, labels_B),
+        "classification": classify(logits_BC, labels_B),
         "pivot": pivot(fake_BD, labels_B, centroids_CD, reference_compat),
         "l2": l2(generator),
         "l21": l21(generator),
     }
-
-
-def hallucination_terms(
-    critic_B: Tensor, logits_BC: Tensor, creativity: Callable[[Tensor], Tensor]
-) -> Terms:
-    """Terms of the generator on hallucinated samples: ``hallucinated_adversarial``, ``creativity``.
-
-    Args: the discriminator's outputs on the samples; ``creativity``, a loss on class logits.
-    """
-    return {"hallucinated_adversarial": -critic_B.mean(), "creativity": creativity(logits_BC)}
 
 
 def new_class(logits_BK: Tensor) -> Tensor:

@@ -54,6 +54,10 @@ class Generator(nn.Module):
         self.output = nn.Linear(hidden_dim, feature_dim)
         self.apply(_xavier_normal)
 
+    def reduce(self, text_BV: Tensor) -> Tensor:
+        """e(t) = W_r t + b_r, or t where there is no W_r: (B, V) -> (B, R)."""
+        return text_BV if self.text_projection is None else self.text_projection(text_BV)
+
     def project(self, text_BV: Tensor) -> Tensor:
         """W_t W_r t, the linear part of the text's way to the hidden layer: (B, V) -> (B, H)."""
         if self.text_projection is not None:

@@ -16,7 +16,8 @@ from pydantic import BaseModel, ValidationError
 from repro.wording import did_you_mean
 
 MOST = 1000  # combinations
-SECTIONS = ("model", "loss", "creativity", "optimiser", "gaussian", "score")
+GAN = ("model", "loss", "creativity", "head", "walk", "optimiser")
+SECTIONS = (*GAN, "gaussian", "score")
 OTHERS = ("data.normalisation", "evaluation.samples", "evaluation.neighbours")
 OTHERS += ("evaluation.classifier", "evaluation.weight_decay", "evaluation.generalised")
 

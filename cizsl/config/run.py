@@ -24,7 +24,10 @@ from cizsl.config.sections import (
     Share,
     Validators,
 )
+from cizsl.config.successors import HeadSettings, Walk
 from repro.config import Settings
+
+METHODS = {"none": "GAZSL", "random_walk": "GRaWD"}  # method by creativity.divergence
 
 
 class CIZSLConfig(Settings):
@@ -47,6 +50,10 @@ class CIZSLConfig(Settings):
     model: Model = Field(default=Model(), description="the networks")
     loss: Loss = Field(default=Loss(), description="weights of the loss terms")
     creativity: Creativity = Field(default=Creativity(), description="hallucinated samples (CIZSL)")
+    head: HeadSettings = Field(
+        default=HeadSettings(), description="classifier of the discriminator (CIZSL-v2)"
+    )
+    walk: Walk = Field(default=Walk(), description="random walks (GRaWD)")
     optimiser: Optimiser = Field(default=Optimiser(), description="Adam, batches and iterations")
     evaluation: Evaluation = Field(default=Evaluation(), description="the protocol and its numbers")
     compute: Compute = Field(default=Compute(), description="how to compute")
@@ -60,10 +67,12 @@ class CIZSLConfig(Settings):
 
     @property
     def method(self) -> str:
-        """CIZSL, GAZSL where nothing is hallucinated, or the name of another generator."""
+        """GAZSL where nothing is hallucinated, GRaWD with random walks, CIZSL-v2 with a semantic
+        classifier, else CIZSL; or the name of another generator than a GAN."""
         if self.generator != "gan":
             return TITLES[self.generator]
-        return "GAZSL" if self.creativity.divergence == "none" else "CIZSL"
+        cizsl = "CIZSL" if self.head.kind == "linear" else "CIZSL-v2"
+        return METHODS.get(self.creativity.divergence, cizsl)
 
     @property
     def searched(self) -> dict[str, tuple]:

@@ -179,6 +179,9 @@ class Optimiser(Settings):
     batch_size: Count = Field(default=1000, description="images in a batch")
     critic_steps: Count = Field(default=5, description="critic steps in an iteration")
     iterations: Count = Field(default=3001, description="each has critic_steps + 1 steps")
+    max_grad_norm: NonNegative = Field(
+        default=0.0, description="clip the generator's gradient to this norm; 0: do not clip"
+    )
     reference_compat: bool = Field(
         default=False,
         description="drop a last batch that is exactly full, as the published code does",

@@ -19,15 +19,9 @@ from cizsl.report.runs import KINDS, Run
 from cizsl.training.records import CHOSEN
 
 WEIGHT = "creativity.weight"
-METHODS = (  # in table order
-    "GAZSL",
-    "CIZSL",
-    "Gaussian generator",
-    "score-based generator",
-    "ridge regression",
-    "ESZSL",
-    "Gaussian classifier",
-)
+BASELINES = ("ridge regression", "ESZSL", "Gaussian classifier")
+GENERATORS = ("Gaussian generator", "score-based generator")
+METHODS = ("GAZSL", "CIZSL", "CIZSL-v2", "GRaWD", *GENERATORS, *BASELINES)  # in table order
 
 Cell = tuple[str, str]  # dataset, split
 

@@ -10,6 +10,7 @@ DIVERGENCES = {
     "bhattacharyya": "Bhattacharyya",
     "kl": "KL",
     "new_class": "K+1 classes",
+    "random_walk": "random walks",
 }
 PARAMETERS = {"sharma_mittal": ("alpha", "beta"), "renyi": ("alpha",), "tsallis": ("alpha",)}
 DEFAULTS = {"adversarial": 1.0, "mixing": [0.2, 0.8]}  # omitted from descriptions

@@ -23,6 +23,8 @@ from repro.files.json_file import read_model
 KINDS = ("published", "compact", "other", "own", "toy")
 # settings that do not change what is measured, or that name the cell or the seed
 IGNORED = {"seed", "compute.compile", "compute.checkpoint_seconds"}
+# sections that a method does not use, by their first letters; GAZSL hallucinates nothing
+UNUSED: dict[str, tuple[str, ...]] = {"GAZSL": ("creativity.", "walk."), "GRaWD": ()}
 IGNORED |= {"data.root", "data.layout", "data.dataset", "data.split"}
 
 
@@ -121,14 +123,9 @@ class Run:
         """Beginnings of the keys that have no effect on a run of this method."""
         generator = getattr(self.config, "generator", "gan")
         if generator != "gan":
-            gan = ("model.", "loss.", "creativity.")
+            gan = ("model.", "loss.", "creativity.", "head.", "walk.")
             return gan if generator == "score" else (*gan, "optimiser.", "score.")
-        # GAZSL hallucinates nothing
-        return (
-            "gaussian.",
-            "score.",
-            *(("creativity.",) if self.summary.method == "GAZSL" else ()),
-        )
+        return ("gaussian.", "score.", *UNUSED.get(self.summary.method, ("walk.",)))
 
     def _known_checksums(self) -> dict[str, str | None]:
         """Known checksums by file name: none of the features, of the birds none of the text."""

@@ -13,7 +13,7 @@ from statistics import fmean, stdev
 from cizsl.report.grouping import Cell, Row, Section
 from cizsl.report.labels import label
 from cizsl.report.runs import Run
-from cizsl.training.records import CHOSEN, RETRIEVAL, SCORES
+from cizsl.training.records import CHOSEN, DISCRIMINATOR, RETRIEVAL, SCORES
 from repro.pages.tables import Column, Line, Table
 
 HEADINGS = {"top1": "top-1", "per_class_top1": "per-class top-1", "ausuc": "AUSUC"}
@@ -21,7 +21,9 @@ HEADINGS |= {"seen": "seen", "unseen": "unseen", "harmonic": "H"}
 HEADINGS |= {"map25": "mAP 25 %", "map50": "mAP 50 %", "map100": "mAP 100 %"}
 SHORT = {"per_class_top1": "T1", "unseen": "u", "seen": "s"}  # as GBU papers have it
 EVALUATIONS = {"best_on_test": "best on test", "selected": "selected", "final": "final"}
+EVALUATIONS |= {DISCRIMINATOR: "discriminator's classifier, final"}
 BESIDE = "Closed-form baselines on the same data, chosen on validation classes: strict protocol"
+OWN = "the discriminator's own classifier, last evaluation, no synthetic features"
 NOT_COMPARABLE = "Not comparable, for orientation: published numbers"
 FIRST = (Column(""), Column("Method", kind="wide"), Column("Features"), Column("Seeds"))
 
@@ -37,6 +39,7 @@ def tables(section: Section) -> list[Table]:
 def overview(section: Section) -> Table:
     """Return the first scores of every row, with published numbers and the chance level."""
     lines = [_overview_line(name, row, section) for name, row in section.named_rows]
+    lines += [_own_line(name, row, section) for name, row in section.named_rows if _has_own(row)]
     if section.kind == "published" and section.protocol == "reference":
         lines += published_lines(section)
     lines += _chance(section)
@@ -51,7 +54,7 @@ def every_score(sections: Iterable[Section]) -> Table:
     for section in sections:
         first = f"{section.kind} data, {section.protocol} protocol"
         for cell, evaluation, (name, row) in _places(section):
-            if runs := row.cells.get(cell, ()):
+            if runs := _with(evaluation, row.cells.get(cell, ())):
                 scores = [
                     _statistics_where_measured(runs, evaluation, score)
                     for score in SCORES + RETRIEVAL
@@ -129,6 +132,22 @@ def _overview_line(name: str, row: Row, section: Section) -> Line:
     return Line("run" if row.is_trained else "baseline", tuple(cells))
 
 
+def _has_own(row: Row) -> bool:
+    return bool(_with(DISCRIMINATOR, row.runs))
+
+
+def _own_line(name: str, row: Row, section: Section) -> Line:
+    """The overview's line of the classifier that the discriminator of a row is, at the end."""
+    cells = ["", f"{name}: {OWN}", str(row.runs[0].summary.feature_dim or "not recorded"), ""]
+    for cell in section.cells:
+        runs = _with(DISCRIMINATOR, row.cells.get(cell, ()))
+        cells += [
+            _statistics_where_measured(runs, DISCRIMINATOR, score)
+            for score in section.benchmark.scores
+        ]
+    return Line("run", tuple(cells))
+
+
 def _counts(row: Row) -> str:
     """Return the number of seeds, one for each cell where they differ."""
     if not row.is_trained:
@@ -163,7 +182,8 @@ def _details(title: str, section: Section, names: tuple[str, ...]) -> Table:
     """Return a line for each row, cell and evaluation, over the runs that measured ``names``."""
     lines = []
     for cell, evaluation, (name, row) in _places(section):
-        runs = [r for r in row.cells.get(cell, ()) if _measured(r, evaluation, names)]
+        there = _with(evaluation, row.cells.get(cell, ()))
+        runs = [run for run in there if _measured(run, evaluation, names)]
         if runs:
             scores = [_statistics_where_measured(runs, evaluation, score) for score in names]
             where = (name, " ".join(cell), EVALUATIONS[evaluation], _seeds(row, runs))
@@ -176,7 +196,11 @@ def _details(title: str, section: Section, names: tuple[str, ...]) -> Table:
 def _places(section: Section) -> Iterable[tuple[Cell, str, tuple[str, Row]]]:
     """Yield every cell, evaluation and named row of a section."""
     kinds = ["best_on_test", "final"] if section.protocol == "reference" else ["selected"]
-    return product(section.cells, kinds, section.named_rows)
+    return product(section.cells, [*kinds, DISCRIMINATOR], section.named_rows)
+
+
+def _with(evaluation: str, runs: Iterable[Run]) -> list[Run]:
+    return [run for run in runs if evaluation in run.summary.metrics]
 
 
 def _seeds(row: Row, runs: Iterable[Run]) -> str:

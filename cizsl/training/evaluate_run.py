@@ -11,7 +11,14 @@ from safetensors.torch import load_file
 from cizsl import build
 from cizsl.closed_form.registry import BASELINES
 from cizsl.config import Baseline, CIZSLConfig
-from cizsl.evaluate import Evaluation, evaluate, evaluate_without_samples
+from cizsl.evaluate import (
+    Evaluation,
+    embedding_norms,
+    evaluate,
+    evaluate_discriminator,
+    evaluate_without_samples,
+)
+from cizsl.gan import GAN
 from cizsl.protocols import ZSLTask
 from cizsl.synthesis import DensityGenerator, FeatureGenerator
 from cizsl.training import fit_baselines, records, results
@@ -51,8 +58,7 @@ def measure(
     """Evaluate ``generator`` as ``config`` says; ``iteration`` determines the random numbers."""
     settings = config.evaluation
     rng = build.evaluation_rng(config, iteration, task.seen_text.device)
-    grid = (settings.protocol, settings.generalised) == PUBLISHED
-    curve, generalised = "grid" if grid else "exact", settings.generalised == "classifier"
+    curve, generalised = _curve(config), settings.generalised == "classifier"
     if settings.classifier == "diffusion":
         able = cast(DensityGenerator, generator)  # the configuration has been checked
         return evaluate_without_samples(able, task, rng, curve=curve, generalised=generalised)
@@ -67,6 +73,23 @@ def measure(
         weight_decay=settings.weight_decay,
         generalised=generalised,
     )
+
+
+def measure_discriminator(config: CIZSLConfig, gan: GAN, task: ZSLTask) -> dict[str, float]:
+    """Return the scores of the discriminator's own classifier, and the mean lengths of s(x) and
+    e(t), by names for a record; nothing where it cannot classify unseen classes."""
+    if not gan.head.uses_text:
+        return {}
+    networks = gan.discriminator, gan.head, gan.generator, task
+    scores = evaluate_discriminator(*networks, curve=_curve(config)).scores()
+    image, text = embedding_norms(*networks)
+    found = scores | {"image_norm": image, "text_norm": text}
+    return {f"{records.DISCRIMINATOR}_{name}": value for name, value in found.items()}
+
+
+def _curve(config: CIZSLConfig) -> str:
+    settings = config.evaluation
+    return "grid" if (settings.protocol, settings.generalised) == PUBLISHED else "exact"
 
 
 def evaluate_again(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cizsl.config import CIZSLConfig
-from cizsl.training.records import SCORES
+from cizsl.training.records import DISCRIMINATOR, SCORES
 from repro import config as configuration
 from repro.pages.charts import Chart, line_chart
 from repro.pages.html import render
@@ -120,7 +120,9 @@ def _term_charts(records: list[dict]) -> list[Chart | None]:
     names = [
         name
         for name, value in records[-1].items()
-        if name not in NOT_TERMS and isinstance(value, int | float)
+        if name not in NOT_TERMS
+        and isinstance(value, int | float)
+        and not name.startswith(DISCRIMINATOR)
     ]
     return [
         line_chart(

@@ -26,6 +26,7 @@ from repro.run import RunFolder
 
 SCORES = ("top1", "per_class_top1", "ausuc", "seen", "unseen", "harmonic")
 RETRIEVAL = tuple(SHARES)
+DISCRIMINATOR = "discriminator"  # the evaluation of its own classifier (CIZSL-v2)
 CHOSEN = {"reference": "best_on_test", "strict": "selected"}  # what each protocol reports
 CURVE_BYTES = 64 * 2**20  # the largest array that is read from curves.npz
 TAIL_BYTES = 64 * 2**10  # the end of metrics.jsonl that is searched for its last record

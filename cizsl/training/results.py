@@ -5,7 +5,7 @@ import torch
 from cizsl.config import Baseline, CIZSLConfig
 from cizsl.data.dataset import ZSLData
 from cizsl.training import live_page
-from cizsl.training.records import RETRIEVAL, SCORES, read_log
+from cizsl.training.records import DISCRIMINATOR, RETRIEVAL, SCORES, read_log
 from repro.files.atomic import write_arrays
 from repro.run import RunFolder
 
@@ -50,12 +50,16 @@ def summarise(
 
     ``metrics.final`` is the last evaluation. The reference protocol adds ``best_on_test``; the
     strict one ``selected``: the one evaluation on the test classes, after a training with the
-    number of iterations and the searched values that validation selected.
+    number of iterations and the searched values that validation selected. With a semantic
+    classifier, ``discriminator`` holds the scores of that classifier at the last evaluation.
     """
     final = scores(records[-1])
     reference = config.evaluation.protocol == "reference"
     best_each = best_on_test(records, config.evaluation.reported) if reference else None
     chosen = {"best_on_test": best_each} if reference else {"selected": final}
+    own = {name: records[-1].get(f"{DISCRIMINATOR}_{name}") for name in SCORES + RETRIEVAL}
+    if own["top1"] is not None:
+        chosen[DISCRIMINATOR] = own
     trained, creativity = config.generator == "gan", config.creativity.model_dump(mode="json")
     model = config.model if trained else getattr(config, config.generator)
     return outline(config, data, device, seconds) | {

@@ -10,9 +10,9 @@ from cizsl.config import CIZSLConfig
 from cizsl.evaluate import Evaluation
 from cizsl.protocols import ZSLTask
 from cizsl.training import live_page, results
-from cizsl.training.evaluate_run import measure
+from cizsl.training.evaluate_run import measure, measure_discriminator
 from cizsl.training.records import read_log
-from cizsl.training.steps import make_steps
+from cizsl.training.steps import GANSteps, make_steps
 from cizsl.training.terms import LossTerms
 from repro.device import precision
 from repro.errors import InputError
@@ -131,12 +131,19 @@ class Trainer:
         """Evaluate and record; return what the progress bar shows."""
         terms = self.terms.numbers()
         evaluation = measure(self.config, self.steps.generator, self.task, iteration)
-        record = {**self.label, "iteration": iteration, **terms, **evaluation.scores()}
+        own = self._own_scores()
+        record = {**self.label, "iteration": iteration, **terms, **evaluation.scores(), **own}
         self.progress.keep(record, evaluation, self._criterion(), self.generator_state())
         self.folder.log("metrics", record)
         self.logger.log({f"{self.stage}/{k}": v for k, v in record.items()}, iteration)
         self._draw(iteration + 1)
         return {name: f"{100 * record[name]:.1f}%" for name in ("top1", "ausuc", "harmonic")}
+
+    def _own_scores(self) -> dict[str, float]:
+        """The scores of a GAN's discriminator, where it can classify."""
+        if not isinstance(self.steps, GANSteps):
+            return {}
+        return measure_discriminator(self.config, self.steps.gan, self.task)
 
     def _draw(self, iterations: int) -> None:
         """Write ``training.png`` and ``page.html`` anew, at most every 30 seconds."""

@@ -21,6 +21,8 @@ VARIANTS = {
     "learned": {"creativity": {"form": "published", "alpha": "learned", "beta": "learned"}},
     "new_class": {"creativity": {"divergence": "new_class"}},
     "gazsl": {"creativity": {"divergence": "none"}},
+    "semantic": {"head": {"kind": "semantic"}},
+    "walks": {"creativity": {"divergence": "random_walk"}, "walk": {"samples": 2}},
     "search": {
         "evaluation": {"protocol": "strict"},
         "search": {"optimiser.learning_rate": [1e-3, 2e-3, 1e18]},

@@ -1,0 +1,1 @@
+"""Random walks between class prototypes and samples (GRaWD): their losses, and the loss terms."""

@@ -43,16 +43,23 @@ def data(config: CIZSLConfig | Baseline) -> ZSLData:
 
 
 def task(
-    config: CIZSLConfig | Baseline, data: ZSLData, stage: str, device: torch.device
+    config: CIZSLConfig | Baseline,
+    data: ZSLData,
+    stage: str,
+    device: torch.device,
+    number: int = 0,
 ) -> ZSLTask:
-    """Return the task of a stage: "test", or "validation" (strict protocol only)."""
+    """Return the task of a stage: "test", or "validation" (strict protocol only).
+
+    ``number``: of the draw of validation classes.
+    """
     settings, normalisation = config.evaluation, config.data.normalisation
     if settings.protocol == "reference":
         return protocols.reference_task(data, normalisation, device)
     held_out = (data, normalisation, device, settings.heldout_share, settings.validation_seed)
     if stage == "validation":
         return protocols.validation_task(
-            *held_out, settings.validation_share, settings.validation_by
+            *held_out, settings.validation_share, settings.validation_by, number
         )
     return protocols.strict_test_task(*held_out)
 

@@ -95,19 +95,21 @@ def validation_task(
     seed: int,
     fraction: float,
     by: str = "class",
+    number: int = 0,
 ) -> ZSLTask:
     """Return a task of the same kind on the seen classes alone.
 
     The data's validation classes take the place of the unseen ones, or a share ``fraction`` of the
     seen ones: single classes, or whole families with ``by="family"``. The images that
     :func:`strict_test_task` holds out are left out, so that no image measured at the end takes
-    part in a choice.
+    part in a choice. ``number`` counts the ways to split off validation classes: each is another
+    draw.
     """
     chosen = data.validation_classes
     if chosen is None:
         filled = np.flatnonzero(np.bincount(data.train_labels, minlength=data.num_seen))
         families = _families(data)[filled] if by == "family" else None
-        chosen = filled[validation_classes(len(filled), fraction, seed, families)]
+        chosen = filled[validation_classes(len(filled), fraction, seed, families, number)]
     kept = np.setdiff1d(np.arange(data.num_seen), chosen)
     new_label = np.empty(data.num_seen, np.int64)
     new_label[kept], new_label[chosen] = np.arange(len(kept)), np.arange(len(chosen))
@@ -124,7 +126,11 @@ def validation_task(
 
 
 def validation_classes(
-    num_seen: int, fraction: float, seed: int, families: np.ndarray | None = None
+    num_seen: int,
+    fraction: float,
+    seed: int,
+    families: np.ndarray | None = None,
+    number: int = 0,
 ) -> np.ndarray:
     """Return the sorted indices of the classes that validate, drawn by ``seed``.
 
@@ -133,11 +139,13 @@ def validation_classes(
         fraction: share of them that validates, about.
         seed: of the draw.
         families: family of each class (num_seen,); whole families validate then.
+        number: of the draw; each is another one.
 
     Raises :class:`InputError` where there are too few.
     """
     count = max(2, round(fraction * num_seen))
-    order = np.random.default_rng([seed, 0]).permutation(num_seen)
+    stream = [seed, 0, number] if number else [seed, 0]
+    order = np.random.default_rng(stream).permutation(num_seen)
     chosen = order[:count]
     if families is not None:
         drawn = list(dict.fromkeys(families[order]))  # families in random order

@@ -70,7 +70,7 @@ def fit(
         logits = (x @ weight.to(x.dtype).T).double() + bias
         return cross_entropy(logits, labels_M) + weight_decay / 2 * weight.square().sum()
 
-    slope = _minimise(objective, [weight, bias], tolerance, max_steps)
+    slope = minimise(objective, [weight, bias], tolerance, max_steps)
     if not slope <= tolerance:
         warnings.warn(
             f"softmax classifier: the fit stopped at a largest gradient of {slope:.1e}, not "
@@ -82,7 +82,7 @@ def fit(
     return Softmax(weight.to(mean.dtype), bias.to(mean.dtype), slope)
 
 
-def _minimise(
+def minimise(
     objective: Callable[[], Tensor], parameters: list[Tensor], tolerance: float, max_steps: int
 ) -> float:
     """Run L-BFGS until no component of the gradient exceeds ``tolerance``; return the largest."""

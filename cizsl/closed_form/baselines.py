@@ -29,6 +29,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
+from cizsl.closed_form.search import Tried, every
 from cizsl.protocols import ZSLTask
 
 PENALTIES = tuple(10.0**power for power in range(-3, 4))
@@ -66,7 +67,21 @@ class Penalised:
         return self.vectors @ (inverse[:, None] * (self.vectors.T @ right))
 
 
-class Ridge:
+class Exhaustive:
+    """A classifier whose settings are searched in all combinations: the points of ``grid``."""
+
+    grid: tuple[dict, ...]
+
+    def search(self, score: Callable[[dict], float]) -> Tried:
+        """Return every point of the grid with its score."""
+        return every(self.grid, score)
+
+    def accepts(self, point: dict) -> bool:
+        """Return whether a point is one of the grid."""
+        return point in self.grid
+
+
+class Ridge(Exhaustive):
     """Ridge regression from the texts of seen classes to their centroids, fitted in float64.
 
     A seen class without training images has no centroid: it is predicted, and not learnt from.
@@ -95,7 +110,7 @@ class Ridge:
         return self.mean + self.products @ self.kernel.solve(penalty, self.centroids)
 
 
-class ESZSL:
+class ESZSL(Exhaustive):
     """The bilinear classifier x'V t of the seen classes, fitted in float64."""
 
     grid = tuple(

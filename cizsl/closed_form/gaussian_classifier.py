@@ -1,8 +1,15 @@
-"""The Gaussian classes as a classifier: its grid of settings, and its fit to a task."""
+"""The Gaussian classes as a classifier: the candidates of its settings, and its fit to a task.
 
-from collections.abc import Callable
+Least squares predict means that are too close to the mean of all classes, since a text says only
+part of what its class looks like. ``scale`` moves each predicted mean away from the mean g of the
+centroids, g + scale (m - g). With ``shrunk``, the covariance within classes is the shrunk one, and
+not only in the choice of the coordinates.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
-from itertools import product
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,13 +17,23 @@ from torch import Tensor
 from cizsl.closed_form import class_means
 from cizsl.closed_form.baselines import Fitted
 from cizsl.closed_form.gaussian import GaussianClasses
+from cizsl.closed_form.search import Tried, one_at_a_time
 from cizsl.data.discriminants import ROWS, Discriminants, discriminants, within_covariance
 from cizsl.protocols import ZSLTask
 
 PENALTIES = (0.03, 0.1, 0.3, 1.0)
 SHRINKAGES = (0.1, 0.5)
 SPREADS = (0.0, 0.3, 1.0)
-WEIGHTS = (0.0, 0.25, 0.5, 1.0)  # of every text but the first, which has 1
+SCALES = (1.0, 1.3, 1.6)
+WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0)  # of every text but the first, which has 1
+CANDIDATES: dict[str, tuple] = {
+    "penalty": PENALTIES,
+    "shrinkage": SHRINKAGES,
+    "spread": SPREADS,
+    "scale": SCALES,
+    "shrunk": (True, False),
+}
+START = {"penalty": 0.1, "shrinkage": 0.5, "spread": 0.3, "scale": 1.0, "shrunk": True}
 
 
 class Gaussian:
@@ -34,15 +51,28 @@ class Gaussian:
             lambda shrinkage: discriminants(self.within, task.centroids[self.learnt], shrinkage)
         )
 
+    def search(self, score: Callable[[dict], float]) -> Tried:
+        """Return the settings tried, one changed at a time, and their scores."""
+        moves = [_change(name, values) for name, values in CANDIDATES.items()]
+        moves += [_reweigh(place) for place in range(1, len(self.widths))]
+        return one_at_a_time(self.start, moves, score)
+
     @property
-    def grid(self) -> list[dict]:
-        """The settings to choose from; the weights of the texts where there are several."""
-        others = product(WEIGHTS, repeat=len(self.widths) - 1)
-        texts = [{"text_weights": [1.0, *weights]} if weights else {} for weights in others]
-        return [
-            {"penalty": penalty, "shrinkage": shrinkage, "spread": spread, **text}
-            for penalty, shrinkage, spread, text in product(PENALTIES, SHRINKAGES, SPREADS, texts)
-        ]
+    def start(self) -> dict[str, Any]:
+        """The settings from which the search starts: all texts have the same weight."""
+        count = len(self.widths)
+        return START | ({"text_weights": [1.0] * count} if count > 1 else {})
+
+    def accepts(self, point: dict) -> bool:
+        """Return whether a point is one that the search may find."""
+        settings, weights = {**point}, point.get("text_weights", [1.0])
+        settings.pop("text_weights", None)
+        return (
+            settings.keys() == CANDIDATES.keys()
+            and all(settings[name] in values for name, values in CANDIDATES.items())
+            and len(weights) == len(self.widths)
+            and all(weight in WEIGHTS for weight in weights)
+        )
 
     def fit(self, **point) -> Fitted:
         """Return the classifier at one point of the grid."""
@@ -55,7 +85,13 @@ class Gaussian:
         return Fitted(vectors, "cosine", score)
 
     def classes(
-        self, penalty: float, shrinkage: float, spread: float, text_weights=(1.0,)
+        self,
+        penalty: float,
+        shrinkage: float,
+        spread: float,
+        scale: float = 1.0,
+        shrunk: bool = False,
+        text_weights: Sequence[float] = (1.0,),
     ) -> GaussianClasses:
         """Return the Gaussians of all classes, seen ones first."""
         task, learnt = self.task, self.learnt
@@ -64,7 +100,11 @@ class Gaussian:
         centroids = task.centroids[learnt].double()
         others = torch.cat([seen[~learnt], unseen])
         means = class_means.predict(seen[learnt], others, centroids, penalty)
-        model = GaussianClasses(self._space(shrinkage), centroids, means, spread)
+        means = class_means.stretched(means, centroids.mean(0), scale)
+        space = self._space(shrinkage)
+        if shrunk:  # in these coordinates it is the identity
+            space = replace(space, within=torch.eye(len(space.within)).to(space.within))
+        model = GaussianClasses(space, centroids, means, spread)
         return model.reordered(self._order(len(unseen)))
 
     def _order(self, num_unseen: int) -> Tensor:
@@ -72,3 +112,17 @@ class Gaussian:
         first, rest = torch.where(self.learnt)[0], torch.where(~self.learnt)[0]
         unseen = len(self.learnt) + torch.arange(num_unseen, device=first.device)
         return torch.argsort(torch.cat([first, rest, unseen]))
+
+
+def _change(name: str, values: tuple) -> Callable[[dict], list[dict]]:
+    return lambda point: [{**point, name: value} for value in values]
+
+
+def _reweigh(place: int) -> Callable[[dict], list[dict]]:
+    """Return the change of the weight of the text at one place."""
+
+    def points(point: dict) -> list[dict]:
+        before, after = point["text_weights"][:place], point["text_weights"][place + 1 :]
+        return [{**point, "text_weights": [*before, weight, *after]} for weight in WEIGHTS]
+
+    return points

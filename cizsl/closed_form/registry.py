@@ -1,7 +1,19 @@
-"""Every classifier in closed form by its name."""
+"""Every classifier in closed form, and the bilinear softmax, by its name."""
 
 from cizsl.closed_form.baselines import ESZSL, Ridge
+from cizsl.closed_form.bilinear import Bilinear
 from cizsl.closed_form.gaussian_classifier import Gaussian
 
-BASELINES = {"ridge": Ridge, "eszsl": ESZSL, "gaussian": Gaussian}
-TITLES = {"ridge": "ridge regression", "eszsl": "ESZSL", "gaussian": "Gaussian classifier"}
+Classifier = Ridge | ESZSL | Bilinear | Gaussian
+BASELINES: dict[str, type[Classifier]] = {
+    "ridge": Ridge,
+    "eszsl": ESZSL,
+    "bilinear": Bilinear,
+    "gaussian": Gaussian,
+}
+TITLES = {
+    "ridge": "ridge regression",
+    "eszsl": "ESZSL",
+    "bilinear": "bilinear softmax",
+    "gaussian": "Gaussian classifier",
+}

@@ -22,6 +22,7 @@ from cizsl.config.sections import (
     Optimiser,
     Seed,
     Share,
+    Splits,
     Validators,
 )
 from cizsl.config.successors import HeadSettings, Walk
@@ -152,6 +153,10 @@ class BaselineEvaluation(Settings):
     validation_by: Validators = Field(
         default="class", description="single classes, or whole families"
     )
+    validation_splits: Splits = Field(
+        default=1,
+        description="draws of validation classes over whose scores baselines take the mean",
+    )
     select_by: Criterion = Field(
         default="ausuc", description="score on validation classes that decides"
     )
@@ -160,8 +165,8 @@ class BaselineEvaluation(Settings):
 class Baseline(Settings):
     """A classifier in closed form on the data of an experiment; nothing in it is random."""
 
-    baseline: Literal["ridge", "eszsl", "gaussian"] = Field(
-        description="ridge regression, ESZSL, or a Gaussian for each class"
+    baseline: Literal["ridge", "eszsl", "bilinear", "gaussian"] = Field(
+        description="ridge regression, ESZSL, the bilinear softmax, or a Gaussian for each class"
     )
     data: Data = Field(default=Data(), description="which classes and images")
     evaluation: BaselineEvaluation = Field(default=BaselineEvaluation(), description="the protocol")

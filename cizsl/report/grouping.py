@@ -19,7 +19,7 @@ from cizsl.report.runs import KINDS, Run
 from cizsl.training.records import CHOSEN
 
 WEIGHT = "creativity.weight"
-BASELINES = ("ridge regression", "ESZSL", "Gaussian classifier")
+BASELINES = ("ridge regression", "ESZSL", "bilinear softmax", "Gaussian classifier")
 GENERATORS = ("Gaussian generator", "score-based generator")
 METHODS = ("GAZSL", "CIZSL", "CIZSL-v2", "GRaWD", *GENERATORS, *BASELINES)  # in table order
 

@@ -118,11 +118,14 @@ def evaluate_again(
     where = f"{protocol} protocol, {'test' if split == 'test' else 'validation'} classes"
     recorded = _recorded(path, summary, config, split)
     if isinstance(config, Baseline):  # fitted again: that takes seconds
-        model = BASELINES[config.baseline](task)
-        if summary.chosen is None or summary.chosen not in model.grid:
-            raise InputError(f"{path / 'results.json'}: chosen: not a point of the grid")
-        scores = fit_baselines.measure(model, summary.chosen, task).scores()
-        return Reevaluation(where, scores, recorded)
+        model, chosen = BASELINES[config.baseline](task), summary.chosen
+        if chosen is None or not model.accepts(chosen):
+            raise InputError(f"{path / 'results.json'}: chosen: not settings of this baseline")
+        if split == "test":
+            return Reevaluation(where, fit_baselines.measure(model, chosen, task).scores(), recorded)
+        return Reevaluation(
+            where, fit_baselines.Trial(config, data, device).scores(chosen), recorded
+        )
     name = "generator" if split == "test" else "best"
     generator = _saved(path / f"{name}.safetensors", config, task)
     iteration = summary.iterations - 1

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import pytest
 import torch
 
 from cizsl.classifiers import class_centroids
@@ -48,11 +49,24 @@ def test_texts_side_by_side_have_the_weighted_mean_of_the_products():
 def test_the_text_that_helps_is_found():
     one = task()
     model = Gaussian(one)
-    scores = {str(point["text_weights"]): 0.0 for point in model.grid}
-    for point in model.grid:
-        top1 = measure(model, point, one).top1
-        scores[str(point["text_weights"])] = max(scores[str(point["text_weights"])], top1)
-    assert scores["[1.0, 1.0]"] > scores["[1.0, 0.0]"] + 0.2
+    tried = model.search(lambda point: measure(model, point, one).top1)
+    chosen, score = max(tried, key=lambda found: found[1])
+    without = {**chosen, "text_weights": [1.0, 0.0]}
+    assert chosen["text_weights"][1] == 2.0 and score > measure(model, without, one).top1 + 0.2
+    assert all(model.accepts(point) for point, _ in tried)
+    assert not model.accepts({**chosen, "penalty": 7.0})
+    assert not model.accepts({**chosen, "text_weights": [1.0]})
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.6])
+def test_the_scale_moves_predicted_means_away_from_the_mean_of_the_centroids(scale):
+    point = {"penalty": 0.1, "shrinkage": 0.5, "spread": 0.3, "text_weights": [1.0, 1.0]}
+    one = task()
+    centre = one.centroids.double().mean(0)
+    plain = Gaussian(one).fit(**point).vectors
+    moved = Gaussian(one).fit(**point, scale=scale).vectors
+    torch.testing.assert_close(moved[:10], plain[:10])  # seen classes keep their centroids
+    torch.testing.assert_close(moved[10:] - centre, scale * (plain[10:] - centre))
 
 
 def test_a_seen_class_without_images_is_predicted_in_its_place():

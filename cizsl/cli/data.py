@@ -168,7 +168,7 @@ def compact(options) -> None:
     """Write the compact file of a dataset."""
     from cizsl.prepare.compact import make_compact
 
-    names = ("components", "square_root", "overwrite")
+    names = ("components", "square_root", "articles", "overwrite")
     with _writing(options.target):
         images, kept = make_compact(
             options.source, options.target, **{name: getattr(options, name) for name in names}

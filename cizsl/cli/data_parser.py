@@ -224,4 +224,10 @@ def _compact(commands: Any) -> None:
         action="store_true",
         help="take square roots of the features and scale each image to length one first",
     )
+    command.add_argument(
+        "--articles",
+        type=parsing.path,
+        metavar="DIR",
+        help="folder of the articles NAME.txt: adds the colours of parts of birds that they name",
+    )
     options.add_overwrite(command)

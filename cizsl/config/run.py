@@ -155,7 +155,7 @@ class BaselineEvaluation(Settings):
     )
     validation_splits: Splits = Field(
         default=1,
-        description="draws of validation classes over whose scores baselines take the mean",
+        description="draws of validation classes; scores are averaged over them",
     )
     select_by: Criterion = Field(
         default="ausuc", description="score on validation classes that decides"

@@ -232,7 +232,7 @@ class Evaluation(Settings):
     )
     validation_splits: Splits = Field(
         default=1,
-        description="draws of validation classes over whose scores baselines take the mean (strict)",
+        description="draws of validation classes; baselines average over them (strict)",
     )
     select_by: Criterion = Field(
         default="ausuc", description="score on validation classes that decides (strict)"

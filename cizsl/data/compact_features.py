@@ -12,13 +12,16 @@ Classes count from 1. Arrays in brackets may be missing; a split of any name may
     labels          (N,)    integers, the class of each image
     text_data, text_indices, text_indptr    the TF-IDF matrix (C, V), compressed sparse rows
     terms           (V,)    strings
-    [classes] (C,)  [images] (N,)    names;  [attributes] (C, A)  [sentences] (C, E)  floats
+    [classes] (C,)  [images] (N,)  [appearance_terms] (K,)    names
+    [attributes] (C, A)  [sentences] (C, E)  [appearance] (C, K)    floats
     easy_seen       (S,)    integers, classes;  easy_unseen (U,): the same
 
 The text of a class is its row of TF-IDF. Another description is chosen by the name of the dataset:
 "CUB-compact-attributes" has the 312 attributes of each class (mean over its annotated images, in
 %), "CUB-compact-sentences" the mean embedding of the sentences of its article that describe what
-can be seen, "CUB-compact-texts" the row of TF-IDF and this embedding side by side.
+can be seen, "CUB-compact-appearance" the colours of parts that its article names, counted and
+weighted (`cizsl.prepare.appearance`). "CUB-compact-texts" has TF-IDF and sentences side by side,
+"CUB-compact-descriptions" TF-IDF, sentences and appearance.
 
 The family of a class is the last word of its name: an albatross, a gull.
 """
@@ -43,8 +46,11 @@ FOLDER = Path(__file__).with_name("compact")  # the datasets of this package
 BUILT_IN = "CUB-compact"
 TEXT = ("text_data", "text_indices", "text_indptr", "terms")
 NEEDED = ("features", "scale", "labels", *TEXT)
-DESCRIPTIONS = ("attributes", "sentences")
-BOTH = "texts"  # TF-IDF and sentences side by side
+DESCRIPTIONS = ("attributes", "sentences", "appearance")
+SIDE_BY_SIDE = {
+    "texts": ("text", "sentences"),
+    "descriptions": ("text", "sentences", "appearance"),
+}
 FLOATS, INTEGERS = "f", "iu"
 
 
@@ -65,7 +71,7 @@ def load_compact(
     path = compact_path(root, name)
     try:
         arrays, _ = read_arrays(path, _is_read)
-        found = check_compact(arrays, split, "sentences" if text == BOTH else text)
+        found = check_compact(arrays, split, text)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     blocks = _texts(found, text)
@@ -93,9 +99,8 @@ def load_compact(
 
 def _texts(arrays: dict[str, np.ndarray], text: str) -> list[np.ndarray]:
     """Return the texts (C, V) that a name asks for."""
-    described = [arrays[text]] if text in DESCRIPTIONS else [dense_text(arrays)]
-    if text == BOTH:
-        described.append(arrays["sentences"])
+    kinds = SIDE_BY_SIDE.get(text, (text,))
+    described = [dense_text(arrays) if kind == "text" else arrays[kind] for kind in kinds]
     return [array.astype(np.float32) for array in described]
 
 
@@ -117,12 +122,12 @@ def _families(arrays: dict[str, np.ndarray], count: int) -> np.ndarray | None:
 
 
 def _is_read(name: str) -> bool:
-    return is_compact(name) and name != "images"
+    return is_compact(name) and name not in ("images", "appearance_terms")
 
 
 def _description(dataset: str) -> tuple[str, str]:
     """Return the name of the file and the kind of text."""
-    for kind in (*DESCRIPTIONS, BOTH):
+    for kind in (*DESCRIPTIONS, *SIDE_BY_SIDE):
         if dataset.endswith(f"-{kind}"):
             return dataset.removesuffix(f"-{kind}"), kind
     return dataset, "text"
@@ -130,7 +135,7 @@ def _description(dataset: str) -> tuple[str, str]:
 
 def is_compact(name: str) -> bool:
     """Return whether the layout has an array of this name."""
-    known = (*NEEDED, *DESCRIPTIONS, "classes", "images")
+    known = (*NEEDED, *DESCRIPTIONS, "appearance_terms", "classes", "images")
     return name in known or name.endswith(("_seen", "_unseen"))
 
 
@@ -165,8 +170,9 @@ def check_compact(arrays: dict[str, np.ndarray], split: str, text: str) -> dict[
     if not all(side in arrays for side in sides):
         known = [name.removesuffix("_seen") for name in arrays if name.endswith("_seen")]
         raise InputError(f"no split {shown(split)}; expected {' or '.join(known)}")
-    if text in DESCRIPTIONS and text not in arrays:
-        raise InputError(f"no array {text}")
+    described = [kind for kind in SIDE_BY_SIDE.get(text, (text,)) if kind != "text"]
+    if missing := [kind for kind in described if kind not in arrays]:
+        raise InputError(f"no array {', '.join(missing)}")
     count, classes = len(arrays["labels"]) if arrays["labels"].ndim else 0, _classes(arrays)
     _expect(arrays, "features", "i", (count, None))
     _expect(arrays, "scale", FLOATS, arrays["features"].shape[1:])
@@ -183,8 +189,8 @@ def check_compact(arrays: dict[str, np.ndarray], split: str, text: str) -> dict[
             raise InputError(f"{side}: no image of these classes")
     if np.intersect1d(arrays[sides[0]], arrays[sides[1]]).size:
         raise InputError(f"{split}: classes both seen and unseen")
-    if text in DESCRIPTIONS:
-        _expect(arrays, text, FLOATS, (classes, None))
+    for kind in described:
+        _expect(arrays, kind, FLOATS, (classes, None))
     return arrays
 
 

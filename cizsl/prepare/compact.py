@@ -18,6 +18,8 @@ import numpy as np
 from cizsl.data.compact_features import check_compact
 from cizsl.data.convert import read_folder
 from cizsl.data.npz import Dataset, read_npz
+from cizsl.prepare.appearance import appearance
+from cizsl.prepare.articles import read_articles
 from repro.errors import InputError
 from repro.files.atomic import write_arrays
 
@@ -29,6 +31,7 @@ def make_compact(
     target: Path,
     components: int = 256,
     square_root: bool = False,
+    articles: Path | None = None,
     overwrite: bool = False,
 ) -> tuple[int, float]:
     """Write the compact file `target` of a dataset, whole or not at all.
@@ -38,6 +41,8 @@ def make_compact(
         target: a file with the ending .npz.
         components: the number of principal components.
         square_root: take square roots and bring every image to length one first.
+        articles: folder of one article for each class, from which `cizsl.prepare.appearance` makes
+            another description.
         overwrite: replace a file that is there.
 
     Returns the number of images and the share of the variance of the seen images that is kept.
@@ -50,8 +55,10 @@ def make_compact(
         raise InputError(f"{target}: is there already; --overwrite replaces it")
     dataset = read_npz(source) if source.suffix == ".npz" else read_folder(source)
     arrays, kept = compact_arrays(dataset, components, square_root)
+    if articles is not None:
+        arrays |= described(articles, dataset.class_names)
     for split in dataset.splits:
-        check_compact(arrays, split, "text")
+        check_compact(arrays, split, "text" if articles is None else "appearance")
     write_arrays(target, arrays, compress=True)
     return len(dataset.features), kept
 
@@ -88,6 +95,15 @@ def compact_arrays(
     for name, split in dataset.splits.items():
         arrays |= {f"{name}_seen": split.seen + 1, f"{name}_unseen": split.unseen + 1}
     return arrays, kept
+
+
+def described(articles: Path, class_names: np.ndarray | None) -> dict[str, np.ndarray]:
+    """Return the arrays of the appearance that the articles of the classes describe."""
+    if class_names is None:
+        raise InputError("--articles: the dataset does not name its classes")
+    names = [str(name) for name in class_names]
+    features, terms = appearance(read_articles(articles, names))
+    return {"appearance": features, "appearance_terms": np.array(terms)}
 
 
 def always_seen(dataset: Dataset) -> np.ndarray:

@@ -122,10 +122,10 @@ def evaluate_again(
         if chosen is None or not model.accepts(chosen):
             raise InputError(f"{path / 'results.json'}: chosen: not settings of this baseline")
         if split == "test":
-            return Reevaluation(where, fit_baselines.measure(model, chosen, task).scores(), recorded)
-        return Reevaluation(
-            where, fit_baselines.Trial(config, data, device).scores(chosen), recorded
-        )
+            scores = fit_baselines.measure(model, chosen, task).scores()
+        else:
+            scores = fit_baselines.Trial(config, data, device).scores(chosen)
+        return Reevaluation(where, scores, recorded)
     name = "generator" if split == "test" else "best"
     generator = _saved(path / f"{name}.safetensors", config, task)
     iteration = summary.iterations - 1

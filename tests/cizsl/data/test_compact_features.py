@@ -15,6 +15,8 @@ from cizsl import protocols
 from cizsl.closed_form import baselines
 from cizsl.data import birds_layout, compact_features, layouts, npz, verify
 from cizsl.data.compact_features import load_compact
+from cizsl.prepare.appearance import appearance
+from cizsl.prepare.articles import read_articles
 from cizsl.training.fit_baselines import measure
 from repro.errors import InputError
 from tests.fuzzing import Bounded, damaged, few_examples
@@ -48,7 +50,10 @@ def test_the_loader_against_the_raw_arrays(raw, split):
         np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-5)  # of 300 terms
 
 
-@pytest.mark.parametrize(("kind", "dim"), [("attributes", 312), ("sentences", 384)])
+KINDS = {"attributes": 312, "sentences": 384, "appearance": 378}
+
+
+@pytest.mark.parametrize(("kind", "dim"), KINDS.items())
 def test_other_descriptions_of_the_classes(raw, kind, dim):
     read = load_compact(dataset=f"CUB-compact-{kind}", split="hard")
     expected = raw[kind][raw["hard_unseen"] - 1].astype(np.float32)
@@ -99,6 +104,26 @@ def test_the_file_is_the_one_of_its_page(shared, raw):
     np.testing.assert_array_equal(raw["sentences"], embeddings)
 
 
+def test_texts_side_by_side(raw):
+    read = load_compact(dataset="CUB-compact-descriptions", split="easy")
+    assert read.text_blocks == (7551, 384, 378)
+    assert load_compact(dataset="CUB-compact-texts").text_blocks == (7551, 384)
+    expected = raw["appearance"][raw["easy_seen"] - 1]
+    np.testing.assert_array_equal(read.seen_text[:, 7551 + 384 :], expected)
+
+
+def test_the_appearance_is_made_from_the_articles(shared, raw):
+    """Its terms are of the article: a cardinal is red, a blue jay blue."""
+    articles = read_articles(shared / "data/birds_text/cub_wikipedia")
+    features, terms = appearance(articles)
+    np.testing.assert_array_equal(raw["appearance"], features)
+    assert raw["appearance_terms"].tolist() == terms
+    for name, colour in (("Cardinal", "red"), ("Blue_Jay", "blue")):
+        row = next(i for i, one in enumerate(raw["classes"]) if str(one).endswith(name))
+        mean = features[:, terms.index(colour)].mean()
+        assert features[row, terms.index(colour)] > 2 * mean
+
+
 def small():
     """A compact file of four classes and eight images."""
     random = np.random.default_rng(0)
@@ -147,6 +172,8 @@ def test_a_file_of_ones_own(tmp_path):
     assert verify.verify(tmp_path) == [] and npz.check_npz(tmp_path / "wrens.npz")[1] == []
     with pytest.raises(InputError, match="no array attributes"):
         load_compact(tmp_path, "wrens-attributes", "odd")
+    with pytest.raises(InputError, match="no array sentences, appearance"):
+        load_compact(tmp_path, "wrens-descriptions", "odd")
 
 
 def content():

@@ -8,7 +8,7 @@ from cizsl.cli.parser import main
 from cizsl.data import birds
 from cizsl.data.compact_features import load_compact
 from cizsl.data.npz import Dataset, Split
-from cizsl.prepare.compact import compact_arrays
+from cizsl.prepare.compact import compact_arrays, described
 from repro.errors import InputError
 
 TERMS = np.array(["a", "b", "c"])
@@ -94,3 +94,14 @@ def test_the_command_makes_a_file_of_the_toy_birds(toy, tmp_path, capsys):
     np.testing.assert_array_equal(np.bincount(small.train_labels), np.bincount(full.train_labels))
     assert small.feature_dim == 20
     assert main(words) == 2 and "is there already" in capsys.readouterr().err
+
+
+def test_articles_add_the_appearance_that_they_describe(tmp_path):
+    names = np.array([f"{i}_wren" for i in range(6)])
+    for name, colour in zip(names, ("red", "blue", "green", "grey", "white", "red"), strict=True):
+        (tmp_path / f"{name}.txt").write_text(f"It has a {colour} tail.")
+    found = described(tmp_path, names)
+    place = found["appearance_terms"].tolist().index("red tail")
+    assert np.flatnonzero(found["appearance"][:, place]).tolist() == [0, 5]
+    with pytest.raises(InputError, match="does not name its classes"):
+        described(tmp_path, None)

@@ -154,8 +154,7 @@ class BaselineEvaluation(Settings):
         default="class", description="single classes, or whole families"
     )
     validation_splits: Splits = Field(
-        default=1,
-        description="draws of validation classes; scores are averaged over them",
+        default=1, description="draws of validation classes over which scores are averaged"
     )
     select_by: Criterion = Field(
         default="ausuc", description="score on validation classes that decides"

@@ -231,8 +231,7 @@ class Evaluation(Settings):
         default="class", description="whether single classes or whole families validate (strict)"
     )
     validation_splits: Splits = Field(
-        default=1,
-        description="draws of validation classes; baselines average over them (strict)",
+        default=1, description="draws of validation classes that baselines average over (strict)"
     )
     select_by: Criterion = Field(
         default="ausuc", description="score on validation classes that decides (strict)"

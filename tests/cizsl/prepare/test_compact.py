@@ -97,7 +97,7 @@ def test_the_command_makes_a_file_of_the_toy_birds(toy, tmp_path, capsys):
 
 
 def test_articles_add_the_appearance_that_they_describe(tmp_path):
-    names = np.array([f"{i}_wren" for i in range(6)])
+    names = np.array([f"{letter} wren" for letter in "abcdef"])
     for name, colour in zip(names, ("red", "blue", "green", "grey", "white", "red"), strict=True):
         (tmp_path / f"{name}.txt").write_text(f"It has a {colour} tail.")
     found = described(tmp_path, names)

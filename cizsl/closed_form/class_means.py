@@ -73,14 +73,6 @@ def side_by_side(
     return torch.cat(seen_parts, 1), torch.cat(unseen_parts, 1)
 
 
-def stretched(means: ClassMeans, centre: Tensor, scale: float) -> ClassMeans:
-    """Return the same with the means of new classes moved away from ``centre`` (D,).
-
-    m becomes centre + scale (m - centre); left-out means and variances stay.
-    """
-    return replace(means, unseen=centre + scale * (means.unseen - centre))
-
-
 def predict(
     seen_text: Tensor,
     unseen_text: Tensor,

@@ -100,7 +100,7 @@ class Gaussian:
         centroids = task.centroids[learnt].double()
         others = torch.cat([seen[~learnt], unseen])
         means = class_means.predict(seen[learnt], others, centroids, penalty)
-        means = class_means.stretched(means, centroids.mean(0), scale)
+        means = means.scaled(scale, centroids.mean(0))
         space = self._space(shrinkage)
         if shrunk:  # in these coordinates it is the identity
             space = replace(space, within=torch.eye(len(space.within)).to(space.within))

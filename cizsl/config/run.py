@@ -13,6 +13,7 @@ from cizsl.config import candidates
 from cizsl.config.generators import SECTIONS, TITLES, Gaussian, GeneratorName, Score
 from cizsl.config.sections import (
     Compute,
+    Count,
     Creativity,
     Criterion,
     Data,
@@ -22,7 +23,6 @@ from cizsl.config.sections import (
     Optimiser,
     Seed,
     Share,
-    Splits,
     Validators,
 )
 from cizsl.config.successors import HeadSettings, Walk
@@ -153,7 +153,7 @@ class BaselineEvaluation(Settings):
     validation_by: Validators = Field(
         default="class", description="single classes, or whole families"
     )
-    validation_splits: Splits = Field(
+    validation_splits: Count = Field(
         default=1, description="draws of validation classes over which scores are averaged"
     )
     select_by: Criterion = Field(

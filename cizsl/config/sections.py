@@ -27,7 +27,6 @@ DivergenceParameter = Annotated[float, Field(gt=0, le=100)] | Literal["learned"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]  # also of files
 Criterion = Literal["ausuc", "top1", "per_class_top1", "harmonic"]
 Validators = Literal["class", "family"]
-Splits = Annotated[int, Field(ge=1, le=100)]
 
 
 def _divergences() -> list[str]:
@@ -230,9 +229,7 @@ class Evaluation(Settings):
     validation_by: Validators = Field(
         default="class", description="whether single classes or whole families validate (strict)"
     )
-    validation_splits: Splits = Field(
-        default=1, description="draws of validation classes that baselines average over (strict)"
-    )
+    validation_splits: Count = Field(default=1, description="draws that baselines average over")
     select_by: Criterion = Field(
         default="ausuc", description="score on validation classes that decides (strict)"
     )

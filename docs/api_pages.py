@@ -52,6 +52,7 @@ TITLES = {
     "prepare": "Preparing datasets",
     "report": "Tables and comparisons",
     "samplers": "Samplers",
+    "score": "Score-based generator",
     "sweep": "Many runs",
     "training": "Training",
 }

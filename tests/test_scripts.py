@@ -109,7 +109,7 @@ def test_without_published_files_the_built_in_birds_are_taken(checkout):
     settings = "optimiser.iterations=5"
     assert log == [
         "cizsl data cells data",
-        *(f"cizsl baselines {cell}_gazsl {settings}" for cell in cells),
+        f"cizsl baselines {' '.join(f'{cell}_gazsl' for cell in cells)} {settings}",
         f"cizsl sweep {' '.join(configs)} --seeds 3 --jobs 2 {settings}",
         "cizsl table runs --html runs/table.html",
     ]
@@ -138,23 +138,39 @@ def test_without_the_option_nothing_is_fetched(checkout):
 
 
 def test_gpu_steps_are_bounded_kept_and_told_in_one_table(tmp_path):
-    """With a python3 that fails in one step and sleeps in another; a second call repeats these."""
-    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
-    (tmp_path / "bin").mkdir()
-    for name, content in {
-        "python3": 'echo "$*" >> log; case "$*" in *-c*) ;; *tf32*) exit 3 ;; *) echo fine ;; esac',
-        "nvidia-smi": "echo a GPU",
-    }.items():
-        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{content}\n")
-        (tmp_path / "bin" / name).chmod(0o755)
-    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
-    command = ["bash", "scripts/gpu.sh", "machine", "compact_run", "cizsl_tf32", "cizsl_bf16"]
-    where = {"cwd": tmp_path, "env": {**os.environ, "PATH": path}, "timeout": ENOUGH}
+    """One step succeeds, one fails, one is too slow; a second call repeats all but the first."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys\n"
+        f"sys.path.insert(0, {str(ROOT / 'benchmarks')!r})\n"
+        "import gpu\n"
+        "def command(code): return [sys.executable, '-c', 'import sys; ' + code]\n"
+        "gpu.steps = lambda: {\n"
+        "    'good': (600, command('print(7)')),\n"
+        "    'bad': (600, command('sys.exit(3)')),\n"
+        "    'slow': (1, command('import time; time.sleep(600)')),\n"
+        "}\n"
+        "gpu.main()\n"
+    )
     for calls in (1, 2):
-        done = subprocess.run(command, capture_output=True, text=True, **where)
+        done = subprocess.run(
+            [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=ENOUGH
+        )
         assert done.returncode == 0, done.stderr
-        log = (tmp_path / "log").read_text()
-        assert log.count("compact_easy_cizsl") == log.count("bf16") == 1  # done: not repeated
-        assert log.count("tf32") == calls
-    lines = {line.split()[0]: line for line in done.stdout.splitlines()[-4:]}
-    assert "ok: a GPU" in lines["machine"] and "failed (3)" in lines["cizsl_tf32"]
+        table = {line.split()[0]: line for line in done.stdout.splitlines()[-3:]}
+        assert table["good"].endswith("ok: 7") and "failed (3)" in table["bad"]
+        assert "reached its limit" in table["slow"]
+        assert done.stdout.count("== good") == 2 - calls
+
+
+def test_gpu_script_starts_its_steps(tmp_path):
+    """Without a GPU the named step fails, says so, and the script ends well."""
+    python = {**os.environ, "PYTHON": sys.executable}
+    for name in ("scripts", "benchmarks"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    command = ["bash", "scripts/gpu.sh", "cizsl_tf32"]
+    where = {"cwd": tmp_path, "env": {**python, "PYTHONPATH": str(ROOT)}, "timeout": ENOUGH}
+    done = subprocess.run(command, capture_output=True, text=True, **where)
+    assert done.returncode == 0 and "cizsl_tf32" in done.stdout.splitlines()[-1], done.stderr
+    done = subprocess.run([*command, "nothing"], capture_output=True, text=True, **where)
+    assert done.returncode == 1 and "no step 'nothing' here; known: machine, tests" in done.stderr

@@ -72,7 +72,11 @@ def test_dump_reads_back(tmp_path):
             [],
             r"run.yaml: not valid YAML: the key 'seed' stands here twice \(line 2, column 1\)",
         ),
-        ("model: {depth: 1}", [], r"model.depth: unknown key; known: model.noise_dim, model.text_"),
+        (
+            "model: {strides: 1}",
+            [],
+            r"model.strides: unknown key; known: model.noise_dim, model.text_",
+        ),
         ("training: {x: 1}", [], r"training: unknown key; known: name, seed, data, "),
         ("creativity: 3", [], r"creativity: is a section, .* creativity.weight, .*, got 3"),
         ("creativity: {weight: -1}", [], r"equal to 0, got -1$"),

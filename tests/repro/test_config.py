@@ -73,9 +73,9 @@ def test_dump_reads_back(tmp_path):
             r"run.yaml: not valid YAML: the key 'seed' stands here twice \(line 2, column 1\)",
         ),
         (
-            "model: {strides: 1}",
+            "model: {xyzzy: 1}",
             [],
-            r"model.strides: unknown key; known: model.noise_dim, model.text_",
+            r"model.xyzzy: unknown key; known: model.noise_dim, model.text_",
         ),
         ("training: {x: 1}", [], r"training: unknown key; known: name, seed, data, "),
         ("creativity: 3", [], r"creativity: is a section, .* creativity.weight, .*, got 3"),

@@ -96,7 +96,7 @@ class Summary(_Record):
     unseen_classes: Annotated[int, Field(ge=1, lt=2**63)] | None = None
     creativity: ChosenCreativity | None = None
     deterministic: bool = False
-    chosen: dict[str, float | Text] | None = None
+    chosen: dict[str, float | Text | list[float] | None] | None = None
     search: Search | None = None
 
     @model_validator(mode="after")

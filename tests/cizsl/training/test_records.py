@@ -78,3 +78,24 @@ def test_a_curve_is_read_as_it_was_written(tmp_path):
     curve = np.array([[0.9, 0.5, 0.0], [0.0, 0.25, 0.4]])
     np.savez(tmp_path / "curves.npz", final=curve, other=np.array([None]))
     assert np.array_equal(read_curve(tmp_path / "curves.npz", "final"), curve)
+
+
+def test_the_weights_of_several_texts_are_read(tmp_path):
+    """A baseline on a dataset with three texts of a class chose a weight for each."""
+    chosen = {"penalty": 0.1, "text_weights": [1.0, 0.25, 0.5], "similarity": "cosine"}
+    scores = dict.fromkeys(SCORES, 0.5)
+    summary = {
+        "dataset": "CUB-compact-descriptions",
+        "split": "easy",
+        "protocol": "strict",
+        "method": "Gaussian classifier",
+        "seed": 0,
+        "iterations": 0,
+        "seconds": 1.0,
+        "device": "cpu",
+        "deterministic": True,
+        "chosen": chosen,
+        "metrics": {"final": scores, "selected": scores},
+    }
+    (tmp_path / "results.json").write_text(json.dumps(summary))
+    assert read_results(tmp_path)["chosen"] == chosen

@@ -127,7 +127,8 @@ def _panel(axes: Axes, records: list[dict], lines: dict, label: str, scale: floa
         axes.set_xlabel(f"iteration {records[0]['iteration']}")
         axes.margins(y=0.15)
     axes.set_ylabel(label)
-    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    if held:  # a score model has no terms of a critic
+        axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     _tidy(axes)
 
 

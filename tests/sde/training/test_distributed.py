@@ -114,7 +114,8 @@ def test_a_lost_rank_ends_the_run_and_another_number_goes_on(tmp_path):
 
 def test_evaluation_does_not_depend_on_the_number_of_processes(digits_run, tmp_path):
     """Samples, likelihood and comparison in batches of 16: the same digits, to the last."""
-    how = ["sampling.batch_size=16", "evaluation.batch_size=8", "--out"]
+    few = ["evaluation.samples=40", "evaluation.likelihoods=20", "evaluation.budgets=[4]"]
+    how = [*few, "sampling.batch_size=16", "evaluation.batch_size=8", "--out"]
     on_two("evaluate", digits_run, *how, tmp_path / "two")
     assert main(["evaluate", str(digits_run), *how, str(tmp_path / "one"), "--device", "cpu"]) == 0
     results = [(tmp_path / name / "results.json").read_text() for name in ("one", "two")]

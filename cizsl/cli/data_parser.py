@@ -105,6 +105,15 @@ def _images(commands: Any) -> None:
         "source", type=parsing.path, metavar="DIR", help="folder with one folder for each class"
     )
     options.add_out(command)
+    _add_network(command)
+    options.add_preprocessing(command)
+    options.add_layout(command)
+    _add_extraction(command)
+    parsing.add_device(command)
+
+
+def _add_network(command: parsing.Parser) -> None:
+    """Add the options that name the network and what it sees."""
     command.add_argument(
         "--backbone",
         required=True,
@@ -121,11 +130,13 @@ def _images(commands: Any) -> None:
         metavar="FILE",
         help="part locations, as CUB's parts/part_locs.txt: features of squares around the parts",
     )
-    options.add_preprocessing(command)
+
+
+def _add_extraction(command: parsing.Parser) -> None:
+    """Add the options of the computation."""
     command.add_argument(
         "--batch", type=parsing.positive, default=64, metavar="N", help="images of a batch"
     )
-    options.add_layout(command)
     command.add_argument(
         "--dtype", choices=("float32", "float16"), default="float32", help="precision of the files"
     )
@@ -139,7 +150,6 @@ def _images(commands: Any) -> None:
     command.add_argument(
         "--skip-bad", action="store_true", help="leave out files that cannot be read"
     )
-    parsing.add_device(command)
 
 
 def _splits(commands: Any) -> None:

@@ -118,7 +118,7 @@ def _baselines(commands: Any) -> None:
     command = parsing.add_command(
         commands,
         "baselines",
-        "fit the closed-form baselines, ridge regression and ESZSL, on the same data",
+        "fit ridge regression, ESZSL, a bilinear softmax and Gaussian classes to the same data",
         example="cizsl baselines toy_cub_easy",
         run=actions.baselines,
     )

@@ -64,7 +64,7 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """The content of a file, checked; shapes as in the module's docstring, labels int64."""
+    """The checked arrays of a file, with the shapes in the module's docstring; labels are int64."""
 
     text: np.ndarray
     features: np.ndarray

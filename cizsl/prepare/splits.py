@@ -79,7 +79,7 @@ def hard_split(families: Sequence[str], share: float, seed: int) -> np.ndarray:
 
 
 def random_split(classes: int, share: float, seed: int) -> np.ndarray:
-    """Return the mask (C,) of a share of the classes, drawn by the seed, that is unseen."""
+    """Draw the unseen classes: a mask (C,) that is true for a random share of them."""
     count, rng = _count(classes, share), np.random.default_rng([seed, 2])
     return np.isin(np.arange(classes), rng.permutation(classes)[:count])
 

@@ -165,7 +165,7 @@ def _chance(section: Section) -> list[Line]:
 
 
 def _beside(section: Section) -> Table:
-    """Return the baselines, which are of the strict protocol, beside the reference protocol."""
+    """Return the table of the baselines that stands below the runs of the reference protocol."""
     rows = section.baselines if section.protocol == "reference" else ()
     lines = tuple(_overview_line("", row, section) for row in rows)
     return Table(BESIDE, _columns(section), lines)

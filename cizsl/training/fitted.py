@@ -1,45 +1,20 @@
-"""A generator in closed form in the place of a training: one fit, one evaluation."""
+"""Fitting and evaluation of a generator in closed form."""
 
 import time
-from typing import Any
 
 import torch
 
 from cizsl import build
-from cizsl.config import CIZSLConfig
-from cizsl.protocols import ZSLTask
 from cizsl.training import results
 from cizsl.training.evaluate_run import measure
 from cizsl.training.records import read_log
-from cizsl.training.trainer import Progress
+from cizsl.training.stage import Progress, StageTraining
 from repro.device import precision
-from repro.loggers import Logger, NoLogger
-from repro.run import RunFolder
 from repro.signals import Interrupted, StopRequest
 
 
-class FittedTrainer:
-    """What :class:`cizsl.training.trainer.Trainer` is for a GAN; nothing is there to resume.
-
-    Args: as there.
-    """
-
-    def __init__(
-        self,
-        stage: str,
-        config: CIZSLConfig,
-        task: ZSLTask,
-        folder: RunFolder,
-        iterations: int,
-        candidate: dict | None = None,
-        name: str = "",
-        logger: Logger | None = None,
-    ):
-        self.config, self.task, self.folder, self.stage = config, task, folder, stage
-        self.label: dict[str, Any] = {"stage": stage}
-        if candidate:
-            self.label["candidate"] = candidate
-        self.logger, self.progress = logger or NoLogger(), Progress()
+class FittedTrainer(StageTraining):
+    """One fit and one evaluation; nothing is there to resume. Arguments as for its parent."""
 
     def run(self, stop: StopRequest) -> Progress:
         """Fit and evaluate, or raise :class:`Interrupted` before."""

@@ -20,8 +20,9 @@ from cizsl.config import CIZSLConfig
 from cizsl.training import results
 from cizsl.training.fitted import FittedTrainer
 from cizsl.training.records import SearchLine
+from cizsl.training.stage import Progress
 from cizsl.training.terms import Diverged
-from cizsl.training.trainer import Progress, Trainer
+from cizsl.training.trainer import Trainer
 from repro.errors import InputError
 from repro.files import checkpoint
 from repro.files.json_file import as_model

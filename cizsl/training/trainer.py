@@ -1,93 +1,33 @@
 """Resumable training of one model on one task."""
 
 import time
-from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 
-from cizsl.config import CIZSLConfig
-from cizsl.evaluate import Evaluation
-from cizsl.protocols import ZSLTask
 from cizsl.training import live_page, results
 from cizsl.training.evaluate_run import measure, measure_discriminator
 from cizsl.training.records import read_log
+from cizsl.training.stage import Progress, StageTraining
 from cizsl.training.steps import GANSteps, make_steps
 from cizsl.training.terms import LossTerms
 from repro.device import precision
 from repro.errors import InputError
 from repro.files import checkpoint
-from repro.loggers import Logger, NoLogger
 from repro.loop import TrainingLoop
-from repro.run import RunFolder
 from repro.seeding import global_states, set_global_states
 from repro.signals import StopRequest
 
 FIGURE_SECONDS = 30.0  # between two versions of training.png and page.html
 
 
-@dataclass
-class Progress:
-    """How far a training is: the part of a checkpoint besides networks and sampler."""
+class Trainer(StageTraining):
+    """Resumable training of a GAN or a score-based generator; arguments as for its parent."""
 
-    step: int = 0
-    seconds: float = 0.0
-    terms: dict = field(default_factory=dict)  # the latest of every loss term, on the device
-    records: list = field(default_factory=list)  # one dict for each evaluation
-    curves: dict = field(default_factory=dict)  # "final", "best": (2, P) seen and unseen
-    best: dict = field(default_factory=dict)  # the generator at the best evaluation
-
-    def keep(self, record: dict, evaluation: Evaluation, criterion: str, state: dict) -> None:
-        """Add the record of an evaluation, and keep the generator's state if it is the best."""
-        self.records.append(record)
-        curve = torch.tensor([evaluation.curve.seen.tolist(), evaluation.curve.unseen.tolist()])
-        self.curves["final"] = curve
-        if results.best(self.records, criterion) is record:
-            self.curves["best"], self.best = curve, state
-
-    def checked(self) -> "Progress":
-        """Return self. Raises :class:`TypeError` where a checkpoint holds values of other types."""
-        for name, expected in vars(Progress()).items():
-            if not isinstance(value := getattr(self, name), type(expected)):
-                raise TypeError(f"{name}: expected {type(expected).__name__}, got {type(value)}")
-        return self
-
-
-class Trainer:
-    """One training on the task of a stage, "validation" or "test".
-
-    Args:
-        stage: see :mod:`cizsl.training.run`.
-        config: the configuration; its ``search`` is not read.
-        task: the training images, and the images of the evaluations.
-        folder: the run folder, which this process owns.
-        iterations: how long to train.
-        candidate: the searched values by dotted key, where this is one of several trainings.
-        name: of the folder of its checkpoints, below ``checkpoints/<stage>``.
-        logger: receives every record.
-    """
-
-    def __init__(
-        self,
-        stage: str,
-        config: CIZSLConfig,
-        task: ZSLTask,
-        folder: RunFolder,
-        iterations: int,
-        candidate: dict | None = None,
-        name: str = "",
-        logger: Logger | None = None,
-    ):
-        self.stage, self.config, self.task, self.folder = stage, config, task, folder
-        self.iterations = iterations
-        self.label: dict[str, Any] = {"stage": stage}
-        if candidate:
-            self.label["candidate"] = candidate
-        self.checkpoints = folder.checkpoints / stage / name
-        self.steps = make_steps(config, task)
-        self.progress = Progress()
-        self.terms = LossTerms(folder.path, stage)
-        self.logger, self._drawn = logger or NoLogger(), time.monotonic()
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.steps = make_steps(self.config, self.task)
+        self.terms = LossTerms(self.folder.path, self.stage)
+        self._drawn = time.monotonic()
 
     def run(self, stop: StopRequest) -> Progress:
         """Train to the end, or raise :class:`Interrupted` with everything saved."""

@@ -48,7 +48,7 @@ def require_there(name: str, files: list[Path]) -> None:
 
 
 def _try_mirrors(name: str, path: Path) -> list[str]:
-    """Fetch from the first mirror that has the file. Returns no failures, or those of all."""
+    """Download a file from the first mirror that has it; return the failures if none has."""
     import pooch
     import requests
 

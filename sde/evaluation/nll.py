@@ -59,7 +59,7 @@ class HeldoutLikelihood:
 
 
 def heldout_split(trained: TrainedModel, name: str | None) -> Split:
-    """Return the held-out split of the named data, by default of the model's own.
+    """Return the held-out examples of a dataset, by default of the one that the model learnt from.
 
     Raises InputError where its examples have another shape than the model's.
     """

@@ -58,7 +58,7 @@ def in_published_order(network: NCSNpp) -> Iterator[nn.Module]:
 
 
 def _numbered(*parts: nn.Module | None) -> Iterator[nn.Module]:
-    """Yield the numbered ones among these parts and their children."""
+    """Yield the modules that have a number in the published list, children included."""
     for part in parts:
         if part is None:
             continue

@@ -1,4 +1,4 @@
-"""The sampling loop: at every transition from t to s, correct at t, then predict the state at s.
+"""The sampling loop: at each step from t to s, correct the sample at t, then predict it at s.
 
 Predictor-corrector sampling (Song et al. 2021, algorithm 1), a predictor alone, Langevin dynamics
 alone and the deterministic solvers all run this loop with different parts. All coefficients are

@@ -9,8 +9,8 @@ from safetensors.torch import load_file
 
 from cizsl.training import results, selection
 from cizsl.training.run import train
+from cizsl.training.stage import Progress
 from cizsl.training.terms import Diverged
-from cizsl.training.trainer import Progress
 from repro.errors import InputError
 from repro.run import RunFolder
 from repro.signals import StopRequest

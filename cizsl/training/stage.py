@@ -1,0 +1,74 @@
+"""What a training on the task of one stage consists of, however it learns."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from cizsl.config import CIZSLConfig
+from cizsl.evaluate import Evaluation
+from cizsl.protocols import ZSLTask
+from cizsl.training import results
+from repro.loggers import Logger, NoLogger
+from repro.run import RunFolder
+
+
+@dataclass
+class Progress:
+    """How far a training is: the part of a checkpoint besides networks and sampler."""
+
+    step: int = 0
+    seconds: float = 0.0
+    terms: dict = field(default_factory=dict)  # the latest of every loss term, on the device
+    records: list = field(default_factory=list)  # one dict for each evaluation
+    curves: dict = field(default_factory=dict)  # "final", "best": (2, P) seen and unseen
+    best: dict = field(default_factory=dict)  # the generator at the best evaluation
+
+    def keep(self, record: dict, evaluation: Evaluation, criterion: str, state: dict) -> None:
+        """Add the record of an evaluation, and keep the generator's state if it is the best."""
+        self.records.append(record)
+        curve = torch.tensor([evaluation.curve.seen.tolist(), evaluation.curve.unseen.tolist()])
+        self.curves["final"] = curve
+        if results.best(self.records, criterion) is record:
+            self.curves["best"], self.best = curve, state
+
+    def checked(self) -> "Progress":
+        """Return self. Raises :class:`TypeError` where a checkpoint holds values of other types."""
+        for name, expected in vars(Progress()).items():
+            if not isinstance(value := getattr(self, name), type(expected)):
+                raise TypeError(f"{name}: expected {type(expected).__name__}, got {type(value)}")
+        return self
+
+
+class StageTraining:
+    """Parent of the trainings on the task of a stage, "validation" or "test".
+
+    Args:
+        stage: see :mod:`cizsl.training.run`.
+        config: the configuration; its ``search`` is not read.
+        task: the training images, and the images of the evaluations.
+        folder: the run folder, which this process owns.
+        iterations: how long to train.
+        candidate: the searched values by dotted key, where this is one of several trainings.
+        name: of the folder of its checkpoints, below ``checkpoints/<stage>``.
+        logger: receives every record.
+    """
+
+    def __init__(
+        self,
+        stage: str,
+        config: CIZSLConfig,
+        task: ZSLTask,
+        folder: RunFolder,
+        iterations: int,
+        candidate: dict | None = None,
+        name: str = "",
+        logger: Logger | None = None,
+    ):
+        self.stage, self.config, self.task, self.folder = stage, config, task, folder
+        self.iterations = iterations
+        self.label: dict[str, Any] = {"stage": stage}
+        if candidate:
+            self.label["candidate"] = candidate
+        self.checkpoints = folder.checkpoints / stage / name
+        self.logger, self.progress = logger or NoLogger(), Progress()

@@ -66,8 +66,26 @@ def description(row: Row) -> str:
     settings = row.settings
     parts = [_method_and_divergence(row)] if settings.get("name") else []
     parts += [*_creativity(row)]
-    parts += [f"{name} {settings[key]}" for key, name in NETWORKS.items() if key in settings]
+    searched = {key.removeprefix("search.") for key in settings if key.startswith("search.")}
+    parts += [
+        f"{name} {settings[key]}"
+        for key, name in NETWORKS.items()
+        if key in settings and key not in searched
+    ]
+    parts += _chosen_values(row, searched - {WEIGHT})
     return ", ".join(parts) or "settings not recorded"
+
+
+def _chosen_values(row: Row, searched: set[str]) -> list[str]:
+    """Return the values that validation classes chose for searched keys, of each cell."""
+    parts = []
+    for key in sorted(searched):
+        found = []
+        for runs in row.cells.values():
+            chosen = [run.summary.search.chosen or {} for run in runs if run.summary.search]
+            found.append("/".join(dict.fromkeys(str(one.get(key)) for one in chosen)))
+        parts.append(f"{key.split('.')[-1].replace('_', ' ')} chosen: {', '.join(found)}")
+    return parts
 
 
 def _method_and_divergence(row: Row) -> str:

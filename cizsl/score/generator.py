@@ -4,7 +4,7 @@ Samples start from the exact law of the class's Gaussian at the largest noise an
 DPM-Solver++ with a fixed number of evaluations of the denoiser (:mod:`cizsl.score.denoiser`).
 Without training they are those of the Gaussian generator for the same random numbers
 (:mod:`cizsl.closed_form.gaussian_generator`), up to the error of the solver: with 16 evaluations
-the mean is exact, and the standard deviation 0.4 to 0.9 % too large.
+the mean is exact, and the standard deviation 0.4 to 0.8 % too large.
 """
 
 from collections.abc import Iterator

@@ -100,7 +100,9 @@ def test_whole_runs(toy, tmp_path, capsys):
     assert "differ" not in capsys.readouterr().out
     assert main(["train", str(file), "--out", str(tmp_path / "one"), "--resume"]) == 0
     assert main(["table", str(tmp_path)]) == 0
-    assert "Gaussian generator" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    chosen = found[0]["search"]["chosen"]["gaussian.penalty"]
+    assert "Gaussian generator" in said and f"penalty chosen: {chosen}" in said
 
 
 def test_scale_moves_predictions_away_from_the_centre():

@@ -51,12 +51,8 @@ class GaussianGenerator(nn.Module):
     ):
         super().__init__()
         self.widths = task.text_blocks or (task.seen_text.shape[1],)
+        require_weights(len(self.widths), text_weights)
         self.weights = tuple(text_weights) or (1.0,) * len(self.widths)
-        if len(self.weights) != len(self.widths):
-            raise InputError(
-                f"gaussian.text_weights: expected {len(self.widths)} numbers, one for each text "
-                f"of a class, got {len(self.weights)}"
-            )
         self.penalty, self.scale = penalty, scale
         self.spread, self.isotropy = spread, isotropy
         learnt = torch.bincount(task.train_labels, minlength=len(task.seen_text)) > 0
@@ -86,3 +82,12 @@ class GaussianGenerator(nn.Module):
         is_seen = (text_CV == self.text[nearest]).all(1)
         predicted = len(self.text) + torch.arange(len(text_CV), device=text_CV.device)
         return model.reordered(torch.where(is_seen, nearest, predicted))
+
+
+def require_weights(texts: int, weights: Sequence[float]) -> None:
+    """Raise :class:`InputError` unless there is a weight for each text of a class, or none."""
+    if weights and len(weights) != texts:
+        raise InputError(
+            f"gaussian.text_weights: expected {texts} numbers, one for each text of a class, got "
+            f"{len(weights)}"
+        )

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save as serialise
 
 from cizsl import build
+from cizsl.closed_form.gaussian_generator import require_weights
 from cizsl.config import CIZSLConfig
 from cizsl.data.dataset import ZSLData
 from cizsl.protocols import ZSLTask
@@ -67,10 +68,13 @@ def train(config: CIZSLConfig, folder: RunFolder, device: torch.device, stop: St
 
 
 def _require_enough(config: CIZSLConfig, data: ZSLData, stage: str, device: torch.device) -> None:
-    """Raise :class:`InputError` for too few data, before the run counts as begun."""
+    """Raise :class:`InputError` for data that do not suffice, before the run counts as begun."""
     task = build.task(config, data, stage, device)
     if config.generator == "gan":
         build.sampler(config, task)
+        return
+    for trial in config.trials():
+        require_weights(len(task.text_blocks), trial.gaussian.text_weights)
 
 
 def _trainer(config: CIZSLConfig) -> type[Trainer] | type[FittedTrainer]:

@@ -78,6 +78,15 @@ def test_weights_are_as_many_as_texts():
         GaussianGenerator(task(), **{**SETTINGS, "text_weights": (1.0,)})
 
 
+def test_a_run_with_other_weights_leaves_no_folder(toy, tmp_path, capsys):
+    file = tmp_path / "config.yaml"
+    search = "search: {gaussian.text_weights: [[1], [1, 2]]}"
+    file.write_text(f"{{data: {{root: {toy}}}, generator: gaussian, {search}}}")
+    assert main(["train", str(file), "--out", str(tmp_path / "run")]) == 2
+    assert "expected 1 numbers, one for each text" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_whole_runs(toy, tmp_path, capsys):
     """A search, the same again after a resume; another seed draws other samples."""
     file = tmp_path / "config.yaml"

@@ -58,7 +58,7 @@ def meaning(sections: list[Section]) -> str:
 
 
 def beaten_by_baselines(section: Section) -> list[str]:
-    """Return one sentence for each baseline: which trained GANs it beats on the same data, in the
+    """Return one sentence for each baseline: which generators it beats on the same data, in the
     first score of the overview."""
     said = [_beaten_by(baseline, section) for baseline in section.baselines]
     if said and section.protocol == "reference":
@@ -102,8 +102,8 @@ def _beaten_by(baseline: Row, section: Section) -> str:
             every.append(where)
         else:
             some.append(f"{_listed(list(beaten))} on {where}")
-    clauses = [f"every trained GAN on {_listed(every)}"] if every else []
-    whom = "; ".join(clauses + some) or "no trained GAN"
+    clauses = [f"every generator on {_listed(every)}"] if every else []
+    whom = "; ".join(clauses + some) or "no generator"
     name = method(baseline)
     return f"{name[0].upper()}{name[1:]} beats {whom} in {FIRST_SCORES[score]}."
 

@@ -147,7 +147,7 @@ def test_a_baseline_is_a_row_of_the_strict_protocol_and_says_whom_it_beats(make,
     assert overview(text, "A3")[1:5] == ["ridge regression", "3584", "any", "25.00"]
     assert "chosen by ausuc on validation classes: penalty 0.5 (CUB easy, CUB hard)" in text
     assert (
-        "**Baselines.** Ridge regression beats every trained GAN on CUB hard (25.00 % against "
+        "**Baselines.** Ridge regression beats every generator on CUB hard (25.00 % against "
         "10.00 %); A1 on CUB easy (25.00 % against 15.00 %) in top-1." in text
     )
 
@@ -155,7 +155,7 @@ def test_a_baseline_is_a_row_of_the_strict_protocol_and_says_whom_it_beats(make,
 def test_a_baseline_that_beats_nobody_says_so(make, runs):
     make("a", 0.10, protocol="strict")
     write_baseline(runs / "b", 0.10)
-    assert "Ridge regression beats no trained GAN in top-1." in table(collect([runs]))
+    assert "Ridge regression beats no generator in top-1." in table(collect([runs]))
 
 
 def test_beside_the_reference_protocol_baselines_have_a_table_of_their_own(make, runs):

@@ -1,17 +1,16 @@
 """One evaluation of a generator: the same function for validation classes and for test classes.
 
-Synthetic features of every class are drawn once. Those of the unseen classes train a classifier, a
-k-NN or a softmax, which gives zero-shot accuracy (unseen images against unseen classes). The class
-means, called prototypes, give the generalised setting, where all classes compete: the seen-unseen
-curve and its area, and, at offset zero, seen and unseen accuracy averaged over classes, and their
-harmonic mean. The prototypes are also the queries of retrieval (:mod:`cizsl.retrieval`).
+Synthetic features of every class are drawn once, and two classifiers follow from them
+(:mod:`cizsl.answers`). One gives zero-shot accuracy (unseen images against unseen classes), the
+other the generalised setting, where all classes compete: the seen-unseen curve and its area, and,
+at offset zero, seen and unseen accuracy averaged over classes, and their harmonic mean. The
+prototypes are also the queries of retrieval (:mod:`cizsl.retrieval`).
 
-In the attribute benchmarks all classes compete by the same kind of classifier instead. For the seen
-classes a k-NN learns from synthetic features, as in GAZSL's code, and a softmax from the real
-training images, as in f-CLSWGAN.
+Calibrated stacking fixes the offset before the test: the one whose harmonic mean is highest on
+validation classes, where the curve of the test classes only says what the best offset would give.
 
 Source: GAZSL (arXiv:1712.01381), section 4; Xian et al. (arXiv:1707.00600), section 4 for s, u, H;
-f-CLSWGAN (arXiv:1712.00981), section 3.3.
+Chao et al. (arXiv:1605.04253), section 4, for calibrated stacking.
 """
 
 from collections.abc import Callable
@@ -21,7 +20,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from cizsl import classifiers, metrics, retrieval, softmax, synthesis
+from cizsl import classifiers, metrics, retrieval
+from cizsl.answers import Answers, from_densities, from_samples
 from cizsl.heads import Head
 from cizsl.networks import Discriminator, Generator
 from cizsl.protocols import ZSLTask
@@ -45,10 +45,24 @@ class Evaluation:
     map50: float
     map100: float
     curve: metrics.Curve
+    groups: tuple[metrics.Best, metrics.Best]  # the images of seen and of unseen classes
 
     def scores(self) -> dict[str, float]:
-        """Everything but the curve, JSON-ready."""
-        return {name: value for name, value in vars(self).items() if name != "curve"}
+        """Every number, JSON-ready."""
+        others = ("curve", "groups")
+        return {name: value for name, value in vars(self).items() if name not in others}
+
+    def best_offset(self) -> float:
+        """Return the offset of the unseen scores with the highest harmonic mean on these images."""
+        return metrics.best_offset(*self.groups)
+
+    def calibrated(self, offset: float) -> dict[str, float]:
+        """Return seen and unseen accuracy at an offset, averages over classes, and their harmonic
+        mean, by the names that records have."""
+        seen, unseen = metrics.accuracies_at(*self.groups, offset)
+        harmonic = metrics.harmonic_mean(seen, unseen)
+        found = {"seen": seen, "unseen": unseen, "harmonic": harmonic}
+        return {f"calibrated_{name}": value for name, value in found.items()}
 
 
 @torch.no_grad()
@@ -77,27 +91,17 @@ def evaluate(
         weight_decay: of the softmax.
         generalised: whether all classes compete by the classifier, and not by prototypes.
     """
-    learn = {
-        "knn": partial(_voting, neighbours=neighbours),
-        "softmax": partial(_softmax, weight_decay=weight_decay),
-    }[classifier]
-    if keeps_seen := generalised and classifier == "knn":
-        seen = synthesis.synthesise(generator, task.seen_text, samples, rng)
-    else:  # the seen classes only need their prototypes, so their samples are not kept
-        seen = synthesis.prototypes(generator, task.seen_text, samples, rng)
-    unseen = synthesis.synthesise(generator, task.unseen_text, samples, rng)
-    prototypes = torch.cat([seen.mean(1) if keeps_seen else seen, unseen.mean(1)])
-    training_set, labels = _labelled(unseen)
-
-    with precision("float32", unseen.device):  # metrics are exact, whatever training uses
-        predicted = learn(training_set, labels, len(unseen))(task.unseen_features).argmax(1)
-        score = None
-        if generalised:
-            real = task.train_features, task.train_labels
-            seen_set, seen_labels = _labelled(seen) if keeps_seen else real
-            labels = torch.cat([seen_labels, labels + len(task.seen_text)])
-            score = learn(torch.cat([seen_set, training_set]), labels, len(prototypes))
-        return assess(prototypes, task, curve=curve, predicted_N=predicted, score=score)
+    found = from_samples(
+        generator,
+        task,
+        rng,
+        samples=samples,
+        neighbours=neighbours,
+        classifier=classifier,
+        weight_decay=weight_decay,
+        generalised=generalised,
+    )
+    return assess_answers(found, task, curve)
 
 
 @torch.no_grad()
@@ -114,13 +118,22 @@ def evaluate_without_samples(
     Args: as for :func:`evaluate`; ``generalised``: whether all classes compete by their densities,
     and not by prototypes.
     """
-    num_seen, text = len(task.seen_text), torch.cat([task.seen_text, task.unseen_text])
-    density = generator.log_density(text, num_seen, rng)
-    with precision("float32", text.device):
-        predicted = density(task.unseen_features)[:, num_seen:].argmax(1)
-        score = density if generalised else None
-        prototypes = generator.prototypes(text)
-        return assess(prototypes, task, curve=curve, predicted_N=predicted, score=score)
+    return assess_answers(
+        from_densities(generator, task, rng, generalised=generalised), task, curve
+    )
+
+
+@torch.no_grad()
+def assess_answers(answers: Answers, task: ZSLTask, curve: str = "exact") -> Evaluation:
+    """Return every metric of what a generator says of the images of a task.
+
+    Args: the answers; the task; ``curve``, a key of :data:`CURVES`.
+    """
+    with precision("float32", task.seen_text.device):  # metrics are exact, whatever training uses
+        predicted = answers.classify(task.unseen_features).argmax(1)
+        return assess(
+            answers.vectors, task, curve=curve, predicted_N=predicted, score=answers.score
+        )
 
 
 @torch.no_grad()
@@ -162,20 +175,6 @@ def embedding_norms(
     images = head.embed(discriminator(task.unseen_features)[1])
     texts = generator.reduce(torch.cat([task.seen_text, task.unseen_text]))
     return images.norm(dim=1).mean().item(), texts.norm(dim=1).mean().item()
-
-
-def _labelled(synthetic: Tensor) -> tuple[Tensor, Tensor]:
-    """(C, samples, D) as rows (M, D) with their classes (M,)."""
-    classes = torch.arange(len(synthetic), device=synthetic.device)
-    return synthetic.flatten(0, 1), classes.repeat_interleave(synthetic.shape[1])
-
-
-def _voting(features, labels, num_classes: int, neighbours: int) -> Callable[[Tensor], Tensor]:
-    return lambda x: classifiers.votes(features, labels, x, num_classes, neighbours)
-
-
-def _softmax(features, labels, num_classes: int, weight_decay: float) -> Callable[[Tensor], Tensor]:
-    return softmax.fit(features, labels, num_classes, weight_decay=weight_decay).log_probabilities
 
 
 def assess(
@@ -221,6 +220,7 @@ def assess(
         harmonic=metrics.harmonic_mean(seen, unseen),
         **retrieval.mean_precision(ranking, task.unseen_labels),
         curve=drawn,
+        groups=(seen_best, unseen_best),
     )
 
 

@@ -35,14 +35,27 @@ class Curve:
 @dataclass(frozen=True)
 class Best:
     """What the curve needs of each image, as NumPy arrays (N,): the best ``seen`` and the best
-    ``unseen`` score, whether the best class of its own group is ``right``, and the class
-    ``predicted`` at offset zero. ``is_seen`` tells which group the images belong to."""
+    ``unseen`` score, whether the best class of its own group is ``right``, the class ``predicted``
+    at offset zero, and its true class in ``labels``. ``is_seen`` tells which group the images
+    belong to."""
 
     seen: np.ndarray
     unseen: np.ndarray
     right: np.ndarray
     predicted: np.ndarray
+    labels: np.ndarray
     is_seen: bool
+
+    @property
+    def margins(self) -> np.ndarray:
+        """s - u of each image: it is predicted as unseen where the offset exceeds this."""
+        return self.seen - self.unseen
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Weight of each image in an average over classes: 1 / (classes x images of its class)."""
+        counts = np.bincount(self.labels)
+        return 1 / (counts[self.labels] * np.count_nonzero(counts))
 
 
 def seen_unseen_curve(
@@ -107,21 +120,41 @@ def grid_curve(seen: Best, unseen: Best, offsets: np.ndarray = PUBLISHED_OFFSETS
     return Curve(*accuracies)
 
 
+def accuracies_at(seen: Best, unseen: Best, offset: float) -> tuple[float, float]:
+    """Return seen and unseen accuracy at an offset of the unseen scores, averages over classes."""
+    hits = seen.right & (seen.margins >= offset), unseen.right & (unseen.margins < offset)
+    return _over_classes(hits[0], seen.labels), _over_classes(hits[1], unseen.labels)
+
+
+def _over_classes(hits: np.ndarray, labels: np.ndarray) -> float:
+    counts = np.bincount(labels)
+    shares = np.bincount(labels, weights=hits) / np.maximum(counts, 1)
+    return float(shares[counts > 0].mean())
+
+
 def best_offset(seen: Best, unseen: Best) -> float:
-    """Return an offset of the unseen scores at which H of the exact curve is highest.
+    """Return an offset of the unseen scores at which H of :func:`accuracies_at` is highest.
 
     H depends on the offset only through the interval between two margins that holds it; the middle
-    of the first best one is returned, the smallest margin where that interval is unbounded.
+    of the first best one is returned, the smallest margin where that interval is unbounded, and 0
+    where no image is right.
     """
-    margins = [(best.seen - best.unseen)[best.right] for best in (seen, unseen)]
-    ends = np.unique(np.concatenate(margins))
+    ends = np.unique(np.concatenate([best.margins[best.right] for best in (seen, unseen)]))
     if not len(ends):
         return 0.0
-    curve = exact_curve(seen, unseen)
-    total = curve.seen + curve.unseen
-    h = np.divide(2 * curve.seen * curve.unseen, total, where=total > 0, out=np.zeros_like(total))
+    s, u = seen.weights[seen.right].sum() - _up_to(seen, ends), _up_to(unseen, ends)
+    h = np.divide(2 * s * u, s + u, where=s + u > 0, out=np.zeros_like(s))
     place = int(h.argmax())  # the interval (ends[place - 1], ends[place]]
     return float((ends[max(0, place - 1)] + ends[min(place, len(ends) - 1)]) / 2)
+
+
+def _up_to(best: Best, ends: np.ndarray) -> np.ndarray:
+    """Weight of the right images with a margin up to each end, after a zero: (P + 1,)."""
+    margins, weights = best.margins[best.right], best.weights[best.right]
+    order = margins.argsort()
+    sums = np.concatenate([[0], weights[order].cumsum()])
+    places = np.searchsorted(margins[order], ends, side="right")
+    return np.concatenate([[0], sums[places]])
 
 
 def ausuc(curve: Curve) -> float:
@@ -158,11 +191,12 @@ def best_scores(scores_NC: Tensor, labels_N: Tensor, num_seen: int, is_seen: boo
     predicted = torch.where(seen.values >= unseen.values, of_seen, of_unseen)
     columns = (seen.values, unseen.values, own == labels, predicted)
     table = torch.stack([column.double() for column in columns]).cpu().numpy()
-    return Best(table[0], table[1], table[2] > 0, table[3].astype(np.int64), is_seen)
+    right, predicted = table[2] > 0, table[3].astype(np.int64)
+    return Best(table[0], table[1], right, predicted, labels.cpu().numpy(), is_seen)
 
 
 def join(parts: list[Best]) -> Best:
     """Concatenate blocks of images of one group."""
-    fields = ("seen", "unseen", "right", "predicted")
+    fields = ("seen", "unseen", "right", "predicted", "labels")
     arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in fields}
     return Best(**arrays, is_seen=parts[0].is_seen)

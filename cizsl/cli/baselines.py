@@ -28,8 +28,10 @@ def _result(folder: RunFolder) -> str:
     chosen = ", ".join(f"{key.replace('_', ' ')} {v}" for key, v in (summary.chosen or {}).items())
     toy = " (toy)" if summary.toy else ""
     scores = summary.scores
+    calibrated = scores.calibrated_harmonic
+    at_offset = "" if calibrated is None else f", H at offset {100 * calibrated:.2f} %"
     return (
         f"{folder.path}: {summary.method} ({chosen}, by validation classes) on {summary.dataset} "
         f"{summary.split}{toy}: top-1 {100 * scores.top1:.2f} %, AUSUC {100 * scores.ausuc:.2f} %, "
-        f"H {100 * scores.harmonic:.2f} % in {summary.seconds:.1f} s"
+        f"H {100 * scores.harmonic:.2f} %{at_offset} in {summary.seconds:.1f} s"
     )

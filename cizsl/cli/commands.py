@@ -49,6 +49,7 @@ def _scores(summary: dict, config: "CIZSLConfig") -> list[str]:
 
     scores = summary["metrics"].get("selected") or summary["metrics"]["best_on_test"]
     names = dict.fromkeys((*config.evaluation.reported, "harmonic"))
+    names |= dict.fromkeys(name for name in ("calibrated_harmonic",) if name in scores)
     shown = ", ".join(f"{HEADINGS[name]} {100 * scores[name]:.2f} %" for name in names)
     lines = []
     if "search" in summary:

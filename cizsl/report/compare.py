@@ -19,7 +19,7 @@ from cizsl.report.grouping import Row, ordered
 from cizsl.report.labels import method
 from cizsl.report.paired_test import Difference, difference
 from cizsl.report.runs import Run, collect, exists
-from cizsl.training.records import CHOSEN, RETRIEVAL, SCORES
+from cizsl.training.records import CHOSEN, EVERY
 from repro.errors import InputError
 
 Place = tuple[str, tuple[str, str]]  # protocol, cell
@@ -52,8 +52,7 @@ class Block:
         """The statistics of every metric that all runs have, by name."""
         sides = self.first, self.second
         values = {
-            name: [[getattr(run.scores, name) for run in side] for side in sides]
-            for name in SCORES + RETRIEVAL
+            name: [[getattr(run.scores, name) for run in side] for side in sides] for name in EVERY
         }
         return {name: difference(a, b) for name, (a, b) in values.items() if None not in a + b}
 

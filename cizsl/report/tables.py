@@ -13,15 +13,18 @@ from statistics import fmean, stdev
 from cizsl.report.grouping import Cell, Row, Section
 from cizsl.report.labels import label
 from cizsl.report.runs import Run
-from cizsl.training.records import CHOSEN, DISCRIMINATOR, RETRIEVAL, SCORES
+from cizsl.training.records import CALIBRATED, CHOSEN, DISCRIMINATOR, EVERY, RETRIEVAL, SCORES
 from repro.pages.tables import Column, Line, Table
 
 HEADINGS = {"top1": "top-1", "per_class_top1": "per-class top-1", "ausuc": "AUSUC"}
 HEADINGS |= {"seen": "seen", "unseen": "unseen", "harmonic": "H"}
+HEADINGS |= {"calibrated_seen": "seen at offset", "calibrated_unseen": "unseen at offset"}
+HEADINGS |= {"calibrated_harmonic": "H at offset"}
 HEADINGS |= {"map25": "mAP 25 %", "map50": "mAP 50 %", "map100": "mAP 100 %"}
 SHORT = {"per_class_top1": "T1", "unseen": "u", "seen": "s"}  # as GBU papers have it
 EVALUATIONS = {"best_on_test": "best on test", "selected": "selected", "final": "final"}
 EVALUATIONS |= {DISCRIMINATOR: "discriminator's classifier, final"}
+AT_OFFSET = "Calibrated: all classes compete, at the offset that validation classes chose"
 BESIDE = "Closed-form baselines on the same data, chosen on validation classes: strict protocol"
 OWN = "the discriminator's own classifier, last evaluation, no synthetic features"
 NOT_COMPARABLE = "Not comparable, for orientation: published numbers"
@@ -30,9 +33,13 @@ FIRST = (Column(""), Column("Method", kind="wide"), Column("Features"), Column("
 
 def tables(section: Section) -> list[Table]:
     """Return the tables of a section: the overview, baselines and published numbers where they are
-    not part of it, retrieval, and the details last. Columns without any number are left out."""
+    not part of it, calibrated accuracies, retrieval, and the details last.
+
+    Columns without any number are left out.
+    """
     every = [overview(section), _beside(section), _orientation(section)]
-    every += [_details("Retrieval", section, RETRIEVAL), _details("Details", section, SCORES)]
+    every += [_details(AT_OFFSET, section, CALIBRATED), _details("Retrieval", section, RETRIEVAL)]
+    every += [_details("Details", section, SCORES)]
     return [table.without_empty_columns() for table in every if table.lines]
 
 
@@ -55,14 +62,11 @@ def every_score(sections: Iterable[Section]) -> Table:
         first = f"{section.kind} data, {section.protocol} protocol"
         for cell, evaluation, (name, row) in _places(section):
             if runs := _with(evaluation, row.cells.get(cell, ())):
-                scores = [
-                    _statistics_where_measured(runs, evaluation, score)
-                    for score in SCORES + RETRIEVAL
-                ]
+                scores = [_statistics_where_measured(runs, evaluation, score) for score in EVERY]
                 where = (first, name, label(row, section), *cell, evaluation, _seeds(row, runs))
                 lines.append(Line("run", (*where, *scores)))
         lines += _chance_lines(first, section)
-    columns = (*map(Column, names), *(Column(name) for name in SCORES + RETRIEVAL))
+    columns = (*map(Column, names), *(Column(name) for name in EVERY))
     return Table("Every score, in %", columns, tuple(lines))
 
 
@@ -71,7 +75,7 @@ def _chance_lines(first: str, section: Section) -> list[Line]:
     lines = []
     for cell in section.cells:
         name = section.benchmark.scores[0]
-        scores = [chance(section, cell) if score == name else "" for score in SCORES + RETRIEVAL]
+        scores = [chance(section, cell) if score == name else "" for score in EVERY]
         if any(scores):
             lines.append(Line("chance", (first, "", "chance", *cell, "", "", *scores)))
     return lines

@@ -9,14 +9,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from cizsl import build
+from cizsl.answers import Answers, from_densities, from_samples
 from cizsl.closed_form.registry import BASELINES
 from cizsl.config import Baseline, CIZSLConfig
 from cizsl.evaluate import (
     Evaluation,
+    assess_answers,
     embedding_norms,
-    evaluate,
     evaluate_discriminator,
-    evaluate_without_samples,
 )
 from cizsl.gan import GAN
 from cizsl.protocols import ZSLTask
@@ -52,27 +52,34 @@ class Reevaluation:
         return [n for n, v in self.scores.items() if n in self.recorded and self.recorded[n] != v]
 
 
-def measure(
+def answer(
     config: CIZSLConfig, generator: FeatureGenerator, task: ZSLTask, iteration: int
-) -> Evaluation:
-    """Evaluate ``generator`` as ``config`` says; ``iteration`` determines the random numbers."""
+) -> Answers:
+    """Return the classifiers that ``config`` asks for; ``iteration`` determines the random
+    numbers."""
     settings = config.evaluation
     rng = build.evaluation_rng(config, iteration, task.seen_text.device)
-    curve, generalised = _curve(config), settings.generalised == "classifier"
+    generalised = settings.generalised == "classifier"
     if settings.classifier == "diffusion":
         able = cast(DensityGenerator, generator)  # the configuration has been checked
-        return evaluate_without_samples(able, task, rng, curve=curve, generalised=generalised)
-    return evaluate(
+        return from_densities(able, task, rng, generalised=generalised)
+    return from_samples(
         generator,
         task,
         rng,
         samples=settings.samples,
         neighbours=settings.neighbours,
-        curve=curve,
         classifier=settings.classifier,
         weight_decay=settings.weight_decay,
         generalised=generalised,
     )
+
+
+def measure(
+    config: CIZSLConfig, generator: FeatureGenerator, task: ZSLTask, iteration: int
+) -> Evaluation:
+    """Evaluate ``generator`` as ``config`` says; ``iteration`` determines the random numbers."""
+    return assess_answers(answer(config, generator, task, iteration), task, _curve(config))
 
 
 def measure_discriminator(config: CIZSLConfig, gan: GAN, task: ZSLTask) -> dict[str, float]:
@@ -122,18 +129,24 @@ def evaluate_again(
         if chosen is None or not model.accepts(chosen):
             raise InputError(f"{path / 'results.json'}: chosen: not settings of this baseline")
         if split == "test":
-            scores = fit_baselines.measure(model, chosen, task).scores()
+            scores = _scores(fit_baselines.measure(model, chosen, task), summary.offset)
         else:
             scores = fit_baselines.Trial(config, data, device).scores(chosen)
         return Reevaluation(where, scores, recorded)
     name = "generator" if split == "test" else "best"
-    generator = _saved(path / f"{name}.safetensors", config, task)
+    generator = saved_generator(path / f"{name}.safetensors", config, task)
     iteration = summary.iterations - 1
     with precision(config.compute.precision, device):
-        scores = measure(config, generator, task, iteration).scores()
+        evaluation = measure(config, generator, task, iteration)
+    scores = _scores(evaluation, summary.offset if split == "test" else None)
     elsewhere = summary.device != device.type
     note = f" (other random numbers: it ran on {summary.device})" if elsewhere else ""
     return Reevaluation(f"{where}, iteration {iteration}{note}", scores, recorded, elsewhere)
+
+
+def _scores(evaluation: Evaluation, offset: float | None) -> dict[str, float]:
+    """Return the scores, with those at an offset where there is one."""
+    return evaluation.scores() | ({} if offset is None else evaluation.calibrated(offset))
 
 
 def _finished(path: Path, root: Path | None) -> tuple[Summary, CIZSLConfig | Baseline]:
@@ -174,7 +187,9 @@ def _recorded(
     return results.scores(found[-1]) if found else {}
 
 
-def _saved(file: Path, config: CIZSLConfig, task: ZSLTask) -> FeatureGenerator:
+def saved_generator(file: Path, config: CIZSLConfig, task: ZSLTask) -> FeatureGenerator:
+    """Return the generator with the weights in a file, which :class:`InputError` refuses where they
+    are of another configuration."""
     generator = build.feature_generator(config, task)
     try:
         open_regular(file).close()  # a named pipe would never begin

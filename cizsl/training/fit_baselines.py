@@ -11,6 +11,7 @@ the mean over several draws of them, ``evaluation.validation_splits``.
 
 import statistics
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from cizsl.closed_form.registry import BASELINES, TITLES, Classifier
 from cizsl.config import Baseline, BaselineEvaluation, CIZSLConfig
 from cizsl.data.dataset import ZSLData
 from cizsl.evaluate import Evaluation, assess
+from cizsl.metrics import Curve
 from cizsl.protocols import ZSLTask
 from cizsl.training import results, toy_data
 from repro.device import precision
@@ -67,6 +69,8 @@ def fit(config: Baseline, folder: RunFolder, device: torch.device) -> dict:
     chosen, _ = max(tried, key=lambda one: one[1])
     task = build.task(config, data, "test", device)
     test = measure(BASELINES[config.baseline](task), chosen, task)
+    offset = trial.offset(chosen)
+    scores = test.scores() | test.calibrated(offset)
     summary = results.outline(config, data, device, time.monotonic() - began) | {
         "method": TITLES[config.baseline],
         "seed": 0,
@@ -77,12 +81,22 @@ def fit(config: Baseline, folder: RunFolder, device: torch.device) -> dict:
             "select_by": criterion,
             "candidates": [{**point, **trial.scores(point)} for point, _ in tried],
         },
-        "metrics": {"final": test.scores(), "selected": test.scores()},
+        "offset": offset,
+        "metrics": {"final": scores, "selected": scores},
     }
-    drawn = {"validation": trial.evaluations(chosen)[0].curve, "final": test.curve}
+    drawn = {"validation": trial.draws(chosen)[0].curve, "final": test.curve}
     curves = {name: torch.from_numpy(np.stack([c.seen, c.unseen])) for name, c in drawn.items()}
     results.write(folder, summary, curves)
     return summary
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What is kept of an evaluation on one draw of validation classes, which images are not."""
+
+    scores: dict[str, float]
+    offset: float
+    curve: Curve
 
 
 class Trial:
@@ -97,21 +111,27 @@ class Trial:
         self.criterion = settings.select_by
         self.tasks = [build.task(config, data, "validation", device, i) for i in range(count)]
         self.models = [BASELINES[config.baseline](task) for task in self.tasks]
-        self._known: list[tuple[dict, list[Evaluation]]] = []
+        self._known: list[tuple[dict, list[Draw]]] = []
 
-    def evaluations(self, point: dict) -> list[Evaluation]:
-        """Return the metrics at one point, on each draw."""
+    def draws(self, point: dict) -> list[Draw]:
+        """Return what was measured at one point, on each draw."""
         for known, found in self._known:
             if known == point:
                 return found
         pairs = zip(self.models, self.tasks, strict=True)
-        self._known.append((point, [measure(model, point, task) for model, task in pairs]))
+        each = [measure(model, point, task) for model, task in pairs]
+        found = [Draw(one.scores(), one.best_offset(), one.curve) for one in each]
+        self._known.append((point, found))
         return self._known[-1][1]
 
     def scores(self, point: dict) -> dict[str, float]:
         """Return the mean of every metric over the draws."""
-        each = [found.scores() for found in self.evaluations(point)]
+        each = [draw.scores for draw in self.draws(point)]
         return {name: statistics.fmean(one[name] for one in each) for name in each[0]}
+
+    def offset(self, point: dict) -> float:
+        """Return the mean over the draws of the best offset."""
+        return statistics.fmean(draw.offset for draw in self.draws(point))
 
     def score(self, point: dict) -> float:
         """Return the mean of the criterion over the draws."""

@@ -26,7 +26,8 @@ class FittedTrainer(StageTraining):
         self.generator = build.feature_generator(config, self.task)
         with precision(config.compute.precision, self.task.seen_text.device):
             evaluation = measure(config, self.generator, self.task, iteration=0)
-        record = {**self.label, "iteration": 0, **evaluation.scores()}
+        scores = evaluation.scores() | self.at_offset(evaluation)
+        record = {**self.label, "iteration": 0, **scores}
         state = self.generator_state()
         self.progress.keep(record, evaluation, config.evaluation.select_by, state)
         self.progress.seconds = time.monotonic() - began

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cizsl.config import CIZSLConfig
-from cizsl.training.records import DISCRIMINATOR, SCORES
+from cizsl.training.records import CALIBRATED, DISCRIMINATOR, EVERY, SCORES
 from repro import config as configuration
 from repro.pages.charts import Chart, line_chart
 from repro.pages.html import render
@@ -18,7 +18,12 @@ from repro.run import RunFolder
 
 STAGES = {"validation": "validation classes", "test": "test classes"}
 NAMES = {"top1": "top-1", "per_class_top1": "per-class top-1", "ausuc": "AUSUC", "harmonic": "H"}
-NOT_TERMS = {"iteration", "stage", "candidate", *SCORES, "map25", "map50", "map100"}
+NOT_TERMS = {"iteration", "stage", "candidate", "offset", *EVERY}
+CAPTIONS = NAMES | {
+    "calibrated_seen": "seen, at the offset chosen on validation classes",
+    "calibrated_unseen": "unseen, at this offset",
+    "calibrated_harmonic": "H, at this offset",
+}
 
 
 @dataclass(frozen=True)
@@ -98,10 +103,10 @@ def _stage(stage: str, records: list[dict]) -> dict:
 def _scores(records: list[dict]) -> Table:
     """Return the last and the best value of every score."""
     lines = []
-    for name in SCORES:
-        best = max(records, key=lambda record, name=name: record[name])
+    for name in (*SCORES, *(name for name in CALIBRATED if name in records[-1])):
+        best = max(records, key=lambda record, name=name: record.get(name, 0.0))
         values = f"{100 * records[-1][name]:.2f}", f"{100 * best[name]:.2f}"
-        lines.append(Line("run", (NAMES.get(name, name), *values, str(best["iteration"]))))
+        lines.append(Line("run", (CAPTIONS.get(name, name), *values, str(best["iteration"]))))
     numbers = ("last, %", "best, %", "best at iteration")
     return Table(
         "Scores", (Column("score"), *(Column(n, kind="number") for n in numbers)), tuple(lines)

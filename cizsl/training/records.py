@@ -26,6 +26,8 @@ from repro.run import RunFolder
 
 SCORES = ("top1", "per_class_top1", "ausuc", "seen", "unseen", "harmonic")
 RETRIEVAL = tuple(SHARES)
+CALIBRATED = ("calibrated_seen", "calibrated_unseen", "calibrated_harmonic")
+EVERY = SCORES + CALIBRATED + RETRIEVAL
 DISCRIMINATOR = "discriminator"  # the evaluation of its own classifier (CIZSL-v2)
 CHOSEN = {"reference": "best_on_test", "strict": "selected"}  # what each protocol reports
 CURVE_BYTES = 64 * 2**20  # the largest array that is read from curves.npz
@@ -45,7 +47,11 @@ class _Record(Settings):
 
 
 class Scores(_Record):
-    """Fractions in [0, 1], see :class:`cizsl.evaluate.Evaluation`; older runs lack retrieval."""
+    """Fractions in [0, 1], see :class:`cizsl.evaluate.Evaluation`.
+
+    Older runs lack retrieval; only tests of the strict protocol have calibrated accuracies, at the
+    offset that validation classes chose.
+    """
 
     top1: Fraction
     per_class_top1: Fraction
@@ -53,6 +59,9 @@ class Scores(_Record):
     seen: Fraction
     unseen: Fraction
     harmonic: Fraction
+    calibrated_seen: Fraction | None = None
+    calibrated_unseen: Fraction | None = None
+    calibrated_harmonic: Fraction | None = None
     map25: Fraction | None = None
     map50: Fraction | None = None
     map100: Fraction | None = None
@@ -79,7 +88,8 @@ class Summary(_Record):
     """The part of ``results.json`` that the tables read.
 
     A ``deterministic`` run is a baseline in closed form: it is the same for every seed, and
-    ``chosen`` holds its penalties.
+    ``chosen`` holds its penalties. ``offset`` is that of the calibrated accuracies, added to the
+    scores of unseen classes.
     """
 
     dataset: Name
@@ -98,6 +108,7 @@ class Summary(_Record):
     deterministic: bool = False
     chosen: dict[str, float | Text | list[float] | None] | None = None
     search: Search | None = None
+    offset: float | None = None
 
     @model_validator(mode="after")
     def _has_scores(self):
@@ -131,11 +142,15 @@ class Record(_Record):
 
 
 class TrainingRecord(Record, Scores):
-    """One line of ``metrics.jsonl``: where, the scores, and the latest loss terms by name."""
+    """One line of ``metrics.jsonl``: where, the scores, and the latest loss terms by name.
+
+    ``offset``: the best one on the validation classes, where the evaluation is on those.
+    """
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Term]
 
+    offset: float | None = None
     real: Term | None = None  # a generator in closed form has no critic
     fake: Term | None = None
 

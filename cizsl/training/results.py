@@ -5,7 +5,7 @@ import torch
 from cizsl.config import Baseline, CIZSLConfig
 from cizsl.data.dataset import ZSLData
 from cizsl.training import live_page
-from cizsl.training.records import DISCRIMINATOR, RETRIEVAL, SCORES, read_log
+from cizsl.training.records import DISCRIMINATOR, EVERY, RETRIEVAL, SCORES, read_log
 from repro.files.atomic import write_arrays
 from repro.run import RunFolder
 
@@ -33,8 +33,8 @@ def best_on_test(records: list[dict], reported: tuple[str, str] = ("top1", "ausu
     }
 
 
-def scores(record: dict, names: tuple[str, ...] = SCORES + RETRIEVAL) -> dict:
-    """Return those of ``names`` that the record holds; older records lack retrieval."""
+def scores(record: dict, names: tuple[str, ...] = EVERY) -> dict:
+    """Return those of ``names`` that the record holds; some records lack some."""
     return {name: record[name] for name in names if name in record}
 
 
@@ -45,6 +45,7 @@ def summarise(
     iterations: int,
     seconds: float,
     device: torch.device,
+    offset: float | None = None,
 ) -> dict:
     """Return the content of ``results.json``; every metric is a fraction in [0, 1].
 
@@ -52,6 +53,7 @@ def summarise(
     strict one ``selected``: the one evaluation on the test classes, after a training with the
     number of iterations and the searched values that validation selected. With a semantic
     classifier, ``discriminator`` holds the scores of that classifier at the last evaluation.
+    ``offset`` is the one that validation classes chose, for the calibrated accuracies.
     """
     final = scores(records[-1])
     reference = config.evaluation.protocol == "reference"
@@ -68,6 +70,7 @@ def summarise(
         "seed": config.seed,
         "iterations": iterations,
         "model": model.model_dump(mode="json"),
+        **({} if offset is None else {"offset": offset}),
         "metrics": {"final": final, **chosen},
     }
 

@@ -51,11 +51,13 @@ def train(config: CIZSLConfig, folder: RunFolder, device: torch.device, stop: St
         config = selected.config if selected else config
         iterations = selected.record["iteration"] + 1 if selected else config.optimiser.iterations
         task = build.task(config, data, "test", device)
+        offset = selected.record.get("offset") if selected else None
         kind = _trainer(config)
-        trainer = kind("test", config, task, folder, iterations, logger=logger)
+        trainer = kind("test", config, task, folder, iterations, logger=logger, offset=offset)
         progress = trainer.run(stop)
     seconds = progress.seconds + (selected.seconds if selected else 0)
-    summary = results.summarise(config, data, progress.records, iterations, seconds, device)
+    records = progress.records
+    summary = results.summarise(config, data, records, iterations, seconds, device, offset)
     if selected and selected.search:
         summary["search"] = selected.search
     best = selected.progress if selected else progress

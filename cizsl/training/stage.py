@@ -52,6 +52,7 @@ class StageTraining:
         candidate: the searched values by dotted key, where this is one of several trainings.
         name: of the folder of its checkpoints, below ``checkpoints/<stage>``.
         logger: receives every record.
+        offset: of the unseen scores, at which the test is measured too; validation chose it.
     """
 
     def __init__(
@@ -64,11 +65,18 @@ class StageTraining:
         candidate: dict | None = None,
         name: str = "",
         logger: Logger | None = None,
+        offset: float | None = None,
     ):
         self.stage, self.config, self.task, self.folder = stage, config, task, folder
-        self.iterations = iterations
+        self.iterations, self.offset = iterations, offset
         self.label: dict[str, Any] = {"stage": stage}
         if candidate:
             self.label["candidate"] = candidate
         self.checkpoints = folder.checkpoints / stage / name
         self.logger, self.progress = logger or NoLogger(), Progress()
+
+    def at_offset(self, evaluation: Evaluation) -> dict[str, float]:
+        """Return the best offset of a validation, or what the test has at the chosen one."""
+        if self.stage == "validation":
+            return {"offset": evaluation.best_offset()}
+        return {} if self.offset is None else evaluation.calibrated(self.offset)

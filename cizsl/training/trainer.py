@@ -71,8 +71,8 @@ class Trainer(StageTraining):
         """Evaluate and record; return what the progress bar shows."""
         terms = self.terms.numbers()
         evaluation = measure(self.config, self.steps.generator, self.task, iteration)
-        own = self._own_scores()
-        record = {**self.label, "iteration": iteration, **terms, **evaluation.scores(), **own}
+        scores = evaluation.scores() | self.at_offset(evaluation) | self._own_scores()
+        record = {**self.label, "iteration": iteration, **terms, **scores}
         self.progress.keep(record, evaluation, self._criterion(), self.generator_state())
         self.folder.log("metrics", record)
         self.logger.log({f"{self.stage}/{k}": v for k, v in record.items()}, iteration)

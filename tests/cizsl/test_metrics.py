@@ -55,12 +55,32 @@ def test_best_offset_is_the_best_of_a_loop(seed, levels):
         metrics.best_scores(x, y, num_seen, is_seen=True),
         metrics.best_scores(other, labels, num_seen, is_seen=False),
     ]
-    margins = np.unique(np.concatenate([best.seen - best.unseen for best in parts]))
+    margins = np.unique(np.concatenate([best.margins for best in parts]))
     offsets = np.concatenate([[-9], (margins[1:] + margins[:-1]) / 2, [9]])
     chosen = metrics.best_offset(*parts)
-    seen, unseen = plain_curve(*tables, num_seen, np.array([chosen, *offsets]))
-    h = [metrics.harmonic_mean(s, u) for s, u in zip(seen, unseen, strict=True)]
-    assert h[0] == pytest.approx(max(h), abs=1e-12)
+    h = [plain_h(*tables, num_seen, offset) for offset in (chosen, *offsets)]
+    assert h[0][2] == pytest.approx(max(one[2] for one in h), abs=1e-12)
+    for offset, expected in zip((chosen, *offsets), h, strict=True):
+        assert metrics.accuracies_at(*parts, offset) == pytest.approx(expected[:2], abs=1e-12)
+
+
+def test_accuracies_never_exceed_one():
+    """A sum of the weights of all images exceeds 1 by rounding for a fifth of these numbers."""
+    for count in range(2, 60):
+        labels = torch.arange(count).repeat(7)
+        best = metrics.best_scores(torch.eye(count + 1)[labels], labels, count, is_seen=True)
+        assert metrics.accuracies_at(best, best, -1.0) == (1.0, 0.0)
+
+
+def plain_h(seen_table, seen_labels, unseen_table, unseen_labels, num_seen, offset):
+    """Seen and unseen accuracy, averages over classes, and H by one argmax over all classes."""
+    found = []
+    for table, labels in ((seen_table, seen_labels), (unseen_table, unseen_labels)):
+        moved = table.astype(float)
+        moved[:, num_seen:] += offset
+        right = moved.argmax(1) == labels
+        found.append(np.mean([right[labels == c].mean() for c in np.unique(labels)]))
+    return *found, metrics.harmonic_mean(*found)
 
 
 @given(seed=st.integers(0, 10**6), levels=st.sampled_from([None, 4]))

@@ -11,7 +11,7 @@ known too: each coordinate in the eigenbasis keeps its quantile.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -61,6 +61,15 @@ class Mixture:
         for name in ("means", "variances", "log_weights", "axes"):
             value = getattr(self, name)
             setattr(other, name, None if value is None else value.to(*args, **kwargs))
+        return other
+
+    def given(self, components: Sequence[int]) -> "Mixture":
+        """The law of x_0 given that it is of one of these components, the oracle of conditions."""
+        other, chosen = object.__new__(Mixture), list(components)
+        other.event_shape = self.event_shape
+        other.means, other.variances = self.means[chosen], self.variances[chosen]
+        other.axes = None if self.axes is None else self.axes[chosen]
+        other.log_weights = torch.log_softmax(self.log_weights[chosen], 0)
         return other
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:

@@ -83,6 +83,10 @@ class Model:
         sampler: str | None = None,
         steps: int | None = None,
         seed: int | None = None,
+        label: Any = None,
+        guidance: float = 1.0,
+        interval: tuple[float, float] | None = None,
+        negative: Any = None,
     ) -> DrawnSamples:
         """Draw samples.
 
@@ -91,17 +95,23 @@ class Model:
             sampler: a name of `sde samplers`; default: that of the configuration.
             steps: number of steps; default: that of the configuration.
             seed: another seed gives other samples; default: that of the configuration.
+            label: a class by name or number, or a vector, for all samples or one for each;
+                default: the unconditional score.
+            guidance: the weight w of `sde.conditional.two_scores`; 1: none.
+            interval: noise levels (low, high) at which it counts; default: all.
+            negative: what to guide away from: a label, or the path of another run; default: the
+                unconditional score.
 
         Returns the samples in ``.x`` (count, *event), the evaluations of the score in ``.nfe``.
-        Raises InputError for an unknown sampler, steps or a count below 1, or samples that are not
-        finite.
+        Raises InputError for an unknown sampler, steps or a count below 1, samples that are not
+        finite, a label that the model does not know, or guidance without one.
         """
-        from sde.sample import draw
+        from sde.conditional.classes import Guidance, draw_conditional
 
         trained, settings = self._seeded(seed), self.config.sampling
         steps = settings.steps if steps is None else steps
-        drawn = draw(trained, sampler or settings.sampler, steps, count)
-        assert drawn is not None  # this process is the leader
+        guided, sampler = Guidance(guidance, interval, negative), sampler or settings.sampler
+        drawn = draw_conditional(trained, sampler, steps, label, guided, count=count)
         return DrawnSamples(drawn.x, drawn.nfe, trained.data)
 
     def log_prob(self, x: Tensor) -> Tensor:

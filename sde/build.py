@@ -18,6 +18,7 @@ from repro.seeding import generator, seed_everything
 from sde import losses
 from sde.config.model import NOT_OF_DDPM, UNETS
 from sde.config.run import SDEConfig
+from sde.data import labels
 from sde.data import registry as datasets
 from sde.data.dataset import Dataset, DataSpec
 from sde.discrete import DDPMTable, SMLDTable
@@ -72,10 +73,21 @@ def process(config: SDEConfig) -> SDE:
     return _made(kind, "process", settings.name, settings.arguments)
 
 
-def network(config: SDEConfig, shape: tuple[int, ...], device: torch.device) -> nn.Module:
+def network_for(config: SDEConfig, spec: DataSpec, device: torch.device) -> nn.Module:
+    """The network for data of this spec, with seeded weights.
+
+    Raises InputError as ``network``, and where the data have no labels of ``model.condition``.
+    """
+    return network(config, spec.shape, device, **labels.sizes(config.model.condition, spec))
+
+
+def network(
+    config: SDEConfig, shape: tuple[int, ...], device: torch.device, **label: int
+) -> nn.Module:
     """The network for examples of this shape, with seeded weights.
 
-    Raises InputError for sizes that do not fit, and for a condition that timestep 0 does not have.
+    ``label`` is ``classes`` or ``vector`` of a conditional network (`sde.networks.label`). Raises
+    InputError for sizes that do not fit, and for a condition that timestep 0 does not have.
     """
     seed_everything(config.seed)
     model = config.model
@@ -89,7 +101,7 @@ def network(config: SDEConfig, shape: tuple[int, ...], device: torch.device) -> 
         how = {name: getattr(model, name) for name in sizes if name in taken}
     else:
         how = model.parameters
-    net = _made(kind, "model", model.network, how, shape)
+    net = _made(kind, "model", model.network, how | label, shape)
     if model.energy != "none":
         net = EnergyNetwork(net, form=model.energy, downhill=model.prediction == "score")
     return net.to(device)
@@ -147,9 +159,9 @@ def inference_network(config: SDEConfig, network: nn.Module, device: torch.devic
         network = to_memory_format(config, copy.deepcopy(network))
     call = torch.compile(network) if config.compute.compile else network
 
-    def at_precision(x: Tensor, condition: Tensor) -> Tensor:
+    def at_precision(x: Tensor, condition: Tensor, *label: Tensor) -> Tensor:
         with precision(name, device):
-            return call(x, condition).to(x.dtype)
+            return call(x, condition, *label).to(x.dtype)
 
     return call if name == "float32" else at_precision
 

@@ -76,6 +76,14 @@ def neighbours(x: Tensor, data: Dataset, count: int = 10) -> Figure:
     return figure
 
 
+def image_rows(x: Tensor, data: Dataset, columns: int) -> Figure:
+    """Draw images (N, C, H, W), on the CPU, in rows of so many."""
+    size = (0.3 + 0.41 * columns, 0.3 + 0.41 * -(-len(x) // columns))
+    figure = Figure(figsize=size, layout="constrained")
+    _grid(figure.add_subplot(), x, data, columns=columns)
+    return figure
+
+
 def completions(rows: list[Tensor], data: Dataset) -> Figure:
     """Draw rows of images (B, C, H, W), on the CPU: the truth, its known part, completions."""
     labels = ["truth", "known", *(f"draw {i}" for i in range(1, len(rows) - 1))]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from repro import config as configuration
 from repro.errors import InputError
@@ -12,9 +12,11 @@ from repro.files import checkpoint
 from sde import build
 from sde.config.records import ModelState, Record, read
 from sde.config.run import SDEConfig
-from sde.data.dataset import Dataset
+from sde.data.dataset import Dataset, DataSpec
+from sde.networks.label import with_label
 from sde.processes import SDE
 from sde.reverse import ScoreFn
+from sde.score import Network
 
 LATER = ("sampling", "evaluation", "compute")  # sections that do not change the trained weights
 WHERE = ("root", "path", "heldout_path", "memory", "download")  # data may move to another place
@@ -35,10 +37,18 @@ class TrainedModel:
     device: torch.device
     folder: Path  # default place of results: the run folder, or one named after the checkpoint
     float32_score_fn: ScoreFn | None = None  # for likelihoods; None: the same as ``score_fn``
+    inference: Network | None = None  # the network in ``sampling.precision``; None: ``network``
 
     @property
     def shape(self) -> tuple[int, ...]:
         return self.data.spec.shape
+
+    def score_given(self, label: Tensor | None) -> ScoreFn:
+        """The score given a label of :func:`sde.data.labels.parse`; None: the unconditional one."""
+        if label is None:
+            return self.score_fn
+        network = with_label(self.inference or self.network, label)
+        return build.score(self.config, self.sde, network)
 
     def stream(self, purpose: int, *part: int) -> torch.Generator:
         return build.stream(self.config, self.device, purpose, *part)
@@ -74,7 +84,7 @@ def load(
     torch.set_num_threads(config.compute.threads)
     data = build.dataset(config, device, examples=with_data, read_only=read_only)
     sde = build.process(config)
-    network = _averaged(config, state, data.spec.shape, device, path)
+    network = _averaged(config, state, data.spec, device, path)
     for_sampling = build.inference_network(config, network, device)
     return TrainedModel(
         config=config,
@@ -87,6 +97,7 @@ def load(
         device=device,
         folder=path if path.is_dir() else path.with_suffix(""),
         float32_score_fn=build.score(config, sde, network),
+        inference=for_sampling,
     )
 
 
@@ -107,10 +118,10 @@ def _saved(path: Path, overrides: list[str] | None) -> tuple[ModelState, SDEConf
 
 
 def _averaged(
-    config: SDEConfig, state: ModelState, shape: tuple[int, ...], device: torch.device, path: Path
+    config: SDEConfig, state: ModelState, spec: DataSpec, device: torch.device, path: Path
 ) -> nn.Module:
     """The network with its averaged weights, which need no gradient."""
-    ema = build.ema(config, build.network(config, shape, device))
+    ema = build.ema(config, build.network_for(config, spec, device))
     try:
         ema.load_state_dict(state.average)
     except RuntimeError as error:

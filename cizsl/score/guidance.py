@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from cizsl.score.denoiser import Condition, Denoiser
+from sde.conditional.two_scores import extrapolate
 
 LEAST_NOISE = 0.3  # of entropy guidance, as a noise ratio
 Divergence = Callable[[Tensor], Tensor]  # posterior (B, S) -> (B,)
@@ -61,9 +62,8 @@ class Guided:
 
     def __call__(self, y: Tensor, s: Tensor) -> Tensor:
         wanted = self.denoiser(y, s, self.condition)
-        guided = wanted
-        for weight, condition in self.negatives:
-            guided = guided + weight * (wanted - self.denoiser(y, s, condition))
+        others = ((w, self.denoiser(y, s, condition)) for w, condition in self.negatives)
+        guided = extrapolate(wanted, *others)
         return guided if self.entropy is None else guided + self.entropy.shift(y, s)
 
     @property

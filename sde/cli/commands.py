@@ -16,6 +16,7 @@ from repro.run_names import default_folder
 
 if TYPE_CHECKING:
     from sde.config.run import SDEConfig
+    from sde.trained_model import TrainedModel
 
 
 def train(options) -> int:
@@ -65,18 +66,37 @@ def _require_results(file: Path) -> None:
 
 def sample(options) -> int:
     """Draw samples of a trained model."""
-    from sde.conditional.classifier import of_class
     from sde.sample import sample
 
     with _trained(options, with_data=False) as (ranks, trained):
-        if options.label is not None:
-            trained = replace(trained, score_fn=of_class(trained, options.label, options.strength))
-            options.out = options.out or trained.folder / f"class_{options.label}"
+        trained = _conditional(trained, options)
         drawn = sample(trained, options.sampler, options.steps, options.count, options.out, ranks)
     if drawn is not None:  # on the leader
         path, samples = drawn
         print(f"{path}: {len(samples.x)} samples, {samples.nfe} evaluations each")
     return 0
+
+
+def _conditional(trained: "TrainedModel", options) -> "TrainedModel":
+    """The model given the class and the guidance of `sde sample`, in a folder named by them."""
+    from sde.conditional.classes import Guidance, conditional, label_of
+    from sde.conditional.classifier import of_class
+
+    interval = options.interval and tuple(options.interval)
+    guidance = Guidance(options.guidance, interval, options.negative)
+    folder = "" if options.label is None else f"class_{options.label}"
+    if options.label is not None and trained.config.model.condition == "none":
+        strength = 1.0 if options.strength is None else options.strength
+        trained = replace(trained, score_fn=of_class(trained, options.label, strength))
+        label = None
+    elif options.strength is not None:
+        raise InputError("--strength: of a classifier, for networks without labels; use --guidance")
+    else:
+        label = label_of(trained, options.label)
+    if guidance != Guidance():
+        folder += f"{'_' if folder else ''}guidance_{guidance.weight:g}"
+    options.out = options.out or (trained.folder / folder if folder else None)
+    return conditional(trained, label, guidance)
 
 
 def samplers(options) -> None:
@@ -123,6 +143,7 @@ def likelihood(options) -> int:
 
 def evaluate(options) -> int:
     """Measure a trained model, and write its page."""
+    from sde.evaluation.classes_part import in_words
     from sde.evaluation.evaluate import evaluate
 
     with _trained(options) as (ranks, trained):
@@ -132,6 +153,8 @@ def evaluate(options) -> int:
     page, results = found
     for name, distance in results["distances"].items():
         print(f"  {name:<19} {distance['value']:10.5f}   training data {distance['floor']:10.5f}")
+    if classes := results.get("classes"):
+        print(f"  {in_words(classes)}")
     print(f"  {results['likelihood']['in_words']}\n{page}")
     return 0
 

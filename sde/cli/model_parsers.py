@@ -32,14 +32,40 @@ def sample(commands: Any) -> None:
         "--class",
         dest="label",
         metavar="NAME",
-        help="draw samples of one class, by its name or number; needs `sde classifier RUN` first",
+        help="draw samples of one class, by its name or number, or given a vector, as 0.5,1; a "
+        "network without labels (model.condition=none) needs `sde classifier RUN` first",
     )
     command.add_argument(
         "--strength",
         type=parsing.number(0, STRONGEST),
-        default=1.0,
         metavar="X",
-        help="factor of the classifier's gradient",
+        help="factor of the gradient of a classifier (default: 1)",
+    )
+    _add_guidance(command)
+
+
+def _add_guidance(command: parsing.Parser) -> None:
+    command.add_argument(
+        "--guidance",
+        type=parsing.number(-STRONGEST, STRONGEST),
+        default=1.0,
+        metavar="W",
+        help="weight of classifier-free guidance; 1: the conditional score (default), 0: the "
+        "unconditional one",
+    )
+    command.add_argument(
+        "--guidance-interval",
+        type=parsing.number(0, STRONGEST),
+        nargs=2,
+        dest="interval",
+        metavar=("LOW", "HIGH"),
+        help="noise levels std / scale at which guidance counts (default: all)",
+    )
+    command.add_argument(
+        "--negative",
+        metavar="RUN_OR_CLASS",
+        help="guide away from this class, or from a smaller or less trained model (autoguidance), "
+        "a run folder or a checkpoint (default: away from the unconditional score)",
     )
 
 

@@ -21,6 +21,7 @@ from repro.seeding import seed_everything
 from sde import build
 from sde.broadcast import per_sample
 from sde.conditional import guidance
+from sde.data.labels import class_number
 from sde.losses import importance_times
 from sde.networks import MLP
 from sde.processes import SDE
@@ -100,10 +101,7 @@ def load(trained: TrainedModel) -> tuple[NoisyClassifier, list[str]]:
 def of_class(trained: TrainedModel, name: str, strength: float) -> ScoreFn:
     """Return the score given a class, by its name or number. Raises InputError for others."""
     classifier, classes = load(trained)
-    known = {**{str(i): i for i in range(len(classes))}, **{c: i for i, c in enumerate(classes)}}
-    if name not in known:
-        raise InputError(f"--class {name}: choose from {', '.join(classes)}")
-    how: dict[str, Any] = dict(label=known[name], strength=strength)
+    how: dict[str, Any] = dict(label=class_number(name, classes), strength=strength)
     return guidance.class_conditional(trained.score_fn, classifier, **how)
 
 

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from repro.config import OneOf, Settings
 from repro.plugins import Registered, is_plugin
-from sde.config.bounds import Decay, Depth, Positive, Width
+from sde.config.bounds import Decay, Depth, Positive, Share, Width
 from sde.networks import NETWORKS
 from sde.networks.stages import CHOICES
 from sde.score import CONDITIONINGS, PREDICTIONS
@@ -105,6 +105,15 @@ class Model(Settings):
     conditioning: Annotated[str, OneOf(tuple(CONDITIONINGS))] = Field(
         default="log_noise", description="what the network is given beside x (sde/score.py)"
     )
+    condition: Literal["none", "class", "vector"] = Field(
+        default="none",
+        description="label of the examples that the network is given, for conditional sampling",
+    )
+    condition_dropout: Share = Field(
+        default=0.1,
+        description="probability of the null label in training; the null label gives the "
+        "unconditional score, for likelihoods, samples of no class and guidance",
+    )
 
     @model_validator(mode="after")
     def _uses_what_it_sets(self):
@@ -114,6 +123,11 @@ class Model(Settings):
                 raise ValueError(f"unet.{name}: the network {self.network} has no such setting")
         if self.unet.scale_by_sigma and (self.prediction, self.conditioning) != ("score", "std"):
             raise ValueError("unet.scale_by_sigma: needs prediction score and conditioning std")
+        if self.condition != "none" and not self.unet.conditional:
+            raise ValueError("condition: a network with unet.conditional=false is given no label")
+        default = type(self).model_fields["condition_dropout"].default
+        if self.condition == "none" and self.condition_dropout != default:
+            raise ValueError("condition_dropout: model.condition is none")
         if self.parameters and not is_plugin(self.network):
             raise ValueError(f"parameters: {self.network} has keys of its own for its settings")
         return self

@@ -180,4 +180,8 @@ class SDEConfig(Settings):
         network, data = self.model.network, self.data.name
         if network in ("small_conv", *UNETS) and data in PLANE:
             raise ValueError(f"model.network: {network} is for images, not for {data}")
+        if self.evaluation.guidance != Evaluation().guidance and self.model.condition != "class":
+            raise ValueError("evaluation.guidance: for networks with model.condition=class")
+        if self.model.condition != "none" and data in PLANE:
+            raise ValueError(f"model.condition: the examples of {data} have no labels")
         return self

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from repro.config import OneOf, Settings
 from repro.errors import InputError
-from sde.config.bounds import Count, CountOrZero, Iterations, Positive, Seed, Time
+from sde.config.bounds import Count, CountOrZero, Iterations, Positive, Seed, Time, Weight
 from sde.samplers.adaptive import METHODS
 from sde.samplers.predictor_corrector import GRIDS
 from sde.samplers.spec import require_known
@@ -90,6 +90,12 @@ class Evaluation(Settings):
     )
     budgets: tuple[Count, ...] = Field(
         default=(10, 20, 50, 100), max_length=100, description="evaluations of the score per sample"
+    )
+    guidance: tuple[Weight, ...] = Field(
+        default=(1.0, 2.0),
+        max_length=100,
+        description="weights of guidance at which the class accuracy of samples is measured, of "
+        "networks with model.condition: class",
     )
     likelihoods: Count = Field(
         default=500, description="held-out examples whose likelihood is computed"

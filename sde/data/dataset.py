@@ -33,6 +33,7 @@ class DataSpec:
     shape: tuple[int, ...]  # of one example
     quantisation: Quantisation | None = None  # None: real numbers of no declared range
     classes: tuple[str, ...] = ()  # names of the classes, where examples are labelled
+    vector: int = 0  # entries of the vector of each example, where they have one
 
     @property
     def is_image(self) -> bool:
@@ -50,6 +51,7 @@ class Split:
     spec: DataSpec
     values: Tensor  # (N, *shape): grey levels where the spec has a quantisation, else real numbers
     labels: Tensor | None = None  # (N,) long, indices into ``spec.classes``
+    vectors: Tensor | None = None  # (N, ``spec.vector``) float32: another kind of label
     flip: bool = False  # mirror each drawn image left to right with probability 1/2
     dequantise: bool = True  # draw uniformly within a grey level's cell; else scale it exactly
     device: torch.device | None = None  # where draws go, if the values are kept elsewhere
@@ -77,15 +79,15 @@ class Split:
 
     def to(self, device: torch.device, on_host: bool = False) -> "Split":
         """Return a split that draws on ``device``; with ``on_host`` the values are not moved."""
-        labels = None if self.labels is None else self.labels.to(device)
+        labels = self._labels(lambda label: label.to(device))
         if on_host:
-            return replace(self, labels=labels, device=torch.device(device))
-        return replace(self, values=self.values.to(device), labels=labels, device=None)
+            return replace(self, **labels, device=torch.device(device))
+        return replace(self, values=self.values.to(device), **labels, device=None)
 
     def first(self, count: int) -> "Split":
         """Return the first ``count`` examples, or all if there are fewer."""
-        labels = None if self.labels is None else self.labels[:count]
-        return replace(self, values=self.values[:count], labels=labels)
+        labels = self._labels(lambda label: label[:count])
+        return replace(self, values=self.values[:count], **labels)
 
     def some(self, count: int) -> "Split":
         """Return at most ``count`` examples: a random subset, the same at every call, because files
@@ -93,8 +95,8 @@ class Split:
         if count >= len(self):
             return self
         chosen = torch.randperm(len(self), generator=torch.Generator().manual_seed(0))[:count]
-        labels = None if self.labels is None else self.labels[chosen.to(self.labels.device)]
-        return replace(self, values=self.values[chosen.to(self.values.device)], labels=labels)
+        labels = self._labels(lambda label: label[chosen.to(label.device)])
+        return replace(self, values=self.values[chosen.to(self.values.device)], **labels)
 
     def draw(self, count: int, generator: torch.Generator, rows: slice = slice(None)) -> Tensor:
         """Draw examples with replacement, mirrored and dequantised anew: (count, *shape) float32.
@@ -109,10 +111,24 @@ class Split:
     ) -> tuple[Tensor, Tensor]:
         """Return what ``draw`` returns, and the labels (count,) long. Raises InputError where the
         examples have no labels."""
-        if self.labels is None:
-            raise InputError(f"{self.spec.name}: the examples have no labels")
+        points, labels = self.draw_conditioned("class", count, generator, rows)
+        assert labels is not None  # of every class
+        return points, labels
+
+    def draw_conditioned(
+        self, kind: str, count: int, generator: torch.Generator, rows: slice = slice(None)
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return what ``draw`` returns, and the labels of a kind of ``model.condition``.
+
+        They are (count,) long for "class", (count, K) for "vector" and None for "none". Raises
+        InputError where the examples have no labels of this kind.
+        """
+        labels = {"none": None, "class": self.labels, "vector": self.vectors}[kind]
+        if labels is None and kind != "none":
+            missing = "labels" if kind == "class" else "vectors"
+            raise InputError(f"{self.spec.name}: the examples have no {missing}")
         points, chosen = self._draw(count, generator, rows)
-        return points, self.labels[chosen]
+        return points, None if labels is None else labels[chosen]
 
     def points(self, generator: torch.Generator) -> Tensor:
         """Return every example once, in order, as it is drawn: (N, *shape) float32."""
@@ -125,7 +141,13 @@ class Split:
         digest = hashlib.sha256(self.values.cpu().contiguous().numpy().reshape(-1).data)
         if self.labels is not None:
             digest.update(self.labels.cpu().numpy().data)
+        if self.vectors is not None:
+            digest.update(self.vectors.cpu().numpy().data)
         return digest.hexdigest()
+
+    def _labels(self, of: Callable[[Tensor], Tensor]) -> dict[str, Tensor | None]:
+        found = {"labels": self.labels, "vectors": self.vectors}
+        return {name: None if each is None else of(each) for name, each in found.items()}
 
     def _draw(self, count: int, generator: torch.Generator, rows: slice) -> tuple[Tensor, Tensor]:
         """Points and their indices in ``values``; draws index, side, then cell."""

@@ -41,6 +41,7 @@ class Images:
     values: np.ndarray  # (N, C, H, W) uint8
     labels: np.ndarray | None = None  # (N,) int64, indices of classes
     classes: tuple[str, ...] = ()
+    vectors: np.ndarray | None = None  # (N, K) float32
 
     def __len__(self) -> int:
         return len(self.values)
@@ -49,10 +50,16 @@ class Images:
     def shape(self) -> tuple[int, ...]:
         return tuple(self.values.shape[1:])
 
+    @property
+    def entries(self) -> int:
+        """Length of the vectors; 0 where there are none."""
+        return 0 if self.vectors is None else self.vectors.shape[1]
+
     def rows(self, chosen) -> "Images":
         """Return the images at an index array or a slice."""
         labels = None if self.labels is None else self.labels[chosen]
-        return Images(self.values[chosen], labels, self.classes)
+        vectors = None if self.vectors is None else self.vectors[chosen]
+        return Images(self.values[chosen], labels, self.classes, vectors)
 
 
 def read_mnist(name: str, images: Path, labels: Path) -> Images:

@@ -189,11 +189,11 @@ def _dataset(
         which = {"train": " training", "test": " test"}.get(request.split, "")
         title += f",{which} images cut into {len(whole) - count} + {count}"
     train, heldout = parts
-    for what in ("classes", "shape"):
+    for what in ("classes", "shape", "entries"):
         mine, other = getattr(train, what), getattr(heldout, what)
         if mine != other:
             raise InputError(f"{title}: {what} {mine} in training, {other} in the held-out part")
-    spec = DataSpec(printable(title), train.shape, BYTES, train.classes)
+    spec = DataSpec(printable(title), train.shape, BYTES, train.classes, train.entries)
     return Dataset(spec, _split(spec, train), _split(spec, heldout), skipped=skipped)
 
 
@@ -211,7 +211,8 @@ def _cut(whole: Images, count: int, seed: int | None) -> list[Images]:
 
 def _split(spec: DataSpec, part: Images) -> Split:
     labels = None if part.labels is None else torch.from_numpy(part.labels)
-    return Split(spec, torch.from_numpy(part.values), labels)
+    vectors = None if part.vectors is None else torch.from_numpy(part.vectors)
+    return Split(spec, torch.from_numpy(part.values), labels, vectors)
 
 
 def _count(title: str, images: Images, heldout: int | float | None) -> int:

@@ -1,7 +1,8 @@
 """Images in npz files.
 
-images, labels             (N, H, W) or (N, H, W, C) uint8 and, optionally, (N,) integers
-test_images, test_labels   likewise, optional: the official test part
+images             (N, H, W) or (N, H, W, C) uint8
+labels, vectors    optional: (N,) integers and (N, K) real numbers, for ``model.condition``
+test_images, test_labels, test_vectors   likewise, optional: the official test part
 """
 
 import math
@@ -14,7 +15,7 @@ from repro.errors import InputError
 from repro.files.safe_npz import ArrayHeader, read_arrays
 from sde.data.formats import Images, damage, times
 
-NAMES = ("images", "labels", "test_images", "test_labels")
+NAMES = tuple(f"{part}{n}" for part in ("", "test_") for n in ("images", "labels", "vectors"))
 MOST_CLASSES = 100_000
 
 
@@ -53,6 +54,12 @@ def _check_npz(headers: dict[str, ArrayHeader]) -> None:
         labels = headers.get(f"{part}labels")
         if labels and (labels.shape != shape[:1] or labels.dtype.kind not in "iu"):
             raise _bad_labels(part, labels, shape[0])
+        vectors = headers.get(f"{part}vectors")
+        if vectors and not _are_vectors(vectors, shape[0]):
+            raise InputError(
+                f"{part}vectors is {times(vectors.shape)} of {vectors.dtype}, expected {shape[0]} "
+                "rows of real numbers"
+            )
     known = [header for name, header in headers.items() if name in NAMES]
     size = sum(math.prod(header.shape) * header.dtype.itemsize for header in known)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -60,6 +67,11 @@ def _check_npz(headers: dict[str, ArrayHeader]) -> None:
         raise InputError(
             f"its arrays take {size / 1e9:.1f} GB, more than the {memory / 1e9:.1f} GB of memory"
         )
+
+
+def _are_vectors(vectors: ArrayHeader, count: int) -> bool:
+    real = vectors.dtype.kind in "iuf"
+    return real and len(vectors.shape) == 2 and vectors.shape[0] == count and vectors.shape[1] > 0
 
 
 def _bad_labels(part: str, labels: np.ndarray | ArrayHeader, count: int) -> InputError:
@@ -73,11 +85,16 @@ def _npz_images(arrays: dict[str, np.ndarray], part: str, path: Path) -> Images:
     values, labels = arrays[f"{part}images"], arrays.get(f"{part}labels")
     values = values[:, None] if values.ndim == 3 else values.transpose(0, 3, 1, 2)
     values = np.ascontiguousarray(values)
+    vectors = arrays.get(f"{part}vectors")
+    if vectors is not None:
+        vectors = vectors.astype(np.float32)
+        if not np.isfinite(vectors).all():
+            raise InputError(f"{path}: {part}vectors holds values that are not finite")
     if labels is None:
-        return Images(values)
+        return Images(values, vectors=vectors)
     if labels.min() < 0:
         raise InputError(f"{path}: {_bad_labels(part, labels, len(values))}")
     count = max(int(arrays[name].max()) for name in arrays if name.endswith("labels")) + 1
     if count > MOST_CLASSES:
         raise InputError(f"{path}: a label is {count - 1}, expected below {MOST_CLASSES}")
-    return Images(values, labels.astype(np.int64), tuple(map(str, range(count))))
+    return Images(values, labels.astype(np.int64), tuple(map(str, range(count))), vectors)

@@ -7,6 +7,7 @@ from typing import Any
 from repro.errors import InputError
 from repro.plugins import resolve
 from sde.data import image_datasets
+from sde.data.catalogue import CLASSES
 from sde.data.dataset import Dataset, DataSpec
 from sde.data.image_datasets import HELDOUT
 from sde.data.toy import DATASETS
@@ -62,7 +63,8 @@ def data_spec(name: str, *, centred: bool = True) -> DataSpec | None:
     """
     if name not in image_datasets.SHAPES:
         return None
-    spec = DataSpec(name, image_datasets.SHAPES[name], image_datasets.BYTES)
+    classes = CLASSES[name]
+    spec = DataSpec(name, image_datasets.SHAPES[name], image_datasets.BYTES, classes)
     return _in_range(spec, centred)
 
 

@@ -19,6 +19,7 @@ from repro.errors import InputError
 from repro.files.atomic import write_atomically
 from sde import build, metrics
 from sde.config.run import Evaluation
+from sde.evaluation.classes import class_accuracy
 from sde.evaluation.earlier import differences
 from sde.evaluation.fid import fid, require
 from sde.evaluation.nll import NO_FLOW, HeldoutLikelihood, heldout_likelihood
@@ -129,6 +130,8 @@ def evaluate(
     if settings.fid:
         how: dict[str, Any] = dict(part=FID_PART, progress=True, ranks=ranks)
         many = draw(trained, sampling.sampler, sampling.steps, settings.fid, **how)
+    labelled = trained.config.model.condition == "class"
+    by_class = class_accuracy(trained, ranks) if labelled else None
     if drawn is None:  # not the leader
         return None
     results = _protocol(trained) | {
@@ -139,9 +142,12 @@ def evaluate(
     }
     if many is not None:
         results["fid"] = _fid(trained, many)
+    if by_class is not None:
+        results["classes"] = by_class[0]
     _warn(trained, out, results)
     try:
-        return _write(trained, out, drawn.x.cpu(), results), results
+        of_classes = by_class[1] if by_class else {}
+        return _write(trained, out, drawn.x.cpu(), results, of_classes), results
     except OSError as error:
         raise InputError(f"{out}: cannot be written: {error.strerror}") from None
 
@@ -210,11 +216,13 @@ def _warn(trained: TrainedModel, out: Path, results: dict) -> None:
             print(f"warning: {file}: {line}", file=sys.stderr)
 
 
-def _write(trained: TrainedModel, out: Path, x: Tensor, results: dict) -> Path:
+def _write(
+    trained: TrainedModel, out: Path, x: Tensor, results: dict, of_classes: dict[float, Tensor]
+) -> Path:
     from sde import figures
     from sde.evaluation.page import page
 
-    content = page(trained, x, results)
+    content = page(trained, x, results, of_classes)
     shown = figures.samples(x[:100] if trained.data.spec.is_image else x, trained.data)
     figures.save(shown, out / "samples.png")
     compared = figures.comparison(**results["samplers"])

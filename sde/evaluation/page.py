@@ -11,6 +11,7 @@ from repro.errors import InputError
 from repro.pages.html import render
 from repro.pages.tables import Column, Line, Table
 from sde import figures
+from sde.evaluation import classes_part
 from sde.evaluation.results import read_json
 from sde.trained_model import TrainedModel
 
@@ -31,12 +32,15 @@ DISTANCE_COLUMNS = (
 )
 
 
-def page(trained: TrainedModel, x: Tensor, results: dict) -> str:
+def page(
+    trained: TrainedModel, x: Tensor, results: dict, of_classes: dict[float, Tensor] | None = None
+) -> str:
     """Return the whole document.
 
     Args:
         x: samples (N, *event), on the CPU.
         results: what `sde.evaluation.evaluate.evaluate` measured.
+        of_classes: samples by weight of guidance, of `sde.evaluation.classes.class_accuracy`.
     """
     return render(
         "sde.evaluation",
@@ -46,6 +50,7 @@ def page(trained: TrainedModel, x: Tensor, results: dict) -> str:
         samples=_samples(trained, x, results),
         comparison=_comparison(**results["samplers"]),
         distances=_distances(results["distances"]),
+        classes=classes_part.part(trained, results.get("classes"), of_classes or {}),
         origins=_origins(trained, results),
         training=_training(trained),
         settings=_settings(trained),

@@ -1,4 +1,4 @@
-"""Networks: each maps (x (B, ...), condition (B,)) to the shape of x."""
+"""Networks: each maps (x (B, ...), condition (B,), label or None) to the shape of x."""
 
 from sde.networks.energy import EnergyNetwork
 from sde.networks.mlp import MLP

@@ -14,6 +14,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from sde.networks.label import add_label
 from sde.networks.resampling import glorot_
 
 LONGEST = 10000.0
@@ -54,9 +55,10 @@ class Fourier(nn.Module):
 
 
 class ConditionEmbedding(nn.Module):
-    """condition (B,) -> act(second(act(first(waves(c))))) (B, dim), the input of all blocks. Final.
+    """condition (B,) -> act(second(act(first(waves(c)))) + label) (B, dim), which all blocks see.
 
-    c is ``scale`` times the condition, or times its logarithm with ``log``.
+    c is ``scale`` times the condition, or times its logarithm with ``log``; ``label`` embeds the
+    label (`sde.networks.label`), if there is one. Final.
     """
 
     def __init__(
@@ -71,8 +73,10 @@ class ConditionEmbedding(nn.Module):
         super().__init__()
         self.waves, self.activation, self.log, self.scale = waves, activation, log, scale
         self.first, self.second = glorot_(nn.Linear(waves.dim, dim)), glorot_(nn.Linear(dim, dim))
+        self.label: nn.Module | None = None  # set by the network that has one
 
-    def forward(self, condition: Tensor) -> Tensor:
+    def forward(self, condition: Tensor, label: Tensor | None = None) -> Tensor:
         c = condition.log() if self.log else condition
         c = c if self.scale == 1 else self.scale * c
-        return self.activation(self.second(self.activation(self.first(self.waves(c)))))
+        time = self.second(self.activation(self.first(self.waves(c))))
+        return self.activation(add_label(time, self.label, label))

@@ -19,7 +19,7 @@ FORMS = ("inner", "square")
 
 
 class EnergyNetwork(nn.Module):
-    """(x (B, *event), condition (B,)) -> grad_x E, the shape of x; ``downhill``: -grad_x E. Final.
+    """(x (B, *event), condition (B,), label) -> grad_x E, like x; ``downhill``: -grad_x E. Final.
 
     With prediction "noise", score = -grad E / std, so log p_t = -E / std up to a constant; with
     "score" and ``downhill``, log p_t = -E; with any other the score is a gradient too, the
@@ -32,20 +32,20 @@ class EnergyNetwork(nn.Module):
             raise InputError(f"unknown energy form {form!r}: choose from {', '.join(FORMS)}")
         self.network, self.form, self.downhill = network, form, downhill
 
-    def energy(self, x: Tensor, condition: Tensor) -> Tensor:
+    def energy(self, x: Tensor, condition: Tensor, *label: Tensor | None) -> Tensor:
         """Return E(x, c), (B,)."""
-        output = self.network(x, condition)
+        output = self.network(x, condition, *label)
         if self.form == "inner":
             return -(x * output).flatten(1).sum(1)
         return 0.5 * ((x - output) ** 2).flatten(1).sum(1)
 
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor, *label: Tensor | None) -> Tensor:
         """Return the gradient; it can be differentiated again where gradients are recorded."""
         recording = torch.is_grad_enabled()
         # fused attention kernels have no second derivative
         with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
             x = x if x.requires_grad else x.detach().requires_grad_()
-            total = self.energy(x, condition).sum()
+            total = self.energy(x, condition, *label).sum()
             (gradient,) = torch.autograd.grad(
                 -total if self.downhill else total, x, create_graph=recording
             )

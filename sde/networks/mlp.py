@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from repro.errors import InputError
+from sde.networks.label import add_label, label_embedding
 
 
 class FourierFeatures(nn.Module):
@@ -27,7 +28,7 @@ class FourierFeatures(nn.Module):
 
 
 class MLP(nn.Module):
-    """Residual perceptron: (x (B, *event), condition (B,)) -> the shape of x. Final.
+    """Residual perceptron: (x (B, *event), condition (B,), label) -> the shape of x. Final.
 
     The condition should be of order one: ``time`` or ``log_noise`` of ``sde.score``.
 
@@ -39,6 +40,7 @@ class MLP(nn.Module):
         outputs: width of the last layer; None: that of the event.
         frequencies: cosines and sines of w x added for every coordinate x, with w = pi / 2 times
             powers of sqrt(2). Fine structure in the plane is then learnt about ten times sooner.
+        classes, vector: of the label, see `sde.networks.label`; 0 and 0: there is none.
 
     Raises InputError for another event shape.
     """
@@ -54,6 +56,8 @@ class MLP(nn.Module):
         features: int = 16,
         outputs: int | None = None,
         frequencies: int = 0,
+        classes: int = 0,
+        vector: int = 0,
     ):
         super().__init__()
         shape = (event_shape,) if isinstance(event_shape, int) else tuple(event_shape)
@@ -69,13 +73,14 @@ class MLP(nn.Module):
         self.leave = nn.Linear(hidden_dim, outputs or dims)
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
+        self.label = label_embedding(classes, vector, hidden_dim)
 
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor, label: Tensor | None = None) -> Tensor:
         if tuple(x.shape[1:]) != self.event_shape:
             raise InputError(
                 f"the network is for events {self.event_shape}; got x of shape {tuple(x.shape)}"
             )
-        embedded = self.embed(condition.to(x.dtype))
+        embedded = add_label(self.embed(condition.to(x.dtype)), self.label, label)
         x_flat = x.flatten(1)
         angle = (x_flat[:, :, None] * self.waves.to(x.dtype)).flatten(1)
         h = self.enter(torch.cat([x_flat, angle.cos(), angle.sin()], 1))

@@ -24,13 +24,14 @@ from repro.errors import InputError
 from sde.broadcast import per_sample
 from sde.networks.blocks import conv3x3
 from sde.networks.embedding import ConditionEmbedding, Fourier, Positional
+from sde.networks.label import label_embedding
 from sde.networks.stages import DownStage, Middle, Style, UpStage
 
 EMBEDDINGS = ("fourier", "positional")
 
 
 class NCSNpp(nn.Module):
-    """A score U-Net: (x (B, C, H, W), condition c (B,)) -> the shape and dtype of x. Final.
+    """A score U-Net: (x (B, C, H, W), condition c (B,), label) -> shape and dtype of x. Final.
 
     Args:
         event_shape: (C, H, W).
@@ -57,6 +58,7 @@ class NCSNpp(nn.Module):
         scale_by_sigma: divide the output by the noise level: by c, or by ``sigmas[c]``.
         sigmas: the noise levels (N,) of a discrete model, whose c is a timestep.
         centred: x lies in about [-1, 1]; otherwise in about [0, 1], and is scaled.
+        classes, vector: of the label, see `sde.networks.label`; for ``conditional`` networks.
 
     Raises InputError for another event shape than ``event_shape``, a resolution that cannot be
     halved often enough, or arguments out of range.
@@ -95,6 +97,8 @@ class NCSNpp(nn.Module):
         scale_by_sigma: bool = False,
         sigmas: Tensor | None = None,
         centred: bool = True,
+        classes: int = 0,
+        vector: int = 0,
     ):
         super().__init__()
         _require_sizes(tuple(event_shape), channels, multipliers, blocks, embedding)
@@ -119,15 +123,16 @@ class NCSNpp(nn.Module):
             fourier = embedding == "fourier"
             waves = Fourier(channels, scale=fourier_scale) if fourier else Positional(channels)
             log = fourier if log_condition is None else log_condition
-            self.condition = ConditionEmbedding(
-                waves, 4 * channels, activation=style.act, log=log, scale=condition_scale
-            )
+            how: dict[str, Any] = dict(activation=style.act, log=log, scale=condition_scale)
+            self.condition = ConditionEmbedding(waves, 4 * channels, **how)
         self.enter = conv3x3(self.event_shape[0], channels)
         attends = [self.event_shape[2] // 2**i in attention for i in range(len(multipliers))]
         stages = [(i, channels * m, attends[i]) for i, m in enumerate(multipliers)]
         kept = self._build_down(style, channels, stages, blocks)
         self.middle = Middle(style, kept[-1])
         self._build_up(style, kept, stages, blocks)
+        if self.condition is not None:
+            self.condition.label = label_embedding(classes, vector, 4 * channels)
 
     def _build_down(self, style: Style, channels: int, stages: list, blocks: int) -> list[int]:
         """Make ``down`` and ``input_pyramid``; return the channels of every kept feature map."""
@@ -156,12 +161,14 @@ class NCSNpp(nn.Module):
         if style.progressive_output != "output_skip":
             self.leave = style.head(width_in, image)
 
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor, label: Tensor | None = None) -> Tensor:
         if tuple(x.shape[1:]) != self.event_shape:
             raise InputError(
                 f"the network is for events {self.event_shape}; got x of shape {tuple(x.shape)}"
             )
-        embedded = None if self.condition is None else self.condition(condition.to(x.dtype))
+        embedded = None
+        if self.condition is not None:
+            embedded = self.condition(condition.to(x.dtype), label)
         pyramid = x if self.centred else 2 * x - 1
         h, kept = self._descend(pyramid, embedded)
         image = self._ascend(self.middle(h, embedded), kept, embedded).to(x.dtype)

@@ -10,15 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from repro.errors import InputError
+from sde.networks.label import add_label, label_embedding
 from sde.networks.mlp import FourierFeatures
 
 GROUPS = 8
 
 
 class SmallConv(nn.Module):
-    """(x (B, C, H, W), condition (B,)) -> the shape of x. Final.
+    """(x (B, C, H, W), condition (B,), label) -> the shape of x. Final.
 
-    H and W even. The condition should be of order one. Raises InputError for another event shape
+    H and W even. The condition should be of order one. ``classes`` and ``vector`` are of the label
+    (`sde.networks.label`). Raises InputError for another event shape
     than ``event_shape`` (C, H, W), or widths that are not a multiple of 8.
     """
 
@@ -29,6 +31,8 @@ class SmallConv(nn.Module):
         hidden_dim: int = 32,
         depth: int = 2,
         features: int = 16,
+        classes: int = 0,
+        vector: int = 0,
     ):
         super().__init__()
         shape = tuple(event_shape)
@@ -49,13 +53,16 @@ class SmallConv(nn.Module):
         self.leave = nn.Conv2d(hidden_dim, shape[0], 3, padding=1)
         for parameter in self.leave.parameters():
             nn.init.zeros_(parameter)
+        self.label = label_embedding(classes, vector, wide)
 
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor, label: Tensor | None = None) -> Tensor:
         if tuple(x.shape[1:]) != self.event_shape:
             raise InputError(
                 f"the network is for events {self.event_shape}; got x of shape {tuple(x.shape)}"
             )
-        embedded = self.embed(condition.to(x.dtype))
+        *enter, activation = self.embed
+        waves = nn.Sequential(*enter)(condition.to(x.dtype))
+        embedded = activation(add_label(waves, self.label, label))
         fine = self.enter(x)
         for block in self.down:
             fine = block(fine, embedded)

@@ -89,10 +89,12 @@ def import_official(path: Path, config: SDEConfig, out: Path, *, raw: bool) -> d
     Raises InputError for any other file, for another architecture than that of ``config``, and for
     a folder that holds a run.
     """
-    if config.model.network not in UNETS or config.model.energy != "none":
+    model = config.model
+    if model.network not in UNETS or (model.energy, model.condition) != ("none", "none"):
         raise InputError(
-            f"{path}: the published networks are {' and '.join(UNETS)} without an energy; "
-            f"model.network is {config.model.network}, model.energy {config.model.energy}"
+            f"{path}: the published networks are {' and '.join(UNETS)} without an energy and "
+            f"labels; model.network is {model.network}, model.energy {model.energy}, "
+            f"model.condition {model.condition}"
         )
     network, official = _network(config), read_official(path)
     assert isinstance(network, NCSNpp)  # both of UNETS are
@@ -114,7 +116,7 @@ def import_exported(path: Path, out: Path) -> dict:
 
 
 def _network(config: SDEConfig) -> nn.Module:
-    return build.network(config, build.data_spec(config, CPU).shape, CPU)
+    return build.network_for(config, build.data_spec(config, CPU), CPU)
 
 
 def _source(path: Path) -> dict:

@@ -26,6 +26,7 @@ from repro.signals import StopRequest
 from sde import build
 from sde.config.records import Progress, Record, TrainingState, read
 from sde.config.run import SDEConfig
+from sde.networks.label import drop_labels, with_label
 from sde.trained_model import require_same_model
 from sde.training.callbacks import TrainingCallbacks
 from sde.training.heldout import heldout_loss
@@ -54,7 +55,7 @@ class Trainer:
         torch.set_num_threads(config.compute.threads)
         self.data = build.dataset(config, device)
         self.sde, self.progress = build.process(config), Progress()
-        network = build.network(config, self.data.spec.shape, device)
+        network = build.network_for(config, self.data.spec, device)
         self.network = build.to_memory_format(config, network)
         self.ema = build.ema(config, self.network).eval()
         build.compile_network(config, self.network)
@@ -100,11 +101,11 @@ class Trainer:
         self._seed_dropout(step)
 
         self.optimiser.zero_grad()
-        for part, (x0, u, z) in enumerate(self._batch(), 1):
+        for part, (x0, u, z, *label) in enumerate(self._batch(), 1):
             ddp = network if isinstance(network, DistributedDataParallel) else None
             reduce_now = part == self.parts
             with contextlib.nullcontext() if reduce_now or ddp is None else ddp.no_sync():
-                loss = self.loss(network, x0, u, z).loss / self.parts
+                loss = self.loss(with_label(network, *label), x0, u, z).loss / self.parts
                 with torch.autocast(self.device.type, enabled=False):  # dtypes of the forward pass
                     loss.backward()
             assert self.progress.total is not None  # set by `_restore`
@@ -118,14 +119,18 @@ class Trainer:
         self.ema.update_parameters(self.network)
         return norm
 
-    def _batch(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield examples, uniform numbers and noise of this rank's share of a batch, in parts."""
-        count, rows = self.config.optimiser.batch_size, self.rows
-        x0 = self.data.train.draw(count, self.rng, rows)
+    def _batch(self) -> Iterator[tuple[Tensor, ...]]:
+        """Yield examples, uniform numbers, noise and labels, if any, of this rank, in parts."""
+        count, rows, model = self.config.optimiser.batch_size, self.rows, self.config.model
+        x0, label = self.data.train.draw_conditioned(model.condition, count, self.rng, rows)
         u = torch.rand(count, generator=self.rng, device=self.device)[rows]
         shape = (count, *self.data.spec.shape)
         z = torch.randn(shape, generator=self.rng, device=self.device)[rows]
-        return zip(*(x.chunk(self.parts) for x in (x0, u, z)), strict=True)
+        drawn = [x0, u, z]
+        if label is not None:
+            dropped = torch.rand(count, generator=self.rng, device=self.device)[rows]
+            drawn.append(drop_labels(label, dropped < model.condition_dropout))
+        return zip(*(x.chunk(self.parts) for x in drawn), strict=True)
 
     def _seed_dropout(self, step: int) -> None:
         """On several ranks, make dropout a function of (seed, rank, step).

@@ -64,6 +64,7 @@ VARIANTS = {
         "model": {"network": "small_conv", "hidden_dim": 8},
         "optimiser": {"iterations": 7},
     },
+    "classes": {"data": {"name": "digits"}, "model": {"condition": "class"}},
     "dropout": {
         "data": {"name": "digits"},
         "model": {"network": "ncsnpp", "unet": {"channels": 4, "multipliers": [1], "dropout": 0.5}},

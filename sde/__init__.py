@@ -14,9 +14,11 @@ __version__ = lazy.version()
 __getattr__, __dir__, __all__ = lazy.exports(
     __name__,
     {
+        "CosineVPSDE": "sde.processes",
         "DrawnSamples": "sde.api",
         "Mixture": "sde.analytic",
         "Model": "sde.api",
+        "RectifiedFlow": "sde.processes",
         "SDE": "sde.processes",
         "SDEConfig": "sde.config",
         "SubVPSDE": "sde.processes",

@@ -118,9 +118,11 @@ class Mixture:
         """The exact score as samplers and the likelihood take it: (x, t) -> the shape of x."""
         return lambda x, t: self.score(x, sde, t)
 
-    def log_prob_fn(self, sde: SDE, t: float = 1.0) -> Callable[[Tensor], Tensor]:
-        """z -> log p_t(z) (B,), for the ``terminal_log_prob`` of the likelihood."""
-        return lambda z: self.log_prob(z, sde, z.new_full((1,), t))
+    def log_prob_fn(self, sde: SDE, t: float | None = None) -> Callable[[Tensor], Tensor]:
+        """z -> log p_t(z) (B,), by default at ``end_time``, where a likelihood ends: its
+        ``terminal_log_prob``."""
+        time = sde.end_time if t is None else t
+        return lambda z: self.log_prob(z, sde, z.new_full((1,), time))
 
     def moments(self) -> tuple[Tensor, Tensor]:
         """Mean (D,) and covariance (D, D) of p_0 over the flattened event."""

@@ -206,13 +206,13 @@ def score(config: SDEConfig, sde: SDE, network: Network) -> ScoreFn:
 def loss(config: SDEConfig, sde: SDE) -> LossFn:
     """The loss, as a function of uniform numbers, from which times or timesteps are computed."""
     settings, discrete = config.loss, table(config)
-    parts = dict(prediction=config.model.prediction, conditioning=config.model.conditioning)
+    parts: dict[str, Any] = dict(prediction=config.model.prediction, conditioning=config.model.conditioning)
 
     def denoising(network: Network, x0: Tensor, u: Tensor, z: Tensor) -> losses.Loss:
         if settings.weighting == "importance":
             t = losses.importance_times(sde, u, settings.eps)
         else:
-            t = losses.uniform_times(u, settings.eps)
+            t = losses.uniform_times(u, settings.eps, sde.end_time)
         how = settings.model_dump(exclude={"num_timesteps"})  # weighting, reduce, eps
         score = score_fn(sde, network, **parts)
         return losses.denoising_score_matching(sde, score, x0, t, z, **how)

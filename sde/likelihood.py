@@ -4,7 +4,8 @@ Along dx/dt = v(x, t) a density changes by its divergence (Chen et al. 2018, arX
 
     log p_eps(x_eps) = log p_1(x_1) + int_eps^1 div v(x_t, t) dt      (Song et al. 2021, eq. 39)
 
-with the prior in place of p_1, or ``terminal_log_prob``. The divergence is computed exactly, by one
+with the prior in place of p_1, or ``terminal_log_prob``; a process with an ``end_time`` below 1
+ends there. The divergence is computed exactly, by one
 vector-Jacobian product per dimension, or by Hutchinson's unbiased estimator e^T (dv/dx) e with
 E[e e^T] = I and the same probes e along the whole path (eq. 40). The network runs once per
 evaluation; all products reuse its graph. The integral is kept for each probe, so that the spread
@@ -34,7 +35,7 @@ class LogProb:
     """Log densities, with the latent codes and the cost."""
 
     log_prob: Tensor  # (B,) nats; the mean over probes
-    z: Tensor  # (B, ...) the latent code x_1
+    z: Tensor  # (B, ...) the latent code, x at the end
     nfe: int  # evaluations of the score, one network pass each
     standard_error: Tensor | None  # (B,) nats over probes; None where exact or one probe
 
@@ -84,10 +85,10 @@ def log_prob(
         at_once: compute the products of all probes in one backward pass, which PyTorch cannot do
             for every network.
 
-    Raises InputError for data that are not finite, eps outside (0, 1), an unknown probe, a score
-    that does not depend on x by autograd, or a solver that stalls.
+    Raises InputError for data that are not finite, eps outside (0, end_time), an unknown probe,
+    a score that does not depend on x by autograd, or a solver that stalls.
     """
-    _check(x, eps)
+    _check(x, eps, sde.end_time)
     if exact:
         probe_noise = _unit_vectors(x)
     elif probe_noise is None:
@@ -103,7 +104,7 @@ def log_prob(
         return torch.cat([velocity.flatten(1), change], 1)
 
     start = torch.cat([x.detach().flatten(1), x.new_zeros(len(x), columns)], 1)
-    state = integrate(field, start, eps, 1.0, rtol=rtol, atol=atol, method=method)
+    state = integrate(field, start, eps, sde.end_time, rtol=rtol, atol=atol, method=method)
     z, change = state[:, :dims].reshape(x.shape), state[:, dims:]
     terminal = (terminal_log_prob or sde.prior_log_prob)(z)
     error = change.std(1) / math.sqrt(columns) if columns > 1 else None
@@ -133,12 +134,12 @@ def bits_per_dim(
 def encode(
     sde: SDE, score_fn: ScoreFn, x: Tensor, *, eps: float = EPS, rtol=1e-5, atol=1e-5
 ) -> Tensor:
-    """The latent code of x (B, ...): its image at t = 1 under the probability flow.
+    """The latent code of x (B, ...): its image at ``end_time`` under the probability flow.
 
     ``samplers.probability_flow_sample(..., init=z, eps=eps)`` is the inverse.
     """
     flow = probability_flow(sde, CountedScore(score_fn))
-    return integrate(lambda t, x: flow.drift(x, t), x, eps, 1.0, rtol=rtol, atol=atol)
+    return integrate(lambda t, x: flow.drift(x, t), x, eps, sde.end_time, rtol=rtol, atol=atol)
 
 
 def interpolate(z_a: Tensor, z_b: Tensor, weight: Tensor) -> Tensor:
@@ -167,11 +168,11 @@ def draw_probes(x: Tensor, count: int, kind: str, generator) -> Tensor:
     return torch.randint(0, 2, shape, generator=generator, device=x.device).to(x.dtype) * 2 - 1
 
 
-def _check(x: Tensor, eps: float) -> None:
+def _check(x: Tensor, eps: float, end: float) -> None:
     if x.ndim < 2 or not x.is_floating_point():
         raise InputError(f"x must be a floating tensor (B, *event); got {x.dtype} {tuple(x.shape)}")
-    if not 0 < eps < 1:
-        raise InputError(f"eps must lie in (0, 1); got {eps}")
+    if not 0 < eps < end:
+        raise InputError(f"eps must lie in (0, {end:g}); got {eps}")
     check_finite(x, "the data of the likelihood")
 
 

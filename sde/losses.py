@@ -40,18 +40,19 @@ class Loss:
     per_sample: Tensor  # (B,)
 
 
-def uniform_times(u: Tensor, eps: float = TRAINING_EPS) -> Tensor:
-    """Times uniform on [eps, 1] from u (B,) uniform on [0, 1)."""
-    return u * (1 - eps) + eps
+def uniform_times(u: Tensor, eps: float = TRAINING_EPS, end: float = 1.0) -> Tensor:
+    """Times uniform on [eps, end] from u (B,) uniform on [0, 1)."""
+    return u * (end - eps) + eps
 
 
 def importance_times(sde: SDE, u: Tensor, eps: float = TRAINING_EPS) -> Tensor:
-    """Times (B,) with density proportional to g^2 / std^2 on [eps, 1], from u (B,) uniform."""
+    """Times (B,) with density proportional to g^2 / std^2 on [eps, end_time], from u (B,)
+    uniform."""
     low, high = _log_noise_range(sde, eps)
     return (
         sde.inverse_noise_ratio(torch.exp(low + u.double() * (high - low)))
         .to(u.dtype)
-        .clamp(eps, 1)
+        .clamp(eps, sde.end_time)
     )
 
 
@@ -89,7 +90,7 @@ def denoising_score_matching(
         per_example = per_example * ((sde.diffusion(t) / std) ** 2).to(x0.dtype)
     elif weighting == "importance":
         low, high = _log_noise_range(sde, eps)
-        per_example = per_example * (2 * (high - low) / (1 - eps)).to(x0.dtype)
+        per_example = per_example * (2 * (high - low) / (sde.end_time - eps)).to(x0.dtype)
     elif weighting != "variance":
         raise InputError(f"unknown weighting {weighting!r}: choose from {', '.join(WEIGHTINGS)}")
     return Loss(per_example.mean(), per_example)
@@ -156,7 +157,7 @@ def _reduce(squares: Tensor, reduce: str) -> Tensor:
 
 
 def _log_noise_range(sde: SDE, eps: float) -> tuple[Tensor, Tensor]:
-    """log noise_ratio at eps and at 1, as CPU scalars, which combine with tensors of any device."""
-    ends = torch.tensor([eps, 1.0], dtype=torch.float64)
+    """log noise_ratio at eps and at the end, as CPU scalars, which any device takes."""
+    ends = torch.tensor([eps, sde.end_time], dtype=torch.float64)
     low, high = sde.noise_ratio(ends).log()
     return low, high

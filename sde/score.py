@@ -1,6 +1,6 @@
 """From a network to a score function.
 
-A network is called with x and a condition, a function of time. Its output is one of three
+A network is called with x and a condition, a function of time. Its output is one of five
 predictions. D denotes the prediction of x_0:
 
     "score"     score = network
@@ -8,6 +8,13 @@ predictions. D denotes the prediction of x_0:
     "denoised"  score = (scale D - x) / std^2, D = c_skip y + c_out network(c_in y), y = x / scale,
                 with the c's of EDM (Karras et al. 2022, arXiv:2206.00364, table 1) at noise level
                 sigma = std / scale, so that input, output and target all have unit variance
+    "v"         the network predicts v = (scale z - std x_0) / n, n^2 = scale^2 + std^2, hence
+                z = (std x + scale n v) / n^2 and score = -z / std; for VP processes n = 1 (Salimans
+                and Ho 2022, arXiv:2202.00512, appendix D)
+    "velocity"  the network predicts the velocity of the probability flow, E[dx_t/dt | x_t], of flow
+                matching: score = 2 (f x - velocity) / g^2. For the rectified flow the velocity is
+                z - x_0 and score = -(x + (1 - t) velocity) / t (Lipman et al. 2023,
+                arXiv:2210.02747; Liu et al. 2023, arXiv:2209.03003)
 
     "time"      t              "time_999"   999 t
     "std"       std(t)         "log_noise"  log(std / scale) / 4
@@ -58,7 +65,29 @@ def _from_denoised(
     )
 
 
-PREDICTIONS = {"score": _from_score, "noise": _from_noise, "denoised": _from_denoised}
+def _from_v(sde: SDE, network: Network, x: Tensor, t: Tensor, condition: Tensor, _) -> Tensor:
+    scale, std = sde.scale(t), sde.std(t)
+    norm2 = scale**2 + std**2
+    inside = per_sample(scale / (std * norm2.sqrt()), x) * network(x, condition)
+    return -inside - x / per_sample(norm2, x)
+
+
+def _from_velocity(
+    sde: SDE, network: Network, x: Tensor, t: Tensor, condition: Tensor, _
+) -> Tensor:
+    weight = 2 / sde.diffusion(t) ** 2
+    return per_sample(weight * sde.drift_rate(t), x) * x - per_sample(weight, x) * network(
+        x, condition
+    )
+
+
+PREDICTIONS = {
+    "score": _from_score,
+    "noise": _from_noise,
+    "denoised": _from_denoised,
+    "v": _from_v,
+    "velocity": _from_velocity,
+}
 
 
 def score_fn(

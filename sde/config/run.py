@@ -23,17 +23,26 @@ from sde.processes import PROCESSES
 Finite = Annotated[float, Field(ge=-1e12, le=1e12)]
 
 
+PARAMETERS = ("sigma_min", "sigma_max", "beta_min", "beta_max", "offset", "end_time")
+
+
 class Process(Settings):
-    """The forward process: ve takes the sigmas, vp and subvp the betas."""
+    """The forward process: ve takes the sigmas, vp and subvp the betas, the others the rest."""
 
     name: Annotated[str, Registered(lambda: PROCESSES, "process")] = Field(
         default="vp",
-        description="variance exploding, variance preserving or sub-variance preserving",
+        description="variance exploding, variance preserving, sub-variance preserving, variance "
+        "preserving with the cosine schedule, or rectified flow",
     )
     sigma_min: Finite = Field(default=0.01, description="noise of ve at time 0")
     sigma_max: Finite = Field(default=50.0, description="noise of ve at time 1")
     beta_min: Finite = Field(default=0.1, description="beta of vp and subvp at time 0")
     beta_max: Finite = Field(default=20.0, description="beta of vp and subvp at time 1")
+    offset: Finite = Field(default=0.008, description="offset of the schedule of cosine")
+    end_time: Finite = Field(
+        default=0.995,
+        description="time below 1 at which cosine and rectified_flow start to sample",
+    )
     parameters: dict[str, Finite] = Field(
         default={}, description="keyword arguments of a process of your own, package.module:name"
     )
@@ -48,7 +57,7 @@ class Process(Settings):
 
     @model_validator(mode="after")
     def _uses_what_it_sets(self):
-        for name in ("sigma_min", "sigma_max", "beta_min", "beta_max"):
+        for name in PARAMETERS:
             default = type(self).model_fields[name].default
             if name not in self.arguments and getattr(self, name) != default:
                 raise ValueError(f"{name}: the process {self.name} has no such parameter")

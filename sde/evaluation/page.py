@@ -24,7 +24,13 @@ NAMES = {
     "precision": "precision",
     "recall": "recall",
 }
-PROCESSES = {"ve": "VE", "vp": "VP", "subvp": "sub-VP"}
+PROCESSES = {
+    "ve": "VE SDE",
+    "vp": "VP SDE",
+    "subvp": "sub-VP SDE",
+    "cosine": "cosine VP SDE",
+    "rectified_flow": "rectified flow",
+}
 DISTANCE_COLUMNS = (
     Column("distance"),
     *(Column(name, kind="number") for name in ("samples", "training examples")),
@@ -61,7 +67,7 @@ def title(trained: TrainedModel) -> str:
     """Return the heading of a page about this model."""
     process = trained.config.process.name
     name = trained.data.spec.name.replace("_", " ")
-    return f"Score model of {name}, {PROCESSES.get(process, process)} SDE"
+    return f"Score model of {name}, {PROCESSES.get(process, process + ' SDE')}"
 
 
 def _lead(results: dict) -> str:

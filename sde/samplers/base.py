@@ -121,14 +121,14 @@ def denoise(sde: SDE, score_fn: ScoreFn, x: Tensor, t: Tensor) -> Tensor:
     return (x + per_sample(sde.std(t) ** 2, x) * score) / per_sample(sde.scale(t), x)
 
 
-def check_run(shape: tuple[int, ...], steps: int, eps: float) -> None:
-    """Raise InputError for a shape without a batch, steps < 1 or eps outside (0, 1)."""
+def check_run(shape: tuple[int, ...], steps: int, eps: float, end: float = 1.0) -> None:
+    """Raise InputError for a shape without a batch, steps < 1 or eps outside (0, end)."""
     if len(shape) < 2 or any(not isinstance(n, int) or n < 1 for n in shape):
         raise InputError(f"shape must be (count, *event) of positive whole numbers; got {shape}")
     if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
         raise InputError(f"steps must be a whole number, at least 1; got {steps!r}")
-    if not 0 < eps < 1:
-        raise InputError(f"eps, the time to stop at, must lie in (0, 1); got {eps}")
+    if not 0 < eps < end:
+        raise InputError(f"eps, the time to stop at, must lie in (0, {end:g}); got {eps}")
 
 
 def check_finite(x: Tensor, what: str) -> None:

@@ -1,6 +1,6 @@
 """Sampling by the probability flow ODE, solved to a tolerance by an adaptive Runge-Kutta method.
 
-    dx/dt = f x - g^2 score(x, t) / 2,   from x ~ prior at t = 1 down to eps       (eq. 13)
+    dx/dt = f x - g^2 score(x, t) / 2,   from x ~ prior at ``end_time`` down to eps   (eq. 13)
 
 The error norm is the root mean square over the whole batch, as in the published code.
 """
@@ -45,7 +45,7 @@ def probability_flow_sample(
     InputError where the solver stalls.
     """
     eps = sde.sampling_eps if eps is None else eps
-    check_run(shape, 1, eps)
+    check_run(shape, 1, eps, sde.end_time)
     score = CountedScore(score_fn)
     flow = probability_flow(sde, score)
     xs, nfe = [], 0
@@ -53,7 +53,7 @@ def probability_flow_sample(
         x = start_of_batch(sde, shape, rows, init, generator, dtype, device)
         score.calls = 0
         x = integrate(
-            lambda t, x: flow.drift(x, t), x, 1.0, eps, rtol=rtol, atol=atol, method=method
+            lambda t, x: flow.drift(x, t), x, sde.end_time, eps, rtol=rtol, atol=atol, method=method
         )
         if denoise:
             x = tweedie(sde, score, x, x.new_full((1,), eps))

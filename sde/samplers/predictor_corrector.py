@@ -1,6 +1,6 @@
 """Predictor-corrector sampling, and the deterministic solvers that need few evaluations.
 
-``grid="exact"`` takes N steps from 1 to eps with the exact transitions of the process.
+``grid="exact"`` takes N steps from ``end_time`` to eps with the exact transitions of the process.
 ``grid="published"`` takes the N steps of the published discrete chain (the tables of SMLD and DDPM,
 Euler steps for sub-VP), at N times from 1 to eps, and returns its last x_mean as the denoised
 sample. Use it for models trained on a table, and to reproduce published numbers.
@@ -71,7 +71,7 @@ def sample(
     not finite.
     """
     eps = sde.sampling_eps if eps is None else eps
-    check_run(shape, steps, eps)
+    check_run(shape, steps, eps, sde.end_time)
     if corrector == predictor == "none":
         raise InputError("predictor none with corrector none would return the prior: name one")
     if not isinstance(corrector_steps, int) or corrector_steps < 1 or not snr > 0:
@@ -134,7 +134,7 @@ def solve(
     The other arguments, and what is raised, are as for ``sample``.
     """
     eps = sde.sampling_eps if eps is None else eps
-    check_run(shape, steps, eps)
+    check_run(shape, steps, eps, sde.end_time)
     score, place = CountedScore(score_fn), _device(generator, init, device)
     transitions, final = _transitions(sde, "exact", schedule, steps, eps, place)
     plan = SamplingPlan(

@@ -1,4 +1,4 @@
-"""Time grids: N + 1 times from 1 down to eps for N steps, (N+1,) float64.
+"""Time grids: N + 1 times from ``end_time`` (1) down to eps for N steps, (N+1,) float64.
 
 uniform    equal steps of t                          what the published samplers use
 log_noise  equal steps of log(std / scale)           arXiv:2211.01095
@@ -16,7 +16,7 @@ POWER = 7.0
 
 def uniform(sde: SDE, steps: int, eps: float, device) -> Tensor:
     """Return times at equal steps of t."""
-    return torch.linspace(1, eps, steps + 1, dtype=torch.float64, device=device)
+    return torch.linspace(sde.end_time, eps, steps + 1, dtype=torch.float64, device=device)
 
 
 def log_noise(sde: SDE, steps: int, eps: float, device) -> Tensor:
@@ -35,7 +35,7 @@ def published_times(steps: int, eps: float, device) -> Tensor:
 
 
 def _even(sde, steps, eps, device, forwards, backwards):
-    ends = torch.tensor([1.0, eps], dtype=torch.float64, device=device)
+    ends = torch.tensor([sde.end_time, eps], dtype=torch.float64, device=device)
     high, low = forwards(sde.noise_ratio(ends))
     share = torch.linspace(0, 1, steps + 1, dtype=torch.float64, device=device)
     times = sde.inverse_noise_ratio(backwards(high + share * (low - high)))

@@ -6,15 +6,22 @@ import numpy as np
 import torch
 
 from sde.analytic import Mixture, gaussian
-from sde.processes import VESDE, VPSDE, SubVPSDE
+from sde.processes import VESDE, VPSDE, CosineVPSDE, RectifiedFlow, SubVPSDE
 
 GOLDEN_SDES = {
     "ve": VESDE(0.01, 50.0),
     "vp": VPSDE(0.1, 20.0),
     "subvp": SubVPSDE(0.1, 20.0),
 }
-# A VE process that reaches far less: its discretisation errors are seen at few steps.
-SMALL_SDES = {"ve": VESDE(0.1, 4.0), "vp": VPSDE(0.1, 8.0), "subvp": SubVPSDE(0.1, 8.0)}
+ALL_SDES = GOLDEN_SDES | {"cosine": CosineVPSDE(), "rectified_flow": RectifiedFlow()}
+# Processes that reach far less: their discretisation errors are seen at few steps.
+SMALL_SDES = {
+    "ve": VESDE(0.1, 4.0),
+    "vp": VPSDE(0.1, 8.0),
+    "subvp": SubVPSDE(0.1, 8.0),
+    "cosine": CosineVPSDE(end_time=0.85),
+    "rectified_flow": RectifiedFlow(end_time=0.8),
+}
 
 
 def generator(seed: int = 0) -> torch.Generator:

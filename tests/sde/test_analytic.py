@@ -8,14 +8,14 @@ from repro.errors import InputError
 from sde.analytic import Mixture, gaussian, gaussian_flow, ring
 from sde.reverse import probability_flow
 from tests.helpers.oracles_sde import (
-    GOLDEN_SDES,
+    ALL_SDES,
     generator,
     image_mixture,
     plane_gaussian,
     plane_mixture,
 )
 
-NAMES = list(GOLDEN_SDES)
+NAMES = list(ALL_SDES)
 MAKERS = {"plane": plane_mixture, "image": image_mixture, "gaussian": plane_gaussian}
 TIMES = torch.tensor([1e-5, 1e-3, 0.1, 0.4, 0.8, 1.0], dtype=torch.float64)
 
@@ -33,7 +33,7 @@ def torch_mixture(mixture, scale=1.0, added=0.0):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 def test_density_and_score_at_every_time(make, name):
-    mixture, sde = make(), GOLDEN_SDES[name]
+    mixture, sde = make(), ALL_SDES[name]
     x = mixture.sample_at(sde, TIMES, generator()).requires_grad_()
     value = mixture.log_prob(x, sde, TIMES)
     (gradient,) = torch.autograd.grad(value.sum(), x)
@@ -47,7 +47,7 @@ def test_density_and_score_at_every_time(make, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_density_obeys_fokker_planck(name):
     """d log p/dt = -D f - f x.s + g^2 (div s + |s|^2) / 2, s the score: ties sde to analytic."""
-    mixture, sde = plane_mixture(), GOLDEN_SDES[name]
+    mixture, sde = plane_mixture(), ALL_SDES[name]
     t = torch.tensor([0.01, 0.2, 0.5, 0.9], dtype=torch.float64).requires_grad_()
     x = mixture.sample_at(sde, t.detach(), generator(3)).requires_grad_()
     (change,) = torch.autograd.grad(mixture.log_prob(x, sde, t).sum(), t)
@@ -62,7 +62,7 @@ def test_density_obeys_fokker_planck(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_flow_of_a_gaussian_follows_its_ode(name):
-    gauss, sde = plane_gaussian(), GOLDEN_SDES[name]
+    gauss, sde = plane_gaussian(), ALL_SDES[name]
     x = gauss.sample(5, generator())
     start = torch.tensor([0.3], dtype=torch.float64)
     step = torch.tensor([1e-5], dtype=torch.float64)
@@ -87,7 +87,7 @@ def test_samples_have_the_stated_moments(make):
 
 
 def test_component_probabilities_are_the_bayes_classifier():
-    mixture, sde = plane_mixture(), GOLDEN_SDES["vp"]
+    mixture, sde = plane_mixture(), ALL_SDES["vp"]
     x = mixture.sample(6, generator())
     t = torch.full((6,), 0.2, dtype=torch.float64)
     parts = []

@@ -11,7 +11,7 @@ from sde.likelihood import bits_per_dim, encode, interpolate, log_prob
 from sde.processes import VESDE, VPSDE
 from sde.samplers import probability_flow_sample
 from tests.helpers.oracles_sde import (
-    GOLDEN_SDES,
+    ALL_SDES,
     generator,
     golden_distribution,
     image_mixture,
@@ -19,7 +19,7 @@ from tests.helpers.oracles_sde import (
     plane_mixture,
 )
 
-NAMES = list(GOLDEN_SDES)
+NAMES = list(ALL_SDES)
 DATA = {
     "plane gaussian": plane_gaussian,
     "plane mixture": plane_mixture,
@@ -32,7 +32,7 @@ EPS = torch.full((1,), 1e-5, dtype=torch.float64)
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("make", DATA.values(), ids=DATA)
 def test_exact_likelihood_within_1e_4_nats_per_dimension(make, name):
-    sde, data = GOLDEN_SDES[name], make()
+    sde, data = ALL_SDES[name], make()
     x = data.sample(6, generator())
     result = log_prob(
         sde, data.score_fn(sde), x, exact=True, terminal_log_prob=data.log_prob_fn(sde),
@@ -63,7 +63,7 @@ def test_gap_to_the_prior_is_what_the_mismatch_predicts():
 def test_hutchinson_is_unbiased(name, probe):
     """4.5 standard errors over 400 probes, 8 samples: a false alarm in 20000 runs or fewer; and
     the standard error is small against the size of what is estimated."""
-    sde, data = GOLDEN_SDES[name], plane_mixture()
+    sde, data = ALL_SDES[name], plane_mixture()
     x = data.sample(8, generator(2))
     how = dict(terminal_log_prob=data.log_prob_fn(sde), rtol=1e-5, atol=1e-5)
     exact = log_prob(sde, data.score_fn(sde), x, exact=True, **how)
@@ -110,7 +110,7 @@ def test_bits_per_dim_do_not_depend_on_the_units_of_the_data():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_encoding_is_undone_by_decoding(name):
-    sde, data = GOLDEN_SDES[name], plane_mixture()
+    sde, data = ALL_SDES[name], plane_mixture()
     x = data.sample(10, generator())
     z = encode(sde, data.score_fn(sde), x, rtol=1e-9, atol=1e-9)
     back = probability_flow_sample(

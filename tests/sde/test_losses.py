@@ -11,16 +11,23 @@ from sde.broadcast import per_sample
 from sde.discrete import DDPMTable, SMLDTable
 from sde.processes import VPSDE
 from sde.reference_compat import published_score_fn
+from sde.reverse import probability_flow
 from sde.score import discrete_score_fn, score_fn
-from tests.helpers.oracles_sde import GOLDEN_SDES, generator, plane_gaussian, plane_mixture
+from tests.helpers.oracles_sde import (
+    ALL_SDES,
+    GOLDEN_SDES,
+    generator,
+    plane_gaussian,
+    plane_mixture,
+)
 
-NAMES = list(GOLDEN_SDES)
+NAMES = list(ALL_SDES)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_value_at_the_exact_score_of_a_gaussian(name):
     """E || std s + z ||^2 = tr(a^2 C (a^2 C + v I)^-1), by hand; 4.5 standard errors of it."""
-    sde, data = GOLDEN_SDES[name], plane_gaussian()
+    sde, data = ALL_SDES[name], plane_gaussian()
     count = 40_000
     for time in (0.05, 0.4, 0.9):
         t = torch.full((count,), time, dtype=torch.float64)
@@ -36,7 +43,7 @@ def test_value_at_the_exact_score_of_a_gaussian(name):
 @pytest.mark.parametrize("weighting", losses.WEIGHTINGS)
 def test_exact_score_is_the_minimum(name, weighting):
     """Scaling or shifting the exact score of a mixture never helps."""
-    sde, data = GOLDEN_SDES[name], plane_mixture()
+    sde, data = ALL_SDES[name], plane_mixture()
     count = 4000
     u, z = (
         torch.rand(count, generator=generator(1)).double(),
@@ -44,7 +51,7 @@ def test_exact_score_is_the_minimum(name, weighting):
     )
     x0, exact = data.sample(count, generator(3)), data.score_fn(sde)
     draw = losses.importance_times if weighting == "importance" else None
-    t = draw(sde, u, 1e-3) if draw else losses.uniform_times(u, 1e-3)
+    t = draw(sde, u, 1e-3) if draw else losses.uniform_times(u, 1e-3, sde.end_time)
 
     def value(score):
         how = dict(weighting=weighting, eps=1e-3)
@@ -59,17 +66,17 @@ def test_exact_score_is_the_minimum(name, weighting):
 @pytest.mark.parametrize("name", NAMES)
 def test_importance_sampling_has_the_expectation_of_the_likelihood_weighting(name):
     """By quadrature over u, with a residual known in closed form (and not constant)."""
-    sde, n, eps = GOLDEN_SDES[name], 200_000, 1e-3
+    sde, n, eps = ALL_SDES[name], 200_000, 1e-3
     u = (torch.arange(n, dtype=torch.float64) + 0.5) / n
     x0, z = torch.full((n, 1), 0.3).double(), torch.ones(n, 1).double()
 
     def score(x, t):  # residual std * score + z = 2 - t
         return (1 - t[:, None]) / sde.std(t)[:, None]
 
-    t = losses.uniform_times(u, eps)
+    t = losses.uniform_times(u, eps, sde.end_time)
     likelihood = losses.denoising_score_matching(sde, score, x0, t, z, weighting="likelihood")
     t = losses.importance_times(sde, u, eps)
-    assert eps <= t.min() and t.max() <= 1
+    assert eps <= t.min() and t.max() <= sde.end_time
     drawn = losses.denoising_score_matching(sde, score, x0, t, z, weighting="importance", eps=eps)
     assert drawn.loss.item() == pytest.approx(likelihood.loss.item(), rel=1e-4)
     if name != "ve":
@@ -100,24 +107,27 @@ def test_discrete_losses_are_least_at_their_targets():
 @pytest.mark.parametrize("conditioning", ["time", "time_999", "std", "log_noise"])
 def test_parametrisations_recover_a_known_score(name, conditioning):
     """A network that outputs what each convention asks for gives the score back."""
-    sde, data = GOLDEN_SDES[name], plane_gaussian()
-    t = torch.tensor([0.01, 0.3, 0.8, 1.0], dtype=torch.float64)
+    sde, data = ALL_SDES[name], plane_gaussian()
+    t = torch.tensor([0.01, 0.3, 0.8, 1.0], dtype=torch.float64) * sde.end_time
     x = data.sample_at(sde, t, generator())
     exact = data.score(x, sde, t)
     std, scale = sde.std(t)[:, None], sde.scale(t)[:, None]
     total = ((std / scale) ** 2 + 0.25).sqrt()
     denoised = (x + std**2 * exact) / scale
     skip = 0.25 / total**2 * x / scale
+    norm, noise = (scale**2 + std**2).sqrt(), -std * exact
     outputs = {
         "score": exact,
-        "noise": -std * exact,
+        "noise": noise,
         "denoised": (denoised - skip) / (0.5 * std / scale / total),
+        "v": (scale * noise - std * denoised) / norm,
+        "velocity": probability_flow(sde, data.score_fn(sde)).drift(x, t),
     }
     for prediction, output in outputs.items():
         network = (lambda out: lambda x, label: out)(output)
         score = score_fn(sde, network, prediction=prediction, conditioning=conditioning)
         assert torch.allclose(score(x, t), exact, rtol=1e-7, atol=1e-9)
-    if conditioning == "time":
+    if conditioning == "time" and name in GOLDEN_SDES:
         output = outputs["score" if name == "ve" else "noise"]
         assert torch.allclose(published_score_fn(sde, lambda x, c: output)(x, t), exact)
 
@@ -152,7 +162,7 @@ def test_bad_input(change, message):
     with pytest.raises(InputError, match=message):
         losses.denoising_score_matching(VPSDE(), lambda x, t: x, **(given | change))
     with pytest.raises(InputError, match="prediction"):
-        score_fn(VPSDE(), None, prediction="velocity", conditioning="time")
+        score_fn(VPSDE(), None, prediction="momentum", conditioning="time")
 
 
 @pytest.mark.parametrize("sigma_data", [0.5, 2.0])

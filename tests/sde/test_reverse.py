@@ -8,15 +8,15 @@ from scipy.integrate import solve_ivp
 from repro.errors import InputError
 from sde.reverse import probability_flow, reverse_sde
 from sde.samplers.adaptive import METHODS, integrate
-from tests.helpers.oracles_sde import GOLDEN_SDES, generator, plane_gaussian, plane_mixture
+from tests.helpers.oracles_sde import ALL_SDES, generator, plane_gaussian, plane_mixture
 from tests.helpers.rounding import float32_bound
 
 
-@pytest.mark.parametrize("name", GOLDEN_SDES)
+@pytest.mark.parametrize("name", ALL_SDES)
 def test_reverse_sde_carries_the_moments_of_a_gaussian_backwards(name):
     """With drift A x + b and noise g, run backwards: dC/dt = A C + C A^T - g^2 I, dm/dt = A m + b;
     both must be the derivatives of the known moments. The flow likewise, without g."""
-    sde, data = GOLDEN_SDES[name], plane_gaussian()
+    sde, data = ALL_SDES[name], plane_gaussian()
     for time in (0.01, 0.3, 0.9):
         t = torch.tensor([time], dtype=torch.float64)
 
@@ -39,10 +39,11 @@ def test_reverse_sde_carries_the_moments_of_a_gaussian_backwards(name):
         assert (equation.diffusion(t) == 0).all()
 
 
-@pytest.mark.parametrize("name", GOLDEN_SDES)
+@pytest.mark.parametrize("name", ALL_SDES)
 @pytest.mark.parametrize("tolerance", [1e-4, 1e-7])
 def test_integrator_takes_the_steps_of_scipy(name, tolerance):
-    sde, data = GOLDEN_SDES[name], plane_mixture()
+    sde, data = ALL_SDES[name], plane_mixture()
+    end = sde.end_time
     flow, calls = probability_flow(sde, data.score_fn(sde)), [0]
     z = sde.prior_sample((20, 2), generator(), dtype=torch.float64)
 
@@ -54,9 +55,9 @@ def test_integrator_takes_the_steps_of_scipy(name, tolerance):
         time = torch.tensor([t], dtype=torch.float64)
         return flow.drift(torch.from_numpy(y.reshape(20, 2)), time).numpy().ravel()
 
-    ours = integrate(field, z, 1.0, 1e-3, rtol=tolerance, atol=tolerance)
+    ours = integrate(field, z, end, 1e-3, rtol=tolerance, atol=tolerance)
     how = dict(rtol=tolerance, atol=tolerance, method="RK45")
-    theirs = solve_ivp(flat, (1.0, 1e-3), z.numpy().ravel(), **how)
+    theirs = solve_ivp(flat, (end, 1e-3), z.numpy().ravel(), **how)
     assert calls[0] == theirs.nfev
     assert np.abs(ours.numpy().ravel() - theirs.y[:, -1]).max() < 1e-9
 
@@ -64,7 +65,7 @@ def test_integrator_takes_the_steps_of_scipy(name, tolerance):
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_agrees_with_scipy_both_ways(method):
     """Against DOP853 at 1e-12; the two methods of low order take thousands of steps at 1e-10."""
-    sde, data = GOLDEN_SDES["vp"], plane_mixture()
+    sde, data = ALL_SDES["vp"], plane_mixture()
     flow = probability_flow(sde, data.score_fn(sde))
     z = sde.prior_sample((20, 2), generator(), dtype=torch.float64)
     low = method in ("bosh3", "fehlberg2", "adaptive_heun")

@@ -8,9 +8,15 @@ from sde.analytic import Mixture, gaussian
 from sde.conditional import guidance
 from sde.processes import VPSDE
 from sde.samplers import probability_flow_sample, sample, solve
-from tests.helpers.oracles_sde import SMALL_SDES, generator, plane_gaussian, plane_mixture
+from tests.helpers.oracles_sde import (
+    GOLDEN_SDES,
+    SMALL_SDES,
+    generator,
+    plane_gaussian,
+    plane_mixture,
+)
 
-NAMES = list(SMALL_SDES)
+NAMES = list(GOLDEN_SDES)
 
 
 def run_any(sampler, sde, score_fn, shape, **more):

@@ -3,7 +3,7 @@
 The weak error of a stochastic scheme is computed without any sampling. On a Gaussian a step is an
 affine map plus noise, so mean and variance are carried exactly. On a mixture the expectation of a
 smooth function is carried backwards, u_k(x) = E u_{k+1}(step(x, z)), by Gauss-Hermite quadrature.
-Every run starts from the exact p_1, so the error is that of the steps alone, and has to vanish.
+Every run starts from the exact p_end, so the error is that of the steps alone, and has to vanish.
 """
 
 import numpy as np
@@ -30,8 +30,13 @@ EPS = 0.02
 
 
 def ladder(sde, steps):
-    times = torch.linspace(1, EPS, steps + 1, dtype=torch.float64)
+    times = torch.linspace(sde.end_time, EPS, steps + 1, dtype=torch.float64)
     return sde.interval(times[1:], times[:-1])
+
+
+def ends(sde, eps=EPS):
+    """The times at which a run starts and stops, (1,) each."""
+    return torch.tensor([[sde.end_time], [eps]], dtype=torch.float64)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -50,7 +55,7 @@ def test_weak_order_on_a_gaussian(predictor, name):
     part = PREDICTORS[predictor](sde, data.score_fn(sde))
     errors = []
     for steps in (64, 128, 256, 512):
-        m, v = moments(1.0)
+        m, v = moments(sde.end_time)
         intervals = ladder(sde, steps)
         for i in range(steps):
             a, c, b = affine_part(part.step, intervals[i])
@@ -106,7 +111,7 @@ def test_weak_order_on_a_mixture(predictor, name):
             arrivals = (centre + spread * torch.from_numpy(nodes)).numpy()
             values = carried(np.clip(arrivals, -reach, reach)) @ weights
             carried = CubicSpline(x[:, 0].numpy(), values)
-        errors.append(abs(expectation(carried(x[:, 0].numpy()), 1.0) - truth))
+        errors.append(abs(expectation(carried(x[:, 0].numpy()), sde.end_time) - truth))
     assert 0.75 < measured_order(errors) < 1.35, errors
     assert errors[-1] < 0.02
 
@@ -115,9 +120,9 @@ def test_weak_order_on_a_mixture(predictor, name):
 @pytest.mark.parametrize("predictor", ["euler_maruyama", "reverse_diffusion"])
 def test_probability_flow_predictors_are_of_first_order(predictor, name):
     sde, data = SMALL_SDES[name], plane_gaussian()
-    one = torch.ones(1, dtype=torch.float64)
-    init = data.sample_at(sde, one.expand(20), generator())
-    truth = gaussian_flow(data, sde, init, one, EPS * one)
+    end, eps = ends(sde)
+    init = data.sample_at(sde, end.expand(20), generator())
+    truth = gaussian_flow(data, sde, init, end, eps)
     errors = []
     for steps in (32, 64, 128, 256):
         run = sample(
@@ -137,11 +142,11 @@ ORDERS = {"ddim": 1, "heun": 2, "dpm_solver_pp_2m": 2}
 @pytest.mark.parametrize("solver, order", ORDERS.items())
 def test_order_of_the_solvers(solver, order, make, name):
     sde, data = SMALL_SDES[name], make()
-    one, shape = torch.ones(1, dtype=torch.float64), (16, *data.event_shape)
-    init = data.sample_at(sde, one.expand(16), generator())
+    (end, eps), shape = ends(sde), (16, *data.event_shape)
+    init = data.sample_at(sde, end.expand(16), generator())
     how = dict(generator=None, init=init, eps=EPS)
     if len(data.means) == 1:
-        truth = gaussian_flow(data, sde, init, one, EPS * one)
+        truth = gaussian_flow(data, sde, init, end, eps)
     else:
         score_fn = data.score_fn(sde)
         truth = probability_flow_sample(sde, score_fn, shape, rtol=1e-10, atol=1e-10, **how).x
@@ -160,9 +165,9 @@ def test_order_of_the_solvers(solver, order, make, name):
 def test_adaptive_flow_of_a_gaussian(name):
     """Down to eps and up again, at the tolerance asked for."""
     sde, data = SMALL_SDES[name], plane_gaussian()
-    one = torch.ones(1, dtype=torch.float64)
-    init = data.sample_at(sde, one.expand(20), generator())
+    end, eps = ends(sde, 1e-3)
+    init = data.sample_at(sde, end.expand(20), generator())
     how = dict(generator=None, init=init, eps=1e-3, rtol=1e-9, atol=1e-9)
     run = probability_flow_sample(sde, data.score_fn(sde), (20, 2), **how)
-    truth = gaussian_flow(data, sde, init, one, 1e-3 * one)
+    truth = gaussian_flow(data, sde, init, end, eps)
     assert (run.x - truth).abs().max() < 1e-7

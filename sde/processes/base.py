@@ -1,4 +1,4 @@
-"""Forward processes: linear SDEs that turn data into noise.
+"""The abstract forward process: linear SDEs that turn data into noise.
 
     dx = f(t) x dt + g(t) dw,   t in [0, 1]                     (Song et al. 2021, eq. 5)
 
@@ -46,9 +46,14 @@ class Transition:
 
 
 class SDE(ABC):
-    """A linear process, defined by the functions of time below. Abstract."""
+    """A linear process, defined by the functions of time below. Abstract.
+
+    Where the scale of a process is 0 at time 1, its drift is infinite there and x_1 is pure noise,
+    from which no score can tell x_0. Such a process has an ``end_time`` below 1.
+    """
 
     sampling_eps: float  # the default time at which samplers stop
+    end_time: float = 1.0  # the time at which samplers start, and at which a likelihood ends
 
     @abstractmethod
     def drift_rate(self, t: Tensor) -> Tensor:
@@ -77,7 +82,7 @@ class SDE(ABC):
     @property
     @abstractmethod
     def prior_std(self) -> float:
-        """Standard deviation of the prior N(0, prior_std^2 I), which approximates p_1."""
+        """Standard deviation of the prior N(0, prior_std^2 I), which approximates p_end."""
 
     def drift(self, x: Tensor, t: Tensor) -> Tensor:
         """f(t) x, the shape of x."""
@@ -118,143 +123,15 @@ def log_normal(z: Tensor, std: float) -> Tensor:
     return -0.5 * ((z / std) ** 2).sum(1) - z.shape[1] * math.log(std * math.sqrt(2 * math.pi))
 
 
+def require_end_time(end_time: float) -> None:
+    """Raise InputError unless 0 < end_time < 1, for processes that are singular at time 1."""
+    if not 0 < end_time < 1:
+        raise InputError(f"need 0 < end_time < 1; got end_time={end_time}")
+
+
 def require_ordered(low_name: str, low, high_name: str, high, *, strict: bool) -> None:
     """Raise InputError unless finite and 0 < low < high; or 0 <= low <= high > 0, not strict."""
     ordered = 0 < low < high if strict else 0 <= low <= high and high > 0
     if not (math.isfinite(low) and math.isfinite(high) and ordered):
         law = f"0 < {low_name} < {high_name}" if strict else f"0 <= {low_name} <= {high_name} > 0"
         raise InputError(f"need {law}; got {low_name}={low}, {high_name}={high}")
-
-
-@dataclass(frozen=True)
-class VESDE(SDE):
-    """Variance exploding, the continuous SMLD: f = 0, std(t) = sigma_min (sigma_max/sigma_min)^t.
-
-        g(t) = std(t) sqrt(2 log(sigma_max / sigma_min))                 (Song et al. 2021, eq. 30)
-
-    As published, std(0) = sigma_min, not 0. Raises InputError unless 0 < sigma_min < sigma_max.
-    """
-
-    sigma_min: float = 0.01
-    sigma_max: float = 50.0
-    sampling_eps = 1e-5
-
-    def __post_init__(self):
-        require_ordered("sigma_min", self.sigma_min, "sigma_max", self.sigma_max, strict=True)
-
-    @property
-    def _log_ratio(self) -> float:
-        return math.log(self.sigma_max / self.sigma_min)
-
-    @property
-    def prior_std(self) -> float:
-        return self.sigma_max
-
-    def drift_rate(self, t):
-        return torch.zeros_like(t)
-
-    def diffusion(self, t):
-        return self.std(t) * math.sqrt(2 * self._log_ratio)
-
-    def scale(self, t):
-        return torch.ones_like(t)
-
-    def std(self, t):
-        return self.sigma_min * torch.exp(self._log_ratio * t)
-
-    def transition(self, s, t):
-        growth = torch.expm1(2 * self._log_ratio * (t - s))
-        return torch.ones_like(growth), self.std(s) * growth.sqrt()
-
-    def inverse_noise_ratio(self, noise_ratio):
-        return torch.log(noise_ratio / self.sigma_min) / self._log_ratio
-
-
-@dataclass(frozen=True)
-class LinearBetaSDE(SDE):
-    """A process with drift -beta(t) x / 2, where beta grows linearly. Abstract: VPSDE, SubVPSDE.
-
-        beta(t) = beta_min + (beta_max - beta_min) t,   B(t) = int_0^t beta,   scale = exp(-B / 2)
-
-    Raises InputError unless 0 <= beta_min <= beta_max and beta_max > 0.
-    """
-
-    beta_min: float = 0.1
-    beta_max: float = 20.0
-    sampling_eps = 1e-3
-
-    def __post_init__(self):
-        require_ordered("beta_min", self.beta_min, "beta_max", self.beta_max, strict=False)
-
-    @property
-    def prior_std(self) -> float:
-        return 1.0
-
-    def beta(self, t: Tensor) -> Tensor:
-        """beta(t), 1/time, the shape of t."""
-        return self.beta_min + (self.beta_max - self.beta_min) * t
-
-    def beta_integral(self, s: Tensor | float, t: Tensor) -> Tensor:
-        """B(t) - B(s), factorised so that it does not cancel as s -> t; s may be 0."""
-        return (t - s) * (self.beta_min + 0.5 * (self.beta_max - self.beta_min) * (t + s))
-
-    def inverse_beta_integral(self, integral: Tensor) -> Tensor:
-        """The time at which B has this value: the numerically stable root of a quadratic."""
-        slope = self.beta_max - self.beta_min
-        root = torch.sqrt(self.beta_min**2 + 2 * slope * integral)
-        return 2 * integral / (self.beta_min + root)
-
-    def drift_rate(self, t):
-        return -0.5 * self.beta(t)
-
-    def scale(self, t):
-        return torch.exp(-0.5 * self.beta_integral(0, t))
-
-
-@dataclass(frozen=True)
-class VPSDE(LinearBetaSDE):
-    """Variance preserving, the continuous DDPM (eq. 32):
-
-    f = -beta(t) / 2,   g = sqrt(beta(t)),   scale = exp(-B/2),   std^2 = 1 - exp(-B)
-    """
-
-    def diffusion(self, t):
-        return self.beta(t).sqrt()
-
-    def std(self, t):
-        return self.transition(0, t)[1]
-
-    def transition(self, s: Tensor | float, t: Tensor) -> tuple[Tensor, Tensor]:
-        integral = self.beta_integral(s, t)
-        return torch.exp(-0.5 * integral), (-torch.expm1(-integral)).sqrt()
-
-    def inverse_noise_ratio(self, noise_ratio):
-        return self.inverse_beta_integral(torch.log1p(noise_ratio**2))
-
-
-@dataclass(frozen=True)
-class SubVPSDE(LinearBetaSDE):
-    """Sub-variance preserving: the drift of VPSDE with less noise, std_subvp = std_vp^2 (eq. 28).
-
-        g^2 = beta(t) (1 - exp(-2 B)),   std = 1 - exp(-B)
-        std_ts^2 = (1 - exp(-(B_t - B_s))) (1 - exp(-(B_t + B_s)))
-
-    The second line is the module's std_ts^2, factorised so that it does not cancel as s -> t.
-    """
-
-    def diffusion(self, t):
-        return (-self.beta(t) * torch.expm1(-2 * self.beta_integral(0, t))).sqrt()
-
-    def std(self, t):
-        return -torch.expm1(-self.beta_integral(0, t))
-
-    def transition(self, s: Tensor | float, t: Tensor) -> tuple[Tensor, Tensor]:
-        between, total = self.beta_integral(s, t), self.beta_integral(0, t)
-        variance = torch.expm1(-between) * torch.expm1(between - 2 * total)
-        return torch.exp(-0.5 * between), variance.sqrt()
-
-    def inverse_noise_ratio(self, noise_ratio):
-        return self.inverse_beta_integral(2 * torch.asinh(noise_ratio / 2))
-
-
-PROCESSES = {"ve": VESDE, "vp": VPSDE, "subvp": SubVPSDE}

@@ -5,8 +5,6 @@ from pathlib import Path
 
 from cizsl.config.sections import Data
 from cizsl.data import birds_layout, gbu
-from cizsl.prepare.toy_birds import make_toy
-from cizsl.prepare.toy_gbu import make_gbu_toy
 from repro.errors import InputError
 from repro.files.file_lock import alone_in
 
@@ -26,9 +24,17 @@ def make_if_missing(data: Data) -> None:
         with alone_in(root, "making of the toy data"):
             if not _is_there(data):
                 print(f"{TOY}: making invented data, once", file=sys.stderr)
-                make_gbu_toy(root) if data.layout == "gbu" else make_toy(root)
+                _make(data.layout, root)
     except OSError as error:
         raise InputError(f"{TOY}: cannot be written: {error.strerror}") from None
+
+
+def _make(layout: str, root: Path) -> None:
+    """Import the makers here: they need scikit-learn, which a training otherwise does not."""
+    from cizsl.prepare.toy_birds import make_toy
+    from cizsl.prepare.toy_gbu import make_gbu_toy
+
+    make_gbu_toy(root) if layout == "gbu" else make_toy(root)
 
 
 def _is_there(data: Data) -> bool:

@@ -3,6 +3,7 @@
     import cizsl
     result = cizsl.train("toy_cub_easy", {"optimiser.iterations": 50}, out="runs/mine")
     result.metrics["final"]["top1"]
+    cizsl.load("runs/mine").predict(features).names
 
 Public names are imported when they are first used.
 """
@@ -17,11 +18,14 @@ __getattr__, __dir__, __all__ = lazy.exports(
         "CIZSLConfig": "cizsl.config",
         "Discriminator": "cizsl.networks",
         "Generator": "cizsl.networks",
+        "Model": "cizsl.predict.api",
+        "Predictions": "cizsl.predict.api",
         "Result": "cizsl.training.api",
         "ZSLData": "cizsl.data.dataset",
         "ausuc": "cizsl.metrics",
         "hallucinate": "cizsl.hallucination",
         "knn": "cizsl.classifiers",
+        "load": "cizsl.predict.api",
         "load_birds": "cizsl.data.birds",
         "load_gbu": "cizsl.data.gbu",
         "load_npz": "cizsl.data.npz",

@@ -6,10 +6,12 @@ functions here read it for them. Besides this module only :mod:`cizsl.training` 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from cizsl import creativity, protocols
 from cizsl.batches import BatchSampler, WalkSizes
@@ -62,6 +64,16 @@ def task(
             *held_out, settings.validation_share, settings.validation_by, number
         )
     return protocols.strict_test_task(*held_out)
+
+
+def normaliser(
+    config: CIZSLConfig | Baseline, data: ZSLData, device: torch.device
+) -> Callable[[Tensor], Tensor]:
+    """Return the normalisation of features (N, D) in the task of the stage "test"."""
+    settings = config.evaluation
+    heldout = settings.heldout_share if settings.protocol == "strict" else None
+    how = config.data.normalisation, device, heldout, settings.validation_seed
+    return protocols.final_normaliser(data, *how)
 
 
 def baseline(config: CIZSLConfig, name: str) -> Baseline:

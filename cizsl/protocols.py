@@ -18,6 +18,7 @@ Source: train_CIZSL.py, lines 387 to 456 and 533 to 552; Xian et al. (arXiv:1707
 for validation classes that are disjoint from training and test classes.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -85,6 +86,17 @@ def strict_test_task(
     train, seen = _for_the_end(data, heldout, seed)
     texts = data.seen_text, data.unseen_text, data.text_blocks
     return _task(train, seen, _test(data), texts, normalisation, device)
+
+
+def final_normaliser(
+    data: ZSLData, normalisation: str, device: torch.device, heldout: float | None, seed: int = 0
+) -> Callable[[Tensor], Tensor]:
+    """Return the normalisation of features (N, D) in the task with the test classes.
+
+    Args: as of :func:`strict_test_task`; ``heldout``: None in the reference protocol.
+    """
+    train = _train(data) if heldout is None else _for_the_end(data, heldout, seed)[0]
+    return normaliser(_tensor(train, device), _labels(train, device), normalisation)
 
 
 def validation_task(

@@ -22,7 +22,7 @@ from cizsl.gan import GAN
 from cizsl.hallucination import distinct_pairs
 from cizsl.prepare.toy_birds import make_toy
 from cizsl.protocols import ZSLTask, strict_test_task
-from cizsl.training.evaluate_run import measure
+from cizsl.training.evaluation import measure
 from repro.config import load
 from repro.seeding import generator
 

@@ -22,7 +22,7 @@ CIZSL = [
     # stands beside them, since build makes its generator from the configuration
     {"cizsl", "cizsl.score"},
     {"cizsl.training"},
-    {"cizsl.report", "cizsl.sweep"},
+    {"cizsl.report", "cizsl.sweep", "cizsl.predict"},
     {"cizsl.cli"},
     {"cizsl.__main__"},
 ]

@@ -85,6 +85,13 @@ def evaluate(options) -> int:
     return 0 if found.other_device else 1
 
 
+def predict(options) -> int:
+    """Name the classes of features or images by a finished run."""
+    from cizsl.cli.predict import command
+
+    return command(options)
+
+
 def sweep(options) -> int:
     """Train configurations x seeds x settings."""
     from cizsl.cli.sweep import command

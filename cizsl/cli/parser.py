@@ -24,6 +24,7 @@ def parser() -> parsing.Parser:
     )
     _train(commands)
     _evaluate(commands)
+    _predict(commands)
     _sweep(commands)
     _baselines(commands)
     _table(commands)
@@ -63,13 +64,56 @@ def _evaluate(commands: Any) -> None:
         default="test",
         help="evaluate on the validation classes or the test classes",
     )
+    _data_root(command)
+    parsing.add_device(command)
+
+
+def _predict(commands: Any) -> None:
+    command = parsing.add_command(
+        commands,
+        "predict",
+        "name the classes of features or images by a finished run",
+        example="cizsl predict runs/mine photographs --out predictions.csv --top 3",
+        run=actions.predict,
+    )
+    command.add_argument(
+        "folder", type=parsing.path, metavar="RUN", help="run folder of a finished run"
+    )
+    command.add_argument(
+        "source",
+        type=parsing.path,
+        metavar="FEATURES_OR_IMAGES",
+        help="a file of features (.npy, .npz or .mat), an image, or a folder of images",
+    )
+    command.add_argument(
+        "--out", type=parsing.path, metavar="FILE.csv", help="write a CSV file (default: print)"
+    )
+    command.add_argument(
+        "--top",
+        type=parsing.whole(1, 10_000),
+        default=5,
+        metavar="N",
+        help="classes of each item",
+    )
+    for name, kind, what in (
+        ("--backbone", str, "network that made the features of the run, where it is a file"),
+        ("--weights", parsing.path, "file of that network's weights, where it has one"),
+    ):
+        command.add_argument(name, type=kind, metavar=name[2:].upper(), help=what)
+    command.add_argument(
+        "--skip-bad", action="store_true", help="leave out images that cannot be read"
+    )
+    _data_root(command)
+    parsing.add_device(command)
+
+
+def _data_root(command: parsing.Parser) -> None:
     command.add_argument(
         "--data-root",
         type=parsing.path,
         metavar="DIR",
         help="folder that holds the data now (default: the folder that the run used)",
     )
-    parsing.add_device(command)
 
 
 def _sweep(commands: Any) -> None:

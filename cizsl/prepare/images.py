@@ -107,7 +107,7 @@ def find_images(folder: Path, classes: Sequence[str]) -> tuple[list[Path], np.nd
         raise InputErrors(faults)
     paths, labels = [], []
     for number in sorted(found):
-        own = [path for path in sorted(found[number].rglob("*")) if _is_image(path)]
+        own = [path for path in sorted(found[number].rglob("*")) if is_image(path)]
         paths += own
         labels += [number] * len(own)
     if not paths:
@@ -115,7 +115,8 @@ def find_images(folder: Path, classes: Sequence[str]) -> tuple[list[Path], np.nd
     return paths, np.array(labels, np.int64)
 
 
-def _is_image(path: Path) -> bool:
+def is_image(path: Path) -> bool:
+    """Return whether there is a file with the name of an image."""
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 

@@ -6,7 +6,7 @@ import torch
 
 from cizsl import build
 from cizsl.training import results
-from cizsl.training.evaluate_run import measure
+from cizsl.training.evaluation import measure
 from cizsl.training.records import read_log
 from cizsl.training.stage import Progress, StageTraining
 from repro.device import precision

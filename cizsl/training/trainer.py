@@ -5,7 +5,7 @@ import time
 import torch
 
 from cizsl.training import live_page, results
-from cizsl.training.evaluate_run import measure, measure_discriminator
+from cizsl.training.evaluation import measure, measure_discriminator
 from cizsl.training.records import read_log
 from cizsl.training.stage import Progress, StageTraining
 from cizsl.training.steps import GANSteps, make_steps

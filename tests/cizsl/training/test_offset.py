@@ -12,7 +12,9 @@ from cizsl.cli.parser import main
 from cizsl.closed_form.baselines import Ridge
 from cizsl.metrics import harmonic_mean
 from cizsl.training import fit_baselines
-from cizsl.training.evaluate_run import answer, evaluate_again, saved_generator
+from cizsl.training.evaluate_run import evaluate_again
+from cizsl.training.evaluation import answer
+from cizsl.training.finished import saved_generator
 from repro.config import load
 from repro.run import RunFolder
 from tests.cizsl.training.runs import CPU, run

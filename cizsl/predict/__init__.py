@@ -1,0 +1,1 @@
+"""Use of finished runs: names of classes for features and images."""

@@ -23,6 +23,7 @@ READING_ORDER = {  # of a package's own modules; the others follow by name
         "retrieval",
         "synthesis",
         "protocols",
+        "answers",
         "evaluate",
     ],
     "sde": [
@@ -49,6 +50,7 @@ TITLES = {
     "files": "Files",
     "networks": "Networks",
     "pages": "Tables, charts and pages",
+    "predict": "Prediction",
     "prepare": "Preparing datasets",
     "report": "Tables and comparisons",
     "samplers": "Samplers",

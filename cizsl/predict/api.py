@@ -84,6 +84,7 @@ class Model:
 
     Attributes:
         config: of the run, with the values that it selected.
+        data: of the run, :class:`cizsl.data.dataset.ZSLData`.
         class_names: of all classes, seen ones first.
         num_seen: how many classes were seen in training.
         feature_dim: D, the number of features of an image.
@@ -177,8 +178,9 @@ class Model:
                 features = torch.from_numpy(found.numbers).to(self.device)
                 scores = self._score(self._normalise(features)).double()
                 scores[:, self.num_seen :] += self.offset
-                best = scores.topk(count, dim=1)
-                classes, values = best.indices.cpu(), best.values.cpu()
+                # of equal scores the first class counts, as in evaluations
+                values, classes = scores.sort(dim=1, descending=True, stable=True)
+                values, classes = values[:, :count].cpu(), classes[:, :count].cpu()
                 yield Predictions(found.names, classes, values, self.class_names, self.num_seen)
 
     @property

@@ -5,6 +5,7 @@ import torch
 
 from cizsl.config import CIZSLConfig
 from cizsl.prepare.toy_birds import make_toy
+from repro import locate
 from repro.config import validate
 
 
@@ -34,6 +35,17 @@ def tiny(toy):
         return validate(values, CIZSLConfig, "test")
 
     return make
+
+
+@pytest.fixture(scope="session")
+def finished_strict(toy, tmp_path_factory):
+    """A finished run of the strict protocol, with the Gaussian generator; not to be changed."""
+    from tests.cizsl.training.runs import run
+
+    values = [f"data.root={toy}", "generator=gaussian", "evaluation.samples=5"]
+    config = locate.load("toy_cub_easy_strict", "cizsl", CIZSLConfig, values)
+    run(config, path := tmp_path_factory.mktemp("finished") / "run")
+    return path
 
 
 @pytest.fixture

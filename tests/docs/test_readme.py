@@ -1,5 +1,6 @@
 """The Python of the README runs as it stands, in an empty folder."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -35,6 +36,8 @@ def test_the_python_of_the_readme_runs(half, tmp_path, monkeypatch, capsys):
         accuracy = float(printed[0])
         assert 0 <= accuracy <= 1 and (tmp_path / "runs/mine/results.json").is_file()
         assert float(re.search(r"\d\.\d+", printed[1])[0]) > 0  # not uniform
+        names = ast.literal_eval(printed[2])
+        assert [len(row) for row in names] == [5, 5] and names[0][0].startswith("class ")
     else:
         assert printed[0] == "torch.Size([16, 1, 8, 8]) 21"
         samples = namespace["samples"]

@@ -20,15 +20,6 @@ from repro.run import RunFolder
 from tests.cizsl.training.runs import CPU, run
 
 
-@pytest.fixture(scope="module")
-def finished(toy, tmp_path_factory):
-    """A run of the strict protocol with the Gaussian generator."""
-    values = [f"data.root={toy}", "generator=gaussian", "evaluation.samples=5"]
-    config = load("configs/cizsl/toy/toy_cub_easy_strict.yaml", build.CIZSLConfig, values)
-    run(config, path := tmp_path_factory.mktemp("offset") / "run")
-    return path
-
-
 def tables(folder, stage, name):
     """Scores of all classes (N, C), seen ones first, and labels: of seen images, of unseen ones."""
     config = load(folder / "config.yaml", build.CIZSLConfig)
@@ -50,36 +41,36 @@ def plain(groups, num_seen, offset):
     return *found, harmonic_mean(*found)
 
 
-def test_the_validation_classes_choose_the_offset_of_the_test(finished):
+def test_the_validation_classes_choose_the_offset_of_the_test(finished_strict):
     """No offset of a fine grid is better on the validation classes; the test is measured there."""
-    results = json.loads((finished / "results.json").read_text())
+    results = json.loads((finished_strict / "results.json").read_text())
     offset, scores = results["offset"], results["metrics"]["selected"]
-    validation = tables(finished, "validation", "best")
+    validation = tables(finished_strict, "validation", "best")
     grid = np.linspace(offset - 0.3, offset + 0.3, 41)
     highest = max(plain(*validation, other)[2] for other in grid)
     assert plain(*validation, offset)[2] >= highest - 1e-12
     names = ("calibrated_seen", "calibrated_unseen", "calibrated_harmonic")
-    expected = plain(*tables(finished, "test", "generator"), offset)
+    expected = plain(*tables(finished_strict, "test", "generator"), offset)
     assert [scores[name] for name in names] == pytest.approx(expected, abs=1e-12)
     assert scores["calibrated_harmonic"] > scores["harmonic"] and offset > 0
 
 
-def test_commands_show_them(finished, capsys, tmp_path):
-    recorded = json.loads((finished / "results.json").read_text())["metrics"]["final"]
+def test_commands_show_them(finished_strict, capsys, tmp_path):
+    recorded = json.loads((finished_strict / "results.json").read_text())["metrics"]["final"]
     shown = f"{100 * recorded['calibrated_harmonic']:.2f}"
-    again = evaluate_again(finished, "test", CPU)
+    again = evaluate_again(finished_strict, "test", CPU)
     assert not again.differing and f"{100 * again.scores['calibrated_harmonic']:.2f}" == shown
     files = [f"--{form}={tmp_path / form}" for form in ("html", "csv")]
-    assert main(["table", str(finished), *files]) == 0
+    assert main(["table", str(finished_strict), *files]) == 0
     printed = capsys.readouterr().out
     assert "H at offset" in printed and shown in printed
     assert all(shown in (tmp_path / form).read_text() for form in ("html", "csv"))
 
 
-def test_an_older_run_is_read(finished, tmp_path, capsys):
+def test_an_older_run_is_read(finished_strict, tmp_path, capsys):
     """Runs before this had neither the offset nor what is measured at it."""
     folder = tmp_path / "old"
-    shutil.copytree(finished, folder)
+    shutil.copytree(finished_strict, folder)
     results = json.loads((folder / "results.json").read_text())
     del results["offset"]
     for scores in results["metrics"].values():

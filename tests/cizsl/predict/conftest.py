@@ -1,0 +1,5 @@
+"""A working folder with articles and images."""
+
+from tests.cizsl.prepare.conftest import place
+
+__all__ = ["place"]

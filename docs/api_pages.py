@@ -36,6 +36,7 @@ READING_ORDER = {  # of a package's own modules; the others follow by name
         "discrete",
         "metrics",
         "ema",
+        "power_averages",
     ],
     "repro": ["config", "run", "loop"],
 }

@@ -206,7 +206,9 @@ def score(config: SDEConfig, sde: SDE, network: Network) -> ScoreFn:
 def loss(config: SDEConfig, sde: SDE) -> LossFn:
     """The loss, as a function of uniform numbers, from which times or timesteps are computed."""
     settings, discrete = config.loss, table(config)
-    parts: dict[str, Any] = dict(prediction=config.model.prediction, conditioning=config.model.conditioning)
+    parts: dict[str, Any] = dict(
+        prediction=config.model.prediction, conditioning=config.model.conditioning
+    )
 
     def denoising(network: Network, x0: Tensor, u: Tensor, z: Tensor) -> losses.Loss:
         if settings.weighting == "importance":

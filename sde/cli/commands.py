@@ -223,6 +223,16 @@ def export(options) -> int:
     return 0
 
 
+def average(options) -> None:
+    """Make a run folder of a power-function average of the length asked for."""
+    from sde.training.averages import reconstruct
+
+    how = (options.length, options.at, options.out)
+    summary, distance = reconstruct(options.run_folder, *how)
+    weights = summary["imported"]["weights"]
+    print(f"{options.out}: {weights}; its profile is met to {100 * distance:.2g} %")
+
+
 @contextmanager
 def _trained(options, with_data: bool = True, read_only: bool = False):
     """This process among its ranks, and the model on its device."""

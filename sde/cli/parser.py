@@ -28,6 +28,7 @@ def parser() -> parsing.Parser:
     _table(commands)
     _import(commands)
     _export(commands)
+    _average(commands)
     _data(commands)
     add_config_commands(commands, "sde", actions.model, "eight_gaussians")
     return top
@@ -112,6 +113,39 @@ def _export(commands: Any) -> None:
         "file", type=parsing.path, metavar="FILE.safetensors", help="file to write"
     )
     command.set_defaults(overrides=[], device="cpu")
+
+
+def _average(commands: Any) -> None:
+    command = parsing.add_command(
+        commands,
+        "average",
+        "make a run folder of an average of the weights of another length",
+        example=f"sde average {RUN} --length 0.15 --out runs/longer",
+        run=actions.average,
+    )
+    command.add_argument(
+        "run_folder",
+        type=parsing.path,
+        metavar="RUN",
+        help="run with snapshots, trained with optimiser.power_averages=16",
+    )
+    command.add_argument(
+        "--length",
+        type=parsing.number(0.005, 0.288),
+        required=True,
+        metavar="X",
+        help="length of the average: the standard deviation of the weight of an iteration, in "
+        "units of the iterations so far",
+    )
+    command.add_argument(
+        "--at",
+        type=parsing.positive,
+        metavar="N",
+        help="iteration of a snapshot to average up to (default: the last)",
+    )
+    command.add_argument(
+        "--out", type=parsing.path, required=True, metavar="DIR", help="run folder to write"
+    )
 
 
 def _data(commands: Any) -> None:

@@ -15,5 +15,6 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 Time = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0, le=1e12)]
+Length = Annotated[float, Field(ge=0.005, le=0.288)]  # of a power-function average
 Weight = Annotated[float, Field(ge=-1e6, le=1e6)]  # of guidance
 NonNegative = Annotated[float, Field(ge=0, le=1e12)]

@@ -51,6 +51,7 @@ class TrainingState(ModelState):
     optimiser: dict[str, Any]
     generator: Tensor  # state of the generator of batches, times and noise
     random: dict[str, Any]  # states of the global generators
+    power: list[dict[str, Tensor]] = []  # state dicts of the power-function averages
 
 
 class ExportMetadata(BaseModel):

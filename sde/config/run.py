@@ -12,7 +12,16 @@ from pydantic import Field, model_validator
 from repro.config import OneOf, Settings
 from repro.loggers import LOGGERS
 from repro.plugins import Registered, is_plugin
-from sde.config.bounds import Count, CountOrZero, Decay, Iterations, NonNegative, Positive, Time
+from sde.config.bounds import (
+    Count,
+    CountOrZero,
+    Decay,
+    Iterations,
+    Length,
+    NonNegative,
+    Positive,
+    Time,
+)
 from sde.config.data import Data
 from sde.config.model import UNETS, Model
 from sde.config.sampling import PRECISIONS, Evaluation, Sampling
@@ -101,6 +110,16 @@ class Optimiser(Settings):
     ema_decay: Decay = Field(
         default=0.999,
         description="decay of the moving average of the weights, which is what is sampled",
+    )
+    power_averages: CountOrZero = Field(
+        default=0,
+        description="snapshots of two power-function averages during the training, of which "
+        "`sde average` makes an average of any length afterwards; 0: none",
+    )
+    power_lengths: tuple[Length, Length] = Field(
+        default=(0.05, 0.1),
+        description="lengths of these averages: the standard deviation of the weight of an "
+        "iteration, in units of the iterations so far",
     )
     reference_compat: bool = Field(
         default=False,

@@ -100,7 +100,7 @@ def import_official(path: Path, config: SDEConfig, out: Path, *, raw: bool) -> d
     assert isinstance(network, NCSNpp)  # both of UNETS are
     fill(network, official, raw=raw, where=str(path))
     kind = "as trained" if raw else "averaged"
-    return _make_run(out, config, network, official.step, {**_source(path), "weights": kind})
+    return make_run(out, config, network, official.step, {**source_of(path), "weights": kind})
 
 
 def import_exported(path: Path, out: Path) -> dict:
@@ -112,19 +112,24 @@ def import_exported(path: Path, out: Path) -> dict:
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: the weights do not fit its configuration: {reason}") from None
-    return _make_run(out, config, network, step, {**_source(path), "weights": "averaged"})
+    return make_run(out, config, network, step, {**source_of(path), "weights": "averaged"})
 
 
 def _network(config: SDEConfig) -> nn.Module:
     return build.network_for(config, build.data_spec(config, CPU), CPU)
 
 
-def _source(path: Path) -> dict:
+def source_of(path: Path) -> dict:
+    """Return the name and the checksum of a file of weights."""
     with open(path, "rb") as file:
         return {"file": Path(path).name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
-def _make_run(out: Path, config: SDEConfig, network: nn.Module, step: int, source: dict) -> dict:
+def make_run(out: Path, config: SDEConfig, network: nn.Module, step: int, source: dict) -> dict:
+    """Make ``out`` a run folder of weights; return the content of results.json.
+
+    ``source`` says where they are from: file, sha256, and weights, which kind they are.
+    """
     dataset_name = build.data_spec(config, CPU).name
     summary = {**build.summary(config, dataset_name, network, step), "imported": source}
     state = {

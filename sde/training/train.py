@@ -28,6 +28,7 @@ from sde.config.records import Progress, Record, TrainingState, read
 from sde.config.run import SDEConfig
 from sde.networks.label import drop_labels, with_label
 from sde.trained_model import require_same_model
+from sde.training.averages import PowerAverages
 from sde.training.callbacks import TrainingCallbacks
 from sde.training.heldout import heldout_loss
 
@@ -58,6 +59,7 @@ class Trainer:
         network = build.network_for(config, self.data.spec, device)
         self.network = build.to_memory_format(config, network)
         self.ema = build.ema(config, self.network).eval()
+        self.averages = PowerAverages(config, self.network, folder.path if ranks.leader else None)
         build.compile_network(config, self.network)
         self.optimiser = build.optimiser(config, self.network)
         self.rng = build.stream(config, device, build.TRAINING)
@@ -117,6 +119,7 @@ class Trainer:
             group["lr"] = build.learning_rate(self.config, step)
         self.optimiser.step()
         self.ema.update_parameters(self.network)
+        self.averages.update(self.network, step + 1)
         return norm
 
     def _batch(self) -> Iterator[tuple[Tensor, ...]]:
@@ -141,12 +144,8 @@ class Trainer:
         if self.ranks.size > 1:
             torch.manual_seed(seed_of(self.config.seed, build.DROPOUT, self.ranks.rank, step))
 
-    @torch.no_grad()
     def heldout_loss(self, network: nn.Module) -> float:
-        """The mean loss on held-out examples, without dropout.
-
-        Times, noise and dequantisation are the same at every call.
-        """
+        """The mean loss on held-out examples, see :mod:`sde.training.heldout`."""
         return heldout_loss(self.config, self.loss, self.data, network, self.device)
 
     def _record(self, norm: Tensor) -> dict[str, str]:
@@ -192,6 +191,7 @@ class Trainer:
             "generator": self.rng.get_state(),
             "progress": dict(self.progress),
             "random": global_states(),
+            "power": self.averages.state_dicts(),
         }
         checkpoint.save(self.folder.checkpoints, self.progress.step, state)
 
@@ -218,6 +218,7 @@ class Trainer:
             self.network.load_state_dict(state.network)
             self.ema.load_state_dict(state.average)
             self.optimiser.load_state_dict(state.optimiser)
+            self.averages.load_state_dicts(state.power)
             self.rng.set_state(state.generator)
             set_global_states(state.random)
             self.progress = state.progress

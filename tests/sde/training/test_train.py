@@ -65,6 +65,7 @@ VARIANTS = {
         "optimiser": {"iterations": 7},
     },
     "classes": {"data": {"name": "digits"}, "model": {"condition": "class"}},
+    "power_averages": {"optimiser": {"power_averages": 3, "iterations": 9}},
     "dropout": {
         "data": {"name": "digits"},
         "model": {"network": "ncsnpp", "unet": {"channels": 4, "multipliers": [1], "dropout": 0.5}},

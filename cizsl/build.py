@@ -41,7 +41,7 @@ TRAINING, EVALUATION = 0, 1
 def data(config: CIZSLConfig | Baseline) -> ZSLData:
     """Read the dataset, not yet normalised."""
     where = config.data
-    return load(where.root, where.dataset, where.split, where.layout)
+    return load(where.root, where.dataset, where.split, where.layout, where.texts)
 
 
 def task(

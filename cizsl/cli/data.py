@@ -71,20 +71,6 @@ def toy(options) -> None:
     print("\n".join(f"wrote {folder}" for folder in made))
 
 
-def text(options) -> None:
-    """Write the text of a dataset."""
-    from cizsl.prepare.articles import make_text, read_stop_words
-
-    with _writing(options.out):
-        names = ("classes", "encoding", "vocabulary", "min_documents", "overwrite")
-        others = {name: getattr(options, name) for name in names}
-        others["stop_words"] = read_stop_words(options.stop_words)
-        made, terms = make_text(options.source, options.out, **others)
-    absent = int((~made.any(0)).sum())
-    blank = f", {absent} of them in no article" if absent else ""
-    print(f"wrote {options.out}: {len(made)} classes, {len(terms)} terms{blank}")
-
-
 def images(options) -> None:
     """Write the features of a dataset, and complete the splits that are there."""
     from cizsl.prepare.features import make_features
@@ -93,7 +79,7 @@ def images(options) -> None:
     replaced = {n: v for n in PREPROCESSING if (v := getattr(options, n)) is not None}
     names = ("weights", "classes", "parts", "overwrite", "layout", "batch", "dtype", "workers")
     names += ("skip_bad",)
-    with _writing(options.out):
+    with writing(options.out):
         record, completed = make_features(
             options.source,
             options.out,
@@ -131,7 +117,7 @@ def splits(options) -> None:
             raise InputError(f"{options.folder}: no split here")
     else:
         found = _chosen_splits(options, names, families)
-        with _writing(options.folder):
+        with writing(options.folder):
             completed = make_splits(options.folder, found, options.overwrite, options.layout)
     for split, (seen, unseen) in found.items():
         kin = ""
@@ -160,7 +146,7 @@ def convert(options) -> None:
     """Convert a dataset from one layout to another."""
     from cizsl.data.convert import convert
 
-    with _writing(options.target):
+    with writing(options.target):
         print(f"wrote {convert(options.source, options.target, options.overwrite)}")
 
 
@@ -169,7 +155,7 @@ def compact(options) -> None:
     from cizsl.prepare.compact import make_compact
 
     names = ("components", "square_root", "articles", "overwrite")
-    with _writing(options.target):
+    with writing(options.target):
         images, kept = make_compact(
             options.source, options.target, **{name: getattr(options, name) for name in names}
         )
@@ -178,7 +164,7 @@ def compact(options) -> None:
 
 
 @contextlib.contextmanager
-def _writing(place: Path) -> Iterator[None]:
+def writing(place: Path) -> Iterator[None]:
     """Turn an `OSError`, such as that of a full disk, into an `InputError`."""
     try:
         yield

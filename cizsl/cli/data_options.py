@@ -2,11 +2,18 @@
 
 import argparse
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from repro.cli import parser as parsing
 
 CLASSES = "class names in their order, one a line (default: classes.txt, else the names sorted)"
+
+
+def command(commands: Any, name: str, purpose: str, example: str, run: Callable) -> parsing.Parser:
+    """Add the command ``cizsl data name`` and return its parser."""
+    return parsing.add_command(commands, name, purpose, example=f"cizsl data {example}", run=run)
 
 
 def add_preprocessing(command: parsing.Parser) -> None:
@@ -40,14 +47,14 @@ def add_folder(command: parsing.Parser, default: Path, what: str) -> None:
     )
 
 
-def add_out(command: parsing.Parser) -> None:
-    """Add ``--out``, ``--classes`` and ``--overwrite``."""
+def add_out(command: parsing.Parser, more: str = "") -> None:
+    """Add ``--out``, ``--classes`` and ``--overwrite``; ``more``: what else ``--out`` may be."""
     command.add_argument(
         "--out",
         type=dataset,
         required=True,
-        metavar="DIR",
-        help="folder of the dataset to write; its last part is the name of the dataset",
+        metavar="DIR_OR_FILE" if more else "DIR",
+        help=f"folder of the dataset to write; its last part is the name of the dataset{more}",
     )
     add_classes(command)
 

@@ -1,10 +1,9 @@
 """The options of the commands ``cizsl data ...``, which are in ``cizsl.cli.data``."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cizsl.cli import data
+from cizsl.cli import data, data_text
 from cizsl.cli import data_options as options
 from repro.cli import parser as parsing
 
@@ -14,15 +13,11 @@ def add_parsers(commands: Any) -> None:
     _look(commands)
     _download(commands)
     _toy(commands)
-    _text(commands)
+    data_text.add_parser(commands)
     _images(commands)
     _splits(commands)
     _convert(commands)
     _compact(commands)
-
-
-def _command(commands: Any, name: str, purpose: str, example: str, run: Callable) -> parsing.Parser:
-    return parsing.add_command(commands, name, purpose, example=f"cizsl data {example}", run=run)
 
 
 def _look(commands: Any) -> None:
@@ -31,13 +26,13 @@ def _look(commands: Any) -> None:
         ("inspect", "print the shapes, dtypes and class counts of data files", data.inspect),
         ("cells", "name the published datasets and splits that are in a folder", data.cells),
     ):
-        command = _command(commands, name, purpose, f"{name} data", run)
+        command = options.command(commands, name, purpose, f"{name} data", run)
         options.add_folder(command, Path("data"), "folder of the data files")
 
 
 def _download(commands: Any) -> None:
     purpose = "download the published files that a public repository lists, checked by git SHA-1"
-    command = _command(commands, "download", purpose, "download cub", data.download)
+    command = options.command(commands, "download", purpose, "download cub", data.download)
     command.add_argument("dataset", choices=("cub", "nab"), help="cub: all files; nab: not all")
     command.add_argument(
         "--root",
@@ -55,7 +50,7 @@ def _download(commands: Any) -> None:
 
 def _toy(commands: Any) -> None:
     purpose = "write a small invented dataset"
-    command = _command(commands, "toy", purpose, "toy data/toy --seed 1", data.toy)
+    command = options.command(commands, "toy", purpose, "toy data/toy --seed 1", data.toy)
     options.add_folder(command, Path("data/toy"), "folder to write")
     options.add_seed(command, "seed of the invented numbers")
     command.add_argument(
@@ -68,39 +63,10 @@ def _toy(commands: Any) -> None:
     )
 
 
-def _text(commands: Any) -> None:
-    purpose = "make TF-IDF vectors of one article, a UTF-8 file NAME.txt, for each class"
-    command = _command(commands, "text", purpose, "text articles --out data/mine", data.text)
-    command.add_argument("source", type=parsing.path, metavar="DIR", help="folder of the articles")
-    options.add_out(command)
-    command.add_argument(
-        "--min-documents",
-        type=parsing.positive,
-        default=1,
-        metavar="N",
-        help="leave out terms that stand in fewer articles than this",
-    )
-    command.add_argument(
-        "--vocabulary",
-        type=parsing.path,
-        metavar="FILE",
-        help="terms of the columns: a .mat file with TFIDF_Term, or a text file with one term a "
-        "line (default: every term of the articles)",
-    )
-    command.add_argument(
-        "--stop-words",
-        metavar="FILE",
-        help="words to leave out, one a line, or 'none' (default: scikit-learn's English ones)",
-    )
-    command.add_argument(
-        "--encoding", default="utf-8", metavar="NAME", help="encoding of the articles"
-    )
-
-
 def _images(commands: Any) -> None:
     purpose = "compute visual features of a folder of images for each class"
     example = "images pictures --out data/mine --backbone timm:resnet50"
-    command = _command(commands, "images", purpose, example, data.images)
+    command = options.command(commands, "images", purpose, example, data.images)
     command.add_argument(
         "source", type=parsing.path, metavar="DIR", help="folder with one folder for each class"
     )
@@ -155,7 +121,7 @@ def _add_extraction(command: parsing.Parser) -> None:
 def _splits(commands: Any) -> None:
     purpose = "choose which classes are seen and which are unseen"
     example = "splits data/mine --families last-word"
-    command = _command(commands, "splits", purpose, example, data.splits)
+    command = options.command(commands, "splits", purpose, example, data.splits)
     command.description = (
         f"{command.description} In the easy split every unseen class has a seen class in its "
         "family; in the hard split whole families are unseen."
@@ -199,7 +165,7 @@ def _splits(commands: Any) -> None:
 def _convert(commands: Any) -> None:
     purpose = "convert a dataset's folder to one .npz file, or back"
     example = "convert data/CUB2011 data/cub.npz"
-    command = _command(commands, "convert", purpose, example, data.convert)
+    command = options.command(commands, "convert", purpose, example, data.convert)
     command.add_argument(
         "source", type=parsing.path, metavar="FROM", help="folder of the dataset, or file NAME.npz"
     )
@@ -212,7 +178,7 @@ def _convert(commands: Any) -> None:
 def _compact(commands: Any) -> None:
     purpose = "make a small file of a dataset: principal components of its features, as bytes"
     example = "compact data/CUB2011 data/CUB-mine.npz"
-    command = _command(commands, "compact", purpose, example, data.compact)
+    command = options.command(commands, "compact", purpose, example, data.compact)
     command.description = (
         f"{command.description} The components are fitted on images of seen classes only."
     )

@@ -10,13 +10,13 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from cizsl.config import candidates
+from cizsl.config.data import Data
 from cizsl.config.generators import SECTIONS, TITLES, Gaussian, GeneratorName, Score
 from cizsl.config.sections import (
     Compute,
     Count,
     Creativity,
     Criterion,
-    Data,
     Evaluation,
     Loss,
     Model,

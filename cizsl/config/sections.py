@@ -5,7 +5,6 @@ text, the strict protocol. ``configs/cizsl/birds/published.yaml`` sets each swit
 code has it.
 """
 
-from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -33,40 +32,6 @@ def _divergences() -> list[str]:
     from cizsl.creativity import CREATIVITY  # imports torch
 
     return [*CREATIVITY, "none"]
-
-
-def _layouts() -> Iterable[str]:
-    from cizsl.data.layouts import LAYOUT_READERS
-
-    return LAYOUT_READERS
-
-
-def _normalisations() -> Iterable[str]:
-    from cizsl.data.normalise import kinds
-
-    return kinds()
-
-
-class Data(Settings):
-    """Which classes and images, and how their features are normalised."""
-
-    layout: Annotated[str, Registered(_layouts, "layout")] = Field(
-        default="published",
-        description="layout of the files: published, npz or compact (docs/data.md), gbu "
-        "(docs/gbu.md)",
-    )
-    root: str = Field(default="data", description="folder that holds the dataset (CUB2011, NABird)")
-    dataset: Name = Field(
-        default="CUB", description="CUB, NAB, a name of your own; in the compact layout CUB-compact"
-    )
-    split: Name = Field(
-        default="easy", description="easy or hard; PS in gbu; or a name of your own"
-    )
-    normalisation: Annotated[str, Registered(_normalisations, "normalisation")] = Field(
-        default="published",
-        description="of the features; published: (x - mean) / variance, both scalars; "
-        "discriminant: coordinates of linear discriminant analysis (docs/data.md)",
-    )
 
 
 class Model(Settings):

@@ -1,17 +1,25 @@
 """Loading a dataset by the name of its file layout."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cizsl.data.birds import load_birds
 from cizsl.data.compact_features import load_compact
 from cizsl.data.dataset import ZSLData
 from cizsl.data.gbu import load_gbu
+from cizsl.data.names import families
 from cizsl.data.npz import load_npz
+from cizsl.data.texts import add_texts
 from repro.plugins import resolve
 
 
 def load(
-    root: str | Path, dataset: str = "CUB", split: str = "easy", layout: str = "published"
+    root: str | Path,
+    dataset: str = "CUB",
+    split: str = "easy",
+    layout: str = "published",
+    texts: Sequence[str] = (),
 ) -> ZSLData:
     """Read one split of a dataset by `LAYOUT_READERS[layout]`.
 
@@ -20,10 +28,17 @@ def load(
         dataset: the name of the dataset.
         split: the name of the split.
         layout: a key of `LAYOUT_READERS`, or "package.module:name" of a function like them.
+        texts: files of further texts of the classes, see `cizsl.data.texts`.
+
+    The family of a class is the last word of its name, where names are known.
 
     Raises `InputError` for an unknown layout, and for whatever the reader finds.
     """
-    return resolve(layout, LAYOUT_READERS, "layout")(root, dataset, split)
+    data = resolve(layout, LAYOUT_READERS, "layout")(root, dataset, split)
+    data = add_texts(data, root, texts) if texts else data
+    if data.families is None and data.class_names is not None:
+        data = replace(data, families=families(data.class_names[: data.num_seen]))
+    return data
 
 
 LAYOUT_READERS = {  # each (root, dataset, split) -> ZSLData

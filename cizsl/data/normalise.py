@@ -7,8 +7,12 @@ The published code normalises features by two numbers taken over the whole train
 It divides by the variance, not by the standard deviation. Published results depend on it, so it is
 `NORMALISATIONS["published"]`.
 
+"root" is for pooled activations, which are not negative: x -> sqrt(x) / |sqrt(x)|, so that the
+product of two images is the Bhattacharyya coefficient of their activations.
+
 "discriminant" is another kind: it needs the classes of the training images, and gives the
-coordinates of linear discriminant analysis (:mod:`cizsl.data.discriminants`).
+coordinates of linear discriminant analysis (:mod:`cizsl.data.discriminants`). "root_discriminant"
+takes "root" first.
 """
 
 from collections.abc import Callable, Iterable
@@ -21,7 +25,7 @@ from cizsl.data.discriminants import discriminants, within_covariance
 from repro.errors import InputError
 from repro.plugins import resolve
 
-DISCRIMINANT = "discriminant"
+DISCRIMINANTS = {"discriminant": "none", "root_discriminant": "root"}  # what is taken first
 SHRINKAGE = 0.3  # chosen on validation classes of CUB (docs/results.md)
 
 
@@ -49,19 +53,21 @@ def normaliser(reference: Tensor, labels: Tensor, kind: str) -> Callable[[Tensor
 
     Raises `InputError` for an unknown kind.
     """
-    if kind != DISCRIMINANT:
+    if kind not in DISCRIMINANTS:
         return partial(normalise, reference=reference, kind=kind)
+    first = partial(normalise, reference=reference, kind=DISCRIMINANTS[kind])
+    reference = first(reference)
     present, place = labels.unique(return_inverse=True)
     sums = reference.new_zeros(len(present), reference.shape[1], dtype=torch.float64)
     sums.index_add_(0, place, reference.double())
     centroids = sums / place.bincount()[:, None]
     space = discriminants(within_covariance(reference, place, centroids), centroids, SHRINKAGE)
-    return lambda features: space.encode(features).to(features.dtype)
+    return lambda features: space.encode(first(features)).to(features.dtype)
 
 
 def kinds() -> Iterable[str]:
     """Return the names of all normalisations."""
-    return (*NORMALISATIONS, DISCRIMINANT)
+    return (*NORMALISATIONS, *DISCRIMINANTS)
 
 
 def _published(features: Tensor, reference: Tensor) -> Tensor:
@@ -96,6 +102,12 @@ def _l2(features: Tensor, reference: Tensor) -> Tensor:
     return torch.nn.functional.normalize(features, dim=1)
 
 
+def _root(features: Tensor, reference: Tensor) -> Tensor:
+    if (low := features.min()) < 0:
+        raise InputError(f"data.normalisation=root: features as low as {low:.3g}; expected >= 0")
+    return torch.nn.functional.normalize(features.sqrt(), dim=1)
+
+
 def _none(features: Tensor, reference: Tensor) -> Tensor:
     return features
 
@@ -106,5 +118,6 @@ NORMALISATIONS = {
     "standardise": _standardise,  # each feature to mean 0 and deviation 1; a constant one to 0
     "minmax": _minmax,  # each feature to [0, 1] on the reference; GAZSL and f-CLSWGAN on GBU
     "l2": _l2,  # each image to unit length; zero stays zero
+    "root": _root,  # square roots, then each image to unit length
     "none": _none,
 }

@@ -44,6 +44,7 @@ from cizsl.data.npz_validate import (
     rows_of,
     split_names,
 )
+from cizsl.data.texts import check_text_file, is_text
 from repro.errors import InputError
 from repro.files.atomic import write_arrays
 from repro.files.regular_file import readable
@@ -135,6 +136,8 @@ def read_npz(path: Path) -> Dataset:
     if errors := [finding for finding in findings if finding.level == "error"]:
         more = f" (`cizsl data verify` lists {len(errors) - 1} more)" if errors[1:] else ""
         raise InputError(f"{path}: {errors[0].message}{more}")
+    if not arrays:
+        raise InputError(f"{path}: not of the neutral layout: no array schema")
     return Dataset(
         text=arrays["text"],
         features=arrays["features"],
@@ -187,6 +190,8 @@ def check_npz(path: Path) -> tuple[Arrays, list[Finding]]:
         return {}, [Finding("error", str(path), str(error))]
     if "schema" not in headers and "scale" in headers:
         return {}, check_compact_file(path)
+    if is_text(headers):
+        return {}, check_text_file(path)
     others = [name for name in headers if name not in arrays]
     found = problems(arrays, others)
     return arrays, [Finding(level, str(path), message) for level, message in found]

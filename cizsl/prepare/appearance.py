@@ -72,6 +72,11 @@ def counts(article: str) -> Counter[str]:
     return found
 
 
+def visual_words(sentence: str) -> int:
+    """Return how many colours, markings and parts a sentence names."""
+    return sum(word in COLOUR or word in PART for word in _words(sentence.lower()))
+
+
 def _words(line: str) -> list[str]:
     """Return words and the marks between them, each an element."""
     line = line.replace("-", " ")

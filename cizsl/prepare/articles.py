@@ -1,12 +1,12 @@
-"""From a folder of articles to the text of a dataset in the published layout.
+"""From a folder of articles to the text of a dataset in the published layout, or to a further text.
 
 One UTF-8 file for each class, `<class name>.txt`, becomes one row of the TF-IDF matrix of
-`cizsl.prepare.tfidf`. All faults of the files are listed at once.
+`cizsl.prepare.tfidf`, or of another description. All faults of the files are listed at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +14,14 @@ import numpy as np
 from cizsl.data.birds_layout import CLASSES, dataset_layout, dataset_of, read_lines
 from cizsl.data.birds_write import write_lines, write_mat
 from cizsl.data.matfile import mat_strings
-from cizsl.prepare.class_names import class_list, clean, in_order, key
+from cizsl.data.names import clean, key
+from cizsl.data.texts import write_text
+from cizsl.prepare.class_names import class_list, in_order
 from cizsl.prepare.tfidf import stem_tokens, tfidf
 from repro.errors import InputError, InputErrors
 from repro.files.regular_file import open_regular
+
+Describe = Callable[[Mapping[str, str]], tuple[np.ndarray, list[str]]]
 
 
 def read_articles(
@@ -102,36 +106,37 @@ def read_stop_words(name: str | None) -> set[str] | None:
 
 def make_text(
     source: Path,
-    folder: Path,
+    target: Path,
+    describe: Describe = tfidf,
     *,
     classes: Path | None = None,
     encoding: str = "utf-8",
-    vocabulary: Path | None = None,
-    stop_words: Collection[str] | None = None,
-    min_documents: int = 1,
     overwrite: bool = False,
 ) -> tuple[np.ndarray, list[str]]:
-    """Write text, term list and classes.txt of the dataset in `folder`.
+    """Write the text of a dataset, or a file of a further text.
 
     Args:
         source: the folder of articles.
-        folder: the dataset's folder; its name is that of the dataset.
+        target: the dataset's folder, whose name is that of the dataset, for text, term list and
+            classes.txt; or a file .npz, for a text as `cizsl.data.texts` reads it.
+        describe: maps articles by class name, C of them, to the text (C, V) and V terms.
         classes: a file of class names, see `cizsl.prepare.class_names.class_list`.
         encoding: of the articles.
-        vocabulary: a file of terms, see `read_vocabulary`.
-        stop_words, min_documents: as of `cizsl.prepare.tfidf.tfidf`.
         overwrite: replace files that are there.
 
     Returns the matrix (C, V) and the V terms.
     """
-    layout = dataset_layout(dataset_of(folder))
-    targets = [folder / layout[role] for role in ("text", "terms")]
+    is_file = target.suffix == ".npz"
+    layout = dataset_layout(dataset_of(target))
+    targets = [target] if is_file else [target / layout[role] for role in ("text", "terms")]
     if not overwrite and (there := [path for path in targets if path.exists()]):
         raise InputError(f"{there[0]}: is there already; --overwrite replaces it")
-    articles = read_articles(source, class_list(folder, classes), encoding)
-    terms = read_vocabulary(vocabulary) if vocabulary else None
-    text, terms = tfidf(articles, terms, min_documents, stop_words)
+    articles = read_articles(source, class_list(target, classes), encoding)
+    text, terms = describe(articles)
+    if is_file:
+        write_text(target, text, [*articles], terms)
+        return text, terms
     write_mat(targets[0], {"PredicateMatrix": text})
     write_mat(targets[1], {"TFIDF_Term": np.array(terms)})
-    write_lines(folder / CLASSES, articles)
+    write_lines(target / CLASSES, articles)
     return text, terms

@@ -1,29 +1,13 @@
-"""Names of classes in files, folders, lists and tables.
-
-A number before a name, as in `001.Black_footed_Albatross` or `1 001.Black_footed_Albatross`, only
-gives the order; blanks equal underscores, and names are compared without regard to case.
-"""
+"""The order of class names, and lists of them; `cizsl.data.names` says which names are equal."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from cizsl.data.birds_layout import CLASSES, read_lines
+from cizsl.data.names import NUMBER, clean, duplicates, key
 from repro.errors import InputError, InputErrors
-
-NUMBER = re.compile(r"\s*(?:(\d+)[\s._-]+)+(?=\S)")
-
-
-def clean(name: str) -> str:
-    """Return the name without the number before it, with underscores for blanks."""
-    return re.sub(r"\s+", "_", NUMBER.sub("", name, count=1).strip())
-
-
-def key(name: str) -> str:
-    """Return the form in which names are compared."""
-    return clean(name).casefold()
 
 
 def in_order(names: Iterable[str]) -> list[str]:
@@ -52,16 +36,6 @@ def read_class_list(path: Path) -> list[str]:
     if not names:
         raise InputError(f"{path}: empty; expected a list of classes, one name a line")
     return names
-
-
-def duplicates(names: Iterable[str]) -> list[str]:
-    """Return the names that repeat an earlier one, as `key` compares them."""
-    known, repeated = set(), []
-    for name in names:
-        if key(name) in known:
-            repeated.append(name)
-        known.add(key(name))
-    return repeated
 
 
 def class_list(folder: Path, given: Path | None) -> list[str] | None:

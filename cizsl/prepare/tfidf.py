@@ -62,6 +62,8 @@ def tfidf(
     vocabulary: Sequence[str] | None = None,
     min_documents: int = 1,
     stop_words: Collection[str] | None = None,
+    max_share: float = 1.0,
+    sublinear: bool = False,
 ) -> tuple[np.ndarray, list[str]]:
     """Return the text features x(c, t) of the module's docstring, and their terms.
 
@@ -71,6 +73,8 @@ def tfidf(
             except stop words, sorted, that occur in at least `min_documents` articles.
         min_documents: see `vocabulary`.
         stop_words: stems to leave out, in place of scikit-learn's English stop words.
+        max_share: leave out stems that occur in more than this share of the articles.
+        sublinear: 1 + ln tf(c, t) in the place of tf(c, t), where that is not 0.
 
     Returns (C, V) float32 with rows of length one, and the V terms. Raises `InputError` where the
     vocabulary is empty or repeats a term, or, all at once, for articles that hold no term.
@@ -89,6 +93,8 @@ def tfidf(
         vocabulary=vocabulary,
         lowercase=False,  # the analysers do this
         min_df=min_documents,
+        max_df=max_share,
+        sublinear_tf=sublinear,
         dtype=np.float64,
     )
     try:

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from cizsl.config.sections import Data
+from cizsl.config.data import Data
 from cizsl.data import birds_layout, gbu
 from repro.errors import InputError
 from repro.files.file_lock import alone_in

@@ -6,7 +6,7 @@ import torch
 from scipy.spatial.distance import cdist
 from sklearn.covariance import shrunk_covariance
 
-from cizsl.data.normalise import DISCRIMINANT, SHRINKAGE, kinds, normalise, normaliser
+from cizsl.data.normalise import DISCRIMINANTS, SHRINKAGE, kinds, normalise, normaliser
 from repro.errors import InputError
 
 
@@ -16,7 +16,7 @@ def test_distances_of_centroids_are_those_of_mahalanobis():
     labels = torch.arange(6).repeat_interleave(20)
     mix, means = torch.randn(10, 10, generator=g), 2 * torch.randn(6, 10, generator=g)
     x = (means[labels] + torch.randn(120, 10, generator=g) @ mix).double()
-    encode = normaliser(x, 3 * labels, DISCRIMINANT)
+    encode = normaliser(x, 3 * labels, "discriminant")
     centroids = torch.stack([x[labels == k].mean(0) for k in range(6)])
     pooled = (x - centroids[labels]).T @ (x - centroids[labels]) / (120 - 6)
     precision = np.linalg.inv(shrunk_covariance(pooled.numpy(), SHRINKAGE))
@@ -27,8 +27,21 @@ def test_distances_of_centroids_are_those_of_mahalanobis():
 
 def test_other_kinds_and_names():
     x = torch.arange(12.0).reshape(4, 3)
-    for kind in set(kinds()) - {DISCRIMINANT}:
+    assert {*DISCRIMINANTS} <= {*kinds()}
+    for kind in set(kinds()) - {*DISCRIMINANTS}:
         assert torch.equal(normaliser(x, torch.arange(4), kind)(x), normalise(x, x, kind))
     with pytest.raises(InputError, match="unknown normalisation"):
         normaliser(x, torch.arange(4), "variance")(x)
     assert np.isin(("published", "discriminant"), list(kinds())).all()
+
+
+def test_roots_have_length_one_and_may_come_before_discriminants():
+    g = torch.Generator().manual_seed(1)
+    x, labels = torch.rand(40, 6, generator=g).double(), torch.arange(40) % 4
+    roots = np.sqrt(x.numpy() / x.numpy().sum(1, keepdims=True))  # sqrt(x) / |sqrt(x)|
+    np.testing.assert_allclose(normalise(x, x, "root"), roots)
+    found = normaliser(x, labels, "root_discriminant")(x[:5])
+    expected = normaliser(torch.from_numpy(roots), labels, "discriminant")
+    np.testing.assert_allclose(found, expected(torch.from_numpy(roots[:5])), rtol=1e-9, atol=1e-9)
+    with pytest.raises(InputError, match="features as low as -1; expected >= 0"):
+        normalise(-x.ceil(), x, "root")

@@ -1,5 +1,7 @@
 """A folder of articles: its order, every fault at once, and the files that are made of it."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import scipy.io
@@ -121,9 +123,8 @@ def test_the_text_of_a_dataset(tmp_path, name):
     with pytest.raises(InputError, match=r"is there already; --overwrite replaces it"):
         make_text(tmp_path / "a", folder)
     (tmp_path / "terms.txt").write_text("grey\nfish\nbrown\né\n", encoding="utf-8")
-    text, terms = make_text(
-        tmp_path / "a", folder, vocabulary=tmp_path / "terms.txt", overwrite=True
-    )
+    given = partial(tfidf, vocabulary=read_vocabulary(tmp_path / "terms.txt"))
+    text, terms = make_text(tmp_path / "a", folder, given, overwrite=True)
     assert terms == ["grey", "fish", "brown", "é"] and not text[:, 3].any()
     assert read_vocabulary(folder / files["terms"]) == terms
     with pytest.raises(InputError, match=r"terms\.mat: (not a MAT-file|cut short)"):
@@ -140,7 +141,8 @@ def test_real_articles_give_the_published_columns(shared, tmp_path):
     text, terms = make_text(birds / "cub_wikipedia", tmp_path / "own")
     covered = len(set(read_vocabulary(published)) & set(terms)) / 7551
     assert text.shape[0] == 200 and 0.997 < covered < 0.998
-    text, terms = make_text(birds / "cub_wikipedia", tmp_path / "CUB2011", vocabulary=published)
+    given = partial(tfidf, vocabulary=read_vocabulary(published))
+    text, terms = make_text(birds / "cub_wikipedia", tmp_path / "CUB2011", given)
     assert text.shape == (200, 7551)
     assert text.any(0).mean() == pytest.approx(covered, abs=3e-4)
     names = (tmp_path / "own" / "classes.txt").read_text().splitlines()

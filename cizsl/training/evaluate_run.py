@@ -65,7 +65,8 @@ def evaluate_again(
         if split == "test":
             scores = _scores(fit_baselines.measure(model, chosen, task), offset)
         else:
-            scores = fit_baselines.Trial(config, data, device).scores(chosen)
+            tasks = fit_baselines.Tasks(config, device, data).validation
+            scores = fit_baselines.Trial(config, tasks).scores(chosen)
         return Reevaluation(where, scores, recorded)
     generator = run.generator("generator" if split == "test" else "best", task)
     with precision(config.compute.precision, device):

@@ -76,7 +76,8 @@ class FinishedRun:
         if self.summary.offset is not None or self.config.evaluation.protocol != "strict":
             return self.summary.offset
         if isinstance(self.config, Baseline):
-            trial = fit_baselines.Trial(self.config, data, device)
+            tasks = fit_baselines.Tasks(self.config, device, data)
+            trial = fit_baselines.Trial(self.config, tasks.validation)
             self.baseline(trial.tasks[0])
             return trial.offset(self.summary.chosen or {})
         task = build.task(self.config, data, "validation", device)

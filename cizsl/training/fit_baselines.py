@@ -12,6 +12,7 @@ the mean over several draws of them, ``evaluation.validation_splits``.
 import statistics
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -47,27 +48,70 @@ def fit_all(
         device: where to fit.
     """
     shared = [text for text in overrides if text.startswith(NAMED_BY)]
-    folders = []
+    folders, tasks = [], None
     for name in BASELINES:
         path = default_folder(f"{Path(source).stem}_{name}.yaml", shared, 0, runs).parent
         with RunFolder(path, build.baseline(config, name), resume=True) as folder:
             if not folder.complete:
-                fit(folder.settings, folder, device)
+                tasks = tasks or Tasks(folder.settings, device)
+                fit(folder.settings, folder, device, tasks)
         folders.append(folder)
     return folders
 
 
-def fit(config: Baseline, folder: RunFolder, device: torch.device) -> dict:
-    """Select, fit and evaluate once; return the content of ``results.json``."""
-    toy_data.make_if_missing(config.data)
-    data = build.data(config)
+class Tasks:
+    """The data of a configuration and its tasks, each made when it is first asked for.
+
+    Baselines that differ in nothing but their method share them. ``data``: where it is read
+    already.
+    """
+
+    def __init__(self, config: Baseline, device: torch.device, data: ZSLData | None = None):
+        self.config, self.device = config, device
+        if data is not None:
+            self.data = data
+
+    @cached_property
+    def data(self) -> ZSLData:
+        """The dataset; a toy one is made where it is missing."""
+        toy_data.make_if_missing(self.config.data)
+        return build.data(self.config)
+
+    @cached_property
+    def validation(self) -> list[ZSLTask]:
+        """One task for each draw; the classes that the data name are the only draw."""
+        named = self.data.validation_classes is not None
+        count = 1 if named else self.config.evaluation.validation_splits
+        return [
+            build.task(self.config, self.data, "validation", self.device, i) for i in range(count)
+        ]
+
+    @cached_property
+    def test(self) -> ZSLTask:
+        """The task with all seen classes and the test classes."""
+        return build.task(self.config, self.data, "test", self.device)
+
+
+def fit(
+    config: Baseline, folder: RunFolder, device: torch.device, tasks: Tasks | None = None
+) -> dict:
+    """Select, fit and evaluate once; return the content of ``results.json``.
+
+    Args:
+        config: of the baseline.
+        folder: the run folder, which this process owns.
+        device: where to fit.
+        tasks: of the same data and protocol; made where they are not given.
+    """
+    tasks = tasks or Tasks(config, device)
+    data = tasks.data
     began = time.monotonic()
     criterion = config.evaluation.select_by
     folder.record_environment(environment(device, data.files))
-    trial = Trial(config, data, device)
+    trial = Trial(config, tasks.validation)
     tried = trial.models[0].search(trial.score)
     chosen, _ = max(tried, key=lambda one: one[1])
-    task = build.task(config, data, "test", device)
+    task = tasks.test
     test = measure(BASELINES[config.baseline](task), chosen, task)
     offset = trial.offset(chosen)
     scores = test.scores() | test.calibrated(offset)
@@ -102,15 +146,13 @@ class Draw:
 class Trial:
     """A baseline on the draws of validation classes that a configuration asks for.
 
-    ``models``: one for each draw; the validation classes that the data name are the only draw.
+    ``models``: one for each draw.
     """
 
-    def __init__(self, config: Baseline, data: ZSLData, device: torch.device):
-        settings = config.evaluation
-        count = settings.validation_splits if data.validation_classes is None else 1
-        self.criterion = settings.select_by
-        self.tasks = [build.task(config, data, "validation", device, i) for i in range(count)]
-        self.models = [BASELINES[config.baseline](task) for task in self.tasks]
+    def __init__(self, config: Baseline, tasks: list[ZSLTask]):
+        self.criterion = config.evaluation.select_by
+        self.tasks = tasks
+        self.models = [BASELINES[config.baseline](task) for task in tasks]
         self._known: list[tuple[dict, list[Draw]]] = []
 
     def draws(self, point: dict) -> list[Draw]:

@@ -172,6 +172,7 @@ def test_normalisations():
         "standardise": (x - mean) / std,
         "minmax": sklearn.preprocessing.MinMaxScaler().fit(reference).transform(x),
         "l2": x / np.where(length == 0, 1, length),
+        "root": np.sqrt(x / np.where(length == 0, 1, x.sum(1, keepdims=True))),
         "none": x,
     }
     assert list(expected) == list(normalise.NORMALISATIONS)

@@ -7,7 +7,7 @@ import pytest
 
 from cizsl.data import birds_write, layouts
 from cizsl.data.convert import _gather, convert, read_folder
-from cizsl.data.npz import Dataset, Split, load_npz, read_npz, write_npz
+from cizsl.data.npz import Dataset, Split, read_npz, write_npz
 from cizsl.prepare.toy_gbu import make_gbu_toy
 from cizsl.report.runs import collect
 from repro.errors import InputError
@@ -85,7 +85,7 @@ def test_npz_to_published_and_back_is_the_same_file(tmp_path):
     back = convert(folder, tmp_path / "back.npz")
     assert back.read_bytes() == (tmp_path / "wrens.npz").read_bytes()
     for split in "ab":
-        one = load_npz(tmp_path, "wrens", split)
+        one = layouts.load(tmp_path, "wrens", split, "npz")
         same(one, layouts.load(tmp_path, "wrens", split))
         assert one.toy
 
@@ -115,7 +115,7 @@ def test_half_precision_survives_as_numbers(tmp_path):
     write_npz(tmp_path / "wrens.npz", half)
     assert read_npz(tmp_path / "wrens.npz").features.dtype == np.float16
     convert(tmp_path / "wrens.npz", tmp_path / "wrens")
-    same(load_npz(tmp_path, "wrens", "a"), layouts.load(tmp_path, "wrens", "a"))
+    same(layouts.load(tmp_path, "wrens", "a", "npz"), layouts.load(tmp_path, "wrens", "a"))
 
 
 def test_equal_features_of_two_names_or_classes_stay_two_images(tmp_path):

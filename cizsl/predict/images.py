@@ -18,7 +18,7 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor
 
-from cizsl.config.sections import Data
+from cizsl.config.data import Data
 from cizsl.data.birds_layout import dataset_folder
 from cizsl.data.dataset import ZSLData
 from cizsl.predict.feature_files import READERS, Features

@@ -53,6 +53,28 @@ class StoredFID(Stored):
     nfe: NonNegativeInt
 
 
+class StoredClassRow(Stored):
+    """Samples of every class at one weight of guidance."""
+
+    guidance: float
+    accuracy: float
+    energy_distance: float
+    precision: float
+    recall: float
+    samples: NonNegativeInt
+    nfe: NonNegativeInt
+
+
+class StoredClasses(Stored):
+    """What `sde.evaluation.classes.class_accuracy` measured."""
+
+    classifier: str
+    fitted: NonNegativeInt
+    heldout: NonNegativeInt
+    heldout_accuracy: float
+    rows: list[StoredClassRow]
+
+
 class Evaluation(Stored):
     """What ``sde evaluate`` writes under the key "evaluation"."""
 
@@ -67,6 +89,7 @@ class Evaluation(Stored):
     distances: dict[str, Distance]
     likelihood: StoredLikelihood
     fid: StoredFID | None = None
+    classes: StoredClasses | None = None
 
 
 class EvaluatedRun(Stored):

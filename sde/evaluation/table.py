@@ -14,7 +14,14 @@ from repro.files.atomic import write_atomically
 from repro.pages import html, tables
 from repro.pages.tables import Column, Line, Table
 from sde.config.run import Sampling
-from sde.evaluation.results import DISTANCES, EvaluatedRun, Evaluation, evaluated, read_json
+from sde.evaluation.results import (
+    DISTANCES,
+    EvaluatedRun,
+    Evaluation,
+    StoredClasses,
+    evaluated,
+    read_json,
+)
 
 RUN = (Column("run"), Column("process"), Column("network"))
 KEYS = {"evaluation", "process", "network"}  # of the results.json of an evaluated run of sde
@@ -119,6 +126,8 @@ def _numbers(found: Evaluation) -> Iterator[Numbers]:
         score = f"{fid.inception_score:.2f} ± {fid.inception_score_std:.2f}"
         columns = _columns("evaluations", "FID", "inception score", sampled=True)
         yield Numbers(protocol, columns, (*sampling, str(fid.nfe), f"{fid.value:.3f}", score))
+    if found.classes:
+        yield from _classes(found.classes, sampling, data)
     counts = found.distances["energy_distance"]
     protocol = (
         f"Distances of {counts.num_fake} samples to {counts.num_real} held-out examples of {data}"
@@ -140,6 +149,21 @@ def _likelihood(found: Evaluation, data: str) -> Iterator[Numbers]:
     bits = f"{flow.bits_per_dim:.4f}" + ("" if spread is None else f" ± {spread:.4f}")
     columns = (Column("weights"), *_columns("bits per dimension", "evaluations"))
     yield Numbers(protocol, columns, (found.weights, bits, str(flow.nfe)))
+
+
+def _classes(found: StoredClasses, sampling: tuple[str, str], data: str) -> Iterator[Numbers]:
+    """Yield the numbers of each weight of guidance."""
+    names = ("guidance", "class accuracy", "energy distance", "precision", "recall")
+    for row in found.rows:
+        protocol = (
+            f"Class accuracy of {row.samples} samples of {data}, by a {found.classifier} of "
+            f"{found.fitted} training examples; {found.heldout} held-out examples: "
+            f"{found.heldout_accuracy:.3f}"
+        )
+        shares = (f"{share:.3f}" for share in (row.precision, row.recall))
+        values = (f"{row.guidance:g}", f"{row.accuracy:.3f}", f"{row.energy_distance:.4g}", *shares)
+        columns = _columns("evaluations", *names, sampled=True)
+        yield Numbers(protocol, columns, (*sampling, str(row.nfe), *values))
 
 
 def _columns(*names: str, sampled: bool = False) -> tuple[Column, ...]:

@@ -80,3 +80,8 @@ def test_an_evaluation_tells_accuracies_and_shows_the_samples(tmp_path, capsys):
     assert f"samples classified as the class asked for: {line}; held-out examples" in said
     assert "<h2>Samples of each class</h2>" in page and line in page
     assert page.count('aria-label="classes-') == 2
+    assert main(["table", str(path)]) == 0
+    table = " ".join(capsys.readouterr().out.split())  # without the padding of columns
+    assert "Class accuracy of 60 samples of digits" in table
+    for row in rows:
+        assert f"| {row['guidance']:g} | {row['accuracy']:.3f} |" in table

@@ -23,7 +23,7 @@ from sde.figures import GRID, MARKERS, PALETTE, REAL
 from sde.metrics import energy_distance
 from sde.processes import VESDE, VPSDE, SubVPSDE
 from sde.sample import draw
-from sde.samplers import CORRECTORS, PREDICTORS, SOLVERS, sample
+from sde.samplers import CORRECTORS, PREDICTORS, sample
 from sde.samplers.spec import parse_sampler
 from sde.trained_model import TrainedModel
 
@@ -32,7 +32,8 @@ TOLERANCES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 PUBLISHED_CORRECTORS = {VESDE: "langevin", VPSDE: "langevin", SubVPSDE: "annealed_langevin"}
 PROCESSES = {"VE": VESDE(), "VP": VPSDE(), "sub-VP": SubVPSDE()}
 PAIRS = [p if c == "none" else f"{p}+{c}" for p in PREDICTORS for c in CORRECTORS]
-NAMES = [*SOLVERS, *(name for name in PAIRS if name != "none")]
+OLD_SOLVERS = ("ddim", "heun", "dpm_solver_pp_2m")  # the others: quality_few.py
+NAMES = [*OLD_SOLVERS, *(name for name in PAIRS if name != "none")]
 SECOND_ORDER = ("heun", "dpm_solver_pp_2m")
 DRAWN = ("euler_maruyama", "ancestral", "reverse_diffusion+langevin", "ddim", *SECOND_ORDER, "ode")
 UNIT = 1000  # distances are shown in thousandths

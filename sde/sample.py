@@ -11,9 +11,11 @@ from repro.distributed import SINGLE_PROCESS, DistributedContext
 from repro.errors import InputError
 from repro.files.atomic import write_atomically
 from repro.files.safe_npz import read_arrays
+from repro.plugins import resolve
 from sde import figures, samplers
 from sde.samplers import Samples
 from sde.samplers.loop import Constraint
+from sde.samplers.registry import SOLVERS
 from sde.samplers.spec import SamplerSpec, parse_sampler
 from sde.trained_model import TrainedModel
 
@@ -92,9 +94,13 @@ def draw_batch(
     how: dict[str, Any] = dict(
         generator=generator, eps=settings.eps, progress=progress, batch_size=batch_size
     )
+    if settings.schedule and spec.name != "ode":
+        how |= dict(schedule=settings.schedule)
     if spec.solver:
         how |= dict(solver=spec.solver, steps=steps, constraint=constraint)
-        return samplers.solve(*what, **how)
+        taken = getattr(resolve(spec.solver, SOLVERS, "solver"), "settings", ())
+        parameters = {name: getattr(settings, name) for name in taken}
+        return samplers.solve(*what, parameters=parameters, **how)
     if spec.predictor is None:
         if constraint is not None:
             raise InputError("the sampler ode has no steps to constrain: choose another")

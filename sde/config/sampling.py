@@ -6,9 +6,19 @@ from pydantic import Field, model_validator
 
 from repro.config import OneOf, Settings
 from repro.errors import InputError
-from sde.config.bounds import Count, CountOrZero, Iterations, Positive, Seed, Time, Weight
+from sde.config.bounds import (
+    Count,
+    CountOrZero,
+    Iterations,
+    NonNegative,
+    Positive,
+    Seed,
+    Time,
+    Weight,
+)
 from sde.samplers.adaptive import METHODS
 from sde.samplers.predictor_corrector import GRIDS
+from sde.samplers.schedules import SCHEDULES
 from sde.samplers.spec import require_known
 
 PRECISIONS = ("float32", "tf32", "bf16")
@@ -45,9 +55,24 @@ class Sampling(Settings):
         default="exact",
         description="steps of predictors: exact transitions, or the published chain",
     )
+    schedule: Annotated[str, OneOf(tuple(SCHEDULES))] | None = Field(
+        default=None,
+        description="where the exact grid spends its steps; default: power for solvers, uniform "
+        "for predictors",
+    )
     snr: Positive = Field(
         default=0.16, description="signal-to-noise ratio of the Langevin correctors"
     )
+    churn: NonNegative = Field(
+        default=10.0, description="noise that edm adds over all steps, S_churn; 0: Heun's method"
+    )
+    churn_low: NonNegative = Field(
+        default=0.01, description="smallest noise level at which edm adds noise, S_tmin"
+    )
+    churn_high: Positive = Field(
+        default=50.0, description="largest noise level at which edm adds noise, S_tmax"
+    )
+    churn_noise: Positive = Field(default=1.0, description="factor of the noise of edm, S_noise")
     corrector_steps: Count = Field(default=1, description="steps of the corrector at each time")
     eps: Time | None = Field(
         default=None, description="time at which sampling stops; default: that of the process"

@@ -60,6 +60,8 @@ class Predictor(ABC):
     stochastic = True  # whether ``step`` needs noise
     evaluations = 1  # of the score in one step
     reads_table = True  # whether ``step`` uses more of a transition than its times
+    settings: tuple[str, ...] = ()  # keys of the section ``sampling`` that ``__init__`` takes
+    steps = 1  # of the whole run, set by the loop before it starts
 
     def __init__(self, sde: SDE, score_fn: ScoreFn, *, probability_flow: bool = False):
         self.sde, self.score_fn = sde, score_fn

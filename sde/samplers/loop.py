@@ -93,6 +93,7 @@ def start_of_batch(sde: SDE, shape, rows: slice, init, generator, dtype, device)
 
 def _run_batch(plan: SamplingPlan, score, x: Tensor, generator, trajectory, progress) -> Samples:
     predictor, corrector = plan.predictor, plan.corrector
+    predictor.steps = len(plan.transitions.t)
     predictor.reset()
     x_mean, path = x, [x]
     steps = range(len(plan.transitions.t))

@@ -1,10 +1,12 @@
-"""Predictor-corrector sampling, and the deterministic solvers that need few evaluations.
+"""Predictor-corrector sampling, and the solvers that need few evaluations.
 
 ``grid="exact"`` takes N steps from ``end_time`` to eps with the exact transitions of the process.
 ``grid="published"`` takes the N steps of the published discrete chain (the tables of SMLD and DDPM,
 Euler steps for sub-VP), at N times from 1 to eps, and returns its last x_mean as the denoised
 sample. Use it for models trained on a table, and to reproduce published numbers.
 """
+
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -112,6 +114,7 @@ def solve(
     shape: tuple[int, ...],
     *,
     solver: str = "dpm_solver_pp_2m",
+    parameters: Mapping[str, float] | None = None,
     steps: int,
     generator: torch.Generator | None,
     eps: float | None = None,
@@ -125,11 +128,12 @@ def solve(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str | None = None,
 ) -> Samples:
-    """Draw samples by deterministic steps along the probability flow.
+    """Draw samples by few steps, most solvers by deterministic ones along the probability flow.
 
     Args:
         solver: a key of SOLVERS, or ``package.module:name``.
-        generator: of the prior, the only random draw.
+        parameters: keyword arguments of the solver; ``edm`` takes those named churn.
+        generator: of the prior, and of the noise of solvers that are stochastic.
 
     The other arguments, and what is raised, are as for ``sample``.
     """
@@ -139,7 +143,7 @@ def solve(
     transitions, final = _transitions(sde, "exact", schedule, steps, eps, place)
     plan = SamplingPlan(
         sde,
-        resolve(solver, SOLVERS, "solver")(sde, score),
+        resolve(solver, SOLVERS, "solver")(sde, score, **(parameters or {})),
         NoCorrector(sde, score),
         1,
         transitions,

@@ -1,6 +1,6 @@
 """Sampler names, as configurations and the command line give them.
 
-    SOLVER               heun, dpm_solver_pp_2m, ddim     few evaluations, deterministic
+    SOLVER               heun, dpm_solver_pp_2m, ...      few evaluations; edm and 2m_sde draw noise
     ode                  the probability flow, solved adaptively to a tolerance
     PREDICTOR            euler_maruyama, ...              the reverse SDE
     PREDICTOR+CORRECTOR  reverse_diffusion+langevin, ...  none+langevin is Langevin dynamics alone

@@ -60,7 +60,7 @@ def test_every_solver_on_every_schedule(solver, schedule, name):
             generator=generator(), schedule=schedule, dtype=dtype,
         )  # fmt: skip
         assert run.x.shape == (3, *data.event_shape) and run.x.dtype == dtype
-        assert run.nfe == 6 * (2 if solver == "heun" else 1) + 1
+        assert run.nfe == 6 * SOLVERS[solver].evaluations + 1
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -136,6 +136,8 @@ def test_samples_of_a_gaussian_have_its_moments(name):
             sde, score_fn, shape, predictor="ancestral", corrector="langevin", steps=300, **how
         ),
         "heun": solve(sde, score_fn, shape, solver="heun", steps=25, **how),
+        "edm": solve(sde, score_fn, shape, solver="edm", steps=30, **how),
+        "2m_sde": solve(sde, score_fn, shape, solver="dpm_solver_pp_2m_sde", steps=60, **how),
         "2m": solve(sde, score_fn, shape, solver="dpm_solver_pp_2m", steps=50, **how),
         "ode": samplers.probability_flow_sample(sde, score_fn, shape, denoise=True, **how),
     }  # fmt: skip

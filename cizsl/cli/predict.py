@@ -1,6 +1,7 @@
 """``cizsl predict``: names of classes for features and images, by a finished run."""
 
 import csv
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from tqdm import tqdm
 
 from cizsl.predict.api import Model, Predictions, load
 from cizsl.predict.images import ImageSource
+from repro.errors import InputError
 from repro.files.atomic import write_atomically
 from repro.wording import printable
 
@@ -17,6 +19,7 @@ COLUMNS = ("item", "rank", "class", "group", "score")
 
 def command(options) -> int:
     """Run ``cizsl predict``: print a line for each item, or write a CSV file; return 0."""
+    _check_paths(options.source, options.out)
     model = load(options.folder, device=options.device, data_root=options.data_root)
     source = model.source(options.source, options.backbone, options.weights, options.skip_bad)
     print(_about(model, options.folder))
@@ -32,6 +35,14 @@ def command(options) -> int:
     if isinstance(source, ImageSource) and source.skipped:
         print(f"left out, since they cannot be read: {', '.join(map(printable, source.skipped))}")
     return 0
+
+
+def _check_paths(source: Path, out: Path | None) -> None:
+    """Refuse what nothing can come of, before a run is loaded."""
+    if not os.path.exists(source):
+        raise InputError(f"{source}: no such file or folder")
+    if out is not None and os.path.isdir(out):
+        raise InputError(f"--out {out}: a folder; expected the name of a file to write")
 
 
 def _about(model: Model, folder: Path) -> str:

@@ -210,6 +210,10 @@ def test_other_arrays_and_folders_are_refused(finished_strict, tmp_path, capsys)
         model.predict(torch.full((1, model.feature_dim), 1e39, dtype=torch.float64))
     with pytest.raises(InputError, match="no finished run"):
         cizsl.load(tmp_path)
+    assert main(["predict", str(finished_strict), str(tmp_path / "none.npy")]) == 2
+    assert "no such file or folder" in capsys.readouterr().err
+    assert main(["predict", str(finished_strict), str(tmp_path), "--out", str(tmp_path)]) == 2
+    assert "expected the name of a file to write" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["predict", str(finished_strict), "x.npy", "--top", "0"])
     assert "expected a whole number from 1" in capsys.readouterr().err

@@ -114,17 +114,20 @@ class Model:
         drawn = draw_conditional(trained, sampler, steps, label, guided, count=count)
         return DrawnSamples(drawn.x, drawn.nfe, trained.data)
 
-    def log_prob(self, x: Tensor) -> Tensor:
+    def log_prob(self, x: Tensor, label: Any = None) -> Tensor:
         """The log density of x (B, *event), (B,) nats, by the probability-flow ODE.
 
+        With ``label``, a class or a vector as of :meth:`sample`, it is the density given it.
         The section ``evaluation`` of the configuration says how: ``probes``, tolerances, method.
-        Raises InputError for x of another shape or not finite, and for a model of a discrete table.
+        Raises InputError for x of another shape or not finite, for a model of a discrete table, and
+        for more than one label.
         """
         from sde import build
+        from sde.conditional.classes import for_likelihood
         from sde.evaluation.nll import log_probs
 
         rng = self.trained.stream(build.LIKELIHOOD)
-        parts = log_probs(self.trained, self._checked(x), rng)
+        parts = log_probs(for_likelihood(self.trained, label), self._checked(x), rng)
         assert parts is not None  # this process is the leader
         return torch.cat([part.log_prob for part in parts])
 

@@ -15,8 +15,10 @@ import torch
 from torch import Tensor
 
 from repro.errors import InputError
+from sde import build
 from sde.conditional.two_scores import Interval, check_guidance, guided_score
 from sde.data.labels import parse
+from sde.networks.label import with_label
 from sde.reverse import ScoreFn
 from sde.sample import draw, draw_batch
 from sde.samplers import Samples
@@ -73,6 +75,20 @@ def conditional(trained: TrainedModel, label: Tensor | None, guidance: Guidance)
     negative = _negative(trained, label, guidance.negative)
     how: dict[str, Any] = dict(weight=guidance.weight, interval=guidance.interval)
     return replace(trained, score_fn=guided_score(trained.sde, positive, negative, **how))
+
+
+def for_likelihood(trained: TrainedModel, given: Any) -> TrainedModel:
+    """Return the model whose likelihood is given one label, in float32; itself for None.
+
+    Raises InputError as :func:`label_of`, and for several labels.
+    """
+    label = label_of(trained, given)
+    if label is None:
+        return trained
+    if len(label) != 1:
+        raise InputError(f"label: a likelihood takes one; got {len(label)}")
+    score = build.score(trained.config, trained.sde, with_label(trained.network, label))
+    return replace(trained, float32_score_fn=score)
 
 
 def draw_conditional(

@@ -7,27 +7,32 @@ from pathlib import Path
 import pytest
 import torch
 
+from repro.errors import InputError
 from sde import build
+from sde.api import Model
 from sde.cli.parser import main
 from sde.evaluation.classes import class_accuracy
 from sde.trained_model import TrainedModel
 from tests.helpers.labelled_data import LAW
+from tests.helpers.oracles_sde import generator
 from tests.sde.conftest import CPU, run, tiny_config
 
 PLUGIN = "tests.helpers.labelled_data:two_gaussians"
 COUNT = 600
 
 
-def exact_network(sde):
+class ExactNetwork(torch.nn.Module):
     """The score of the whole mixture, or that of each row's class."""
 
-    def network(x, t, label=None):
-        if label is None:
-            return LAW.score(x, sde, t)
-        each = torch.stack([LAW.given([k]).score(x, sde, t) for k in range(2)])
-        return each[label, torch.arange(len(x))]
+    def __init__(self, sde):
+        super().__init__()
+        self.sde = sde
 
-    return network
+    def forward(self, x, t, label=None):
+        if label is None:
+            return LAW.score(x, self.sde, t)
+        each = torch.stack([LAW.given([k]).score(x, self.sde, t) for k in range(2)])
+        return each[label, torch.arange(len(x))]
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +44,9 @@ def exact() -> TrainedModel:
         evaluation={"samples": COUNT, "guidance": [0.0, 1.0, 4.0]},
     )
     sde = build.process(config)
-    network, data = exact_network(sde), build.dataset(config, CPU)
+    network, data = ExactNetwork(sde), build.dataset(config, CPU)
     score = build.score(config, sde, network)
-    return TrainedModel(
-        config, sde, torch.nn.Identity(), score, data, 0, [], CPU, Path("none"), inference=network
-    )
+    return TrainedModel(config, sde, network, score, data, 0, [], CPU, Path("none"))
 
 
 def test_exact_scores_have_the_accuracy_of_real_examples(exact):
@@ -60,6 +63,17 @@ def test_exact_scores_have_the_accuracy_of_real_examples(exact):
     assert max(none["energy_distance"], plain["energy_distance"]) < 0.01
     assert guided["energy_distance"] > 0.02 and guided["recall"] < plain["recall"] - 0.05
     assert list(samples) == [0.0, 1.0, 4.0] and samples[4.0].shape == (COUNT, 2)
+
+
+@pytest.mark.parametrize(
+    "label, law", [(None, LAW), (0, LAW.given([0])), ("right", LAW.given([1]))]
+)
+def test_the_likelihood_given_a_class_is_its_own_density(exact, label, law):
+    x = LAW.sample(20, generator(3))
+    found = Model(exact).log_prob(x, label)
+    assert torch.allclose(found, law.log_prob(x), atol=0.03)  # at time 1 the mean is 0.004 from 0
+    with pytest.raises(InputError, match="a likelihood takes one; got 2"):
+        Model(exact).log_prob(x, [0, 1])
 
 
 def test_an_evaluation_tells_accuracies_and_shows_the_samples(tmp_path, capsys):

@@ -27,7 +27,6 @@ READING_ORDER = {  # of a package's own modules; the others follow by name
         "evaluate",
     ],
     "sde": [
-        "processes",
         "reverse",
         "score",
         "losses",
@@ -53,11 +52,13 @@ TITLES = {
     "pages": "Tables, charts and pages",
     "predict": "Prediction",
     "prepare": "Preparing datasets",
+    "processes": "Processes",
     "report": "Tables and comparisons",
     "samplers": "Samplers",
     "score": "Score-based generator",
     "sweep": "Many runs",
     "training": "Training",
+    "walks": "Random walks",
 }
 LIST = "```{eval-rst}\n.. autosummary::\n   :toctree: generated\n\n"
 

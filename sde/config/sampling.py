@@ -122,6 +122,10 @@ class Evaluation(Settings):
         description="weights of guidance at which the class accuracy of samples is measured, of "
         "networks with model.condition: class",
     )
+    guidance_interval: tuple[NonNegative, NonNegative] | None = Field(
+        default=None,
+        description="noise levels std / scale at which these weights count; default: all",
+    )
     likelihoods: Count = Field(
         default=500, description="held-out examples whose likelihood is computed"
     )
@@ -147,6 +151,8 @@ class Evaluation(Settings):
             _require_known("compare", name)
         if "ode" in self.compare:
             raise ValueError("compare: ode has no budget of evaluations; use sampling.sampler")
+        if (interval := self.guidance_interval) is not None and not interval[0] < interval[1]:
+            raise ValueError("guidance_interval: expected noise levels LOW < HIGH")
         return self
 
 

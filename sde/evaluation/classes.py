@@ -54,7 +54,8 @@ def class_accuracy(
     asked = _labels(trained.data.heldout.some(settings.samples)).sort().values
 
     def row(weight: float) -> tuple[ClassAccuracy, Tensor]:
-        how = (sampling.sampler, sampling.steps, asked, Guidance(weight))
+        guidance = Guidance(weight, None if weight == 1 else settings.guidance_interval)
+        how = (sampling.sampler, sampling.steps, asked, guidance)
         drawn = draw_conditional(trained, *how, count=len(asked), part=PART)
         found = (classify(drawn.x) == asked).double().mean().item()
         shares = metrics.precision_recall(real, drawn.x)
@@ -69,6 +70,7 @@ def class_accuracy(
     results = {
         "classifier": "logistic regression on values",
         "fitted": fitted,
+        "interval": settings.guidance_interval,
         "heldout": len(labels),
         "heldout_accuracy": right,
         "rows": [asdict(measured) for measured, _ in rows],

@@ -31,9 +31,12 @@ def in_words(found: dict) -> str:
     each = ", ".join(
         f"{100 * row['accuracy']:.1f} % at guidance {row['guidance']:g}" for row in found["rows"]
     )
+    where = ""
+    if interval := found["interval"]:
+        where = f" (at noise levels {interval[0]:g} to {interval[1]:g})"
     return (
-        f"samples classified as the class asked for: {each or 'no weight was asked for'}; held-out "
-        f"examples: {100 * found['heldout_accuracy']:.1f} % of {found['heldout']}, by a "
+        f"samples classified as the class asked for: {each or 'no weight was asked for'}{where}; "
+        f"held-out examples: {100 * found['heldout_accuracy']:.1f} % of {found['heldout']}, by a "
         f"{found['classifier']} of {found['fitted']} training examples"
     )
 

@@ -72,6 +72,7 @@ class StoredClasses(Stored):
     fitted: NonNegativeInt
     heldout: NonNegativeInt
     heldout_accuracy: float
+    interval: tuple[float, float] | None = None
     rows: list[StoredClassRow]
 
 

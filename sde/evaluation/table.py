@@ -160,6 +160,8 @@ def _classes(found: StoredClasses, sampling: tuple[str, str], data: str) -> Iter
             f"{found.fitted} training examples; {found.heldout} held-out examples: "
             f"{found.heldout_accuracy:.3f}"
         )
+        if found.interval:
+            protocol += f"; guided at noise levels {found.interval[0]:g} to {found.interval[1]:g}"
         shares = (f"{share:.3f}" for share in (row.precision, row.recall))
         values = (f"{row.guidance:g}", f"{row.accuracy:.3f}", f"{row.energy_distance:.4g}", *shares)
         columns = _columns("evaluations", *names, sampled=True)

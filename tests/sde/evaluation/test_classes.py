@@ -82,7 +82,8 @@ def test_an_evaluation_tells_accuracies_and_shows_the_samples(tmp_path, capsys):
     run(tiny_config(data={"name": "digits"}, model=model, evaluation={"probes": 1}), path)
     few = ["evaluation.samples=60", "evaluation.likelihoods=4", "evaluation.compare=[]"]
     few += ["sampling.sampler=ddim", "sampling.steps=4"]
-    assert main(["evaluate", str(path), *few, "evaluation.guidance=[1,3]"]) == 0
+    few += ["evaluation.guidance=[1,3]", "evaluation.guidance_interval=[0.1,100]"]
+    assert main(["evaluate", str(path), *few]) == 0
     said = capsys.readouterr().out
     rows = json.loads((path / "results.json").read_text())["evaluation"]["classes"]["rows"]
     assert [(row["guidance"], row["samples"], row["nfe"]) for row in rows] == [
@@ -91,11 +92,14 @@ def test_an_evaluation_tells_accuracies_and_shows_the_samples(tmp_path, capsys):
     ]
     line = ", ".join(f"{100 * r['accuracy']:.1f} % at guidance {r['guidance']:g}" for r in rows)
     page = (path / "page.html").read_text()
-    assert f"samples classified as the class asked for: {line}; held-out examples" in said
+    assert (
+        f"samples classified as the class asked for: {line} (at noise levels 0.1 to 100); held-out"
+        in said
+    )
     assert "<h2>Samples of each class</h2>" in page and line in page
     assert page.count('aria-label="classes-') == 2
     assert main(["table", str(path)]) == 0
     table = " ".join(capsys.readouterr().out.split())  # without the padding of columns
-    assert "Class accuracy of 60 samples of digits" in table
+    assert "Class accuracy of 60 samples of digits" in table and "noise levels 0.1 to 100" in table
     for row in rows:
         assert f"| {row['guidance']:g} | {row['accuracy']:.3f} |" in table

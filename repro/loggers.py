@@ -4,6 +4,7 @@ Their files lie in the run folder. Records are numbers by name; a logger takes n
 which writes ``metrics.jsonl`` in any case.
 """
 
+import importlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -43,11 +44,8 @@ class TensorBoard(Logger):
     """Writes event files into ``tensorboard/``. Raises InputError where it is not installed."""
 
     def __init__(self, folder: Path, config: Mapping[str, Any], key: str):
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            raise InputError(_missing(key, "TensorBoard", "tensorboard")) from None
-        self.writer = SummaryWriter(folder / "tensorboard")
+        module = require_installed("tensorboard", key)
+        self.writer = module.SummaryWriter(folder / "tensorboard")
 
     def log(self, record, step):
         for name, value in _numbers(record).items():
@@ -69,14 +67,10 @@ class WandB(Logger):
     """
 
     def __init__(self, folder: Path, config: Mapping[str, Any], key: str):
-        try:
-            import wandb  # pyright: ignore[reportMissingImports]  optional
-        except ImportError:
-            raise InputError(_missing(key, "Weights & Biases", "wandb")) from None
-        self.wandb = wandb
+        self.wandb = require_installed("wandb", key)
         name = "/".join(folder.resolve().parts[-2:])
         settings = dict(dir=os.fspath(folder), name=name, config=dict(config))
-        self.run = wandb.init(**settings, resume="auto")  # an interrupted run of this folder
+        self.run = self.wandb.init(**settings, resume="auto")  # an interrupted run of this folder
 
     def log(self, record, step):
         self.run.log(_numbers(record), step=step)
@@ -93,6 +87,32 @@ LOGGERS = {
     "tensorboard": TensorBoard,
     "wandb": WandB,
 }
+
+
+MODULES = {  # what a logger needs: the module, its product and its package
+    "tensorboard": ("torch.utils.tensorboard", "TensorBoard", "tensorboard"),
+    "wandb": ("wandb", "Weights & Biases", "wandb"),
+}
+
+
+def require_installed(name: str, key: str = "compute.logger") -> Any:
+    """Return the module of the logger ``name``, None where it needs none.
+
+    Args:
+        name: a key of ``LOGGERS``.
+        key: of the configuration that names the logger, for messages.
+
+    Raises InputError where the module is not installed.
+    """
+    if name not in MODULES:
+        return None
+    module, product, package = MODULES[name]
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise InputError(
+            f"{key}: {product} is not installed; install it with pip install {package}"
+        ) from None
 
 
 def make_logger(
@@ -118,7 +138,3 @@ def _numbers(record: Mapping[str, Any]) -> dict[str, float]:
         for name, value in record.items()
         if isinstance(value, numeric) and not isinstance(value, bool)
     }
-
-
-def _missing(key: str, product: str, package: str) -> str:
-    return f"{key}: {product} is not installed; install it with pip install {package}"

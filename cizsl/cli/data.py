@@ -41,7 +41,7 @@ def verify(options) -> int:
 
 
 def inspect(options) -> int:
-    """Print every variable of the files in a folder."""
+    """Print every variable of the files in a folder; refuse where one cannot be read."""
     from cizsl.data.verify import run_inspect
 
     return run_inspect(options.folder)
@@ -64,10 +64,11 @@ def toy(options) -> None:
     from cizsl.prepare.toy_birds import make_toy
     from cizsl.prepare.toy_gbu import make_gbu_toy
 
-    if options.gbu is None:
-        made = make_toy(options.folder, options.seed)
-    else:
-        made = make_gbu_toy(options.folder, options.gbu or None, options.seed)
+    with _writing(options.folder):
+        if options.gbu is None:
+            made = make_toy(options.folder, options.seed)
+        else:
+            made = make_gbu_toy(options.folder, options.gbu or None, options.seed)
     print("\n".join(f"wrote {folder}" for folder in made))
 
 

@@ -73,8 +73,4 @@ CONTENT: dict[str, Callable] = {"html": _html, "csv": _csv, "latex": _latex}
 
 def _write(path: Path, text: str) -> None:
     content = text.encode()
-    try:
-        write_atomically(Path(path), lambda file: file.write(content))
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: cannot be written: {reason}") from None
+    write_atomically(Path(path), lambda file: file.write(content))

@@ -27,7 +27,7 @@ from cizsl.data.birds_layout import (
 )
 from cizsl.data.birds_validate import read_split
 from cizsl.data.compact_features import is_compact
-from cizsl.data.findings import Finding
+from cizsl.data.findings import Finding, few
 from cizsl.data.gbu import folders as gbu_folders
 from cizsl.data.gbu import verify_gbu
 from cizsl.data.matfile import mat_variables
@@ -35,6 +35,7 @@ from cizsl.data.npz import check_npz, npz_files
 from cizsl.data.npz_validate import is_known
 from repro.errors import InputError
 from repro.files.safe_npz import read_arrays
+from repro.wording import printable
 
 SHA256 = {  # of the published files that are known; features and text are not among them
     "CUB terms": "924d6273e4c1e6efd151401fadd316041ba5c802a3aafbb7a8e437d28a643acf",
@@ -54,6 +55,8 @@ SHA256 = {  # of the published files that are known; features and text are not a
 }
 
 
+COLUMNS = ("file", "variable", "shape", "type", "values")
+UNREADABLE = "unreadable"  # in place of a variable
 REBUILT = "its SHA-256 is not the published file's: rebuilt or converted data"
 
 
@@ -129,14 +132,23 @@ def inspect(root: str | Path) -> str:
     Shape and type are those on disk, before a reader converts them. Raises `InputError` where there
     are no data files.
     """
-    rows = [("file", "variable", "shape", "type", "values")]
+    return _table(_rows(root))
+
+
+def _rows(root: str | Path) -> list[tuple[str, str, str, str, str]]:
+    rows = []
     for folder in [*(folder for folder, _ in datasets_in(root)), *gbu_folders(root)]:
         for path in sorted([*folder.glob("*.mat"), *folder.glob("*.pkl")]):
             rows += [(f"{folder.name}/{path.name}", *row) for row in _describe(path)]
     for path in npz_files(root):
         rows += [(path.name, *row) for row in _describe_npz(path)]
-    if len(rows) == 1:
+    if not rows:
         raise InputError(f"{root}: no files of birds here; {SOURCES}")
+    return rows
+
+
+def _table(rows: list[tuple[str, str, str, str, str]]) -> str:
+    rows = [COLUMNS, *(tuple(map(printable, row)) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     return "\n".join(lines)
@@ -157,14 +169,14 @@ def _describe(path: Path) -> Iterator[tuple[str, str, str, str]]:
                 matrix = found.read()
                 yield *row, f"{matrix.min():.6g} to {matrix.max():.6g}"
     except InputError as error:
-        yield "unreadable", "", "", str(error)
+        yield UNREADABLE, "", "", str(error)
 
 
 def _describe_npz(path: Path) -> Iterator[tuple[str, str, str, str]]:
     try:
         arrays, headers = read_arrays(path, lambda name: is_known(name) or is_compact(name))
     except InputError as error:
-        yield "unreadable", "", "", str(error)
+        yield UNREADABLE, "", "", str(error)
         return
     for name, header in headers.items():
         array, values = arrays.get(name), ""
@@ -181,13 +193,20 @@ def run_verify(root: str | Path) -> int:
     """Print the findings and return the exit code: 2 if one is an error, else 0."""
     findings = verify(root)
     for finding in findings:
-        print(finding)
+        print(printable(str(finding)))
     errors = sum(finding.level == "error" for finding in findings)
     print(f"{root}: {errors} errors, {len(findings) - errors} notes")
     return 2 if errors else 0
 
 
 def run_inspect(root: str | Path) -> int:
-    """Print the table and return the exit code 0."""
-    print(inspect(root))
+    """Print the table and return the exit code 0.
+
+    Raises `InputError` with the names of files that cannot be read; the table says why.
+    """
+    rows = _rows(root)
+    print(_table(rows))
+    damaged = [file for file, variable, shape, *_ in rows if (variable, shape) == (UNREADABLE, "")]
+    if damaged:
+        raise InputError(f"{root}: cannot be read: {few(np.array(damaged))}")
     return 0

@@ -23,7 +23,7 @@ from cizsl.training.selection import STAGE, Selection, select
 from cizsl.training.trainer import Trainer
 from repro.environment import environment
 from repro.files import checkpoint
-from repro.loggers import Logger, make_logger
+from repro.loggers import Logger, make_logger, require_installed
 from repro.run import RunFolder
 from repro.signals import StopRequest
 
@@ -40,6 +40,7 @@ def train(config: CIZSLConfig, folder: RunFolder, device: torch.device, stop: St
     Raises :class:`Interrupted` after a stop request, and :class:`InputError` for bad data and for
     a training that diverges.
     """
+    require_installed(config.compute.logger)
     toy_data.make_if_missing(config.data)
     data = build.data(config)
     strict = config.evaluation.protocol == "strict"

@@ -2,7 +2,7 @@
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ class Parser(argparse.ArgumentParser):
 def program(name: str, purpose: str, example: str) -> tuple[Parser, Any]:
     """Return the parser of a program, with ``--version``, and its group of commands."""
     top = Parser(prog=name, description=purpose, example=example)
-    top.add_argument("--version", action="version", version=_version(name))
+    top.add_argument("--version", action=_Version)
     return top, _group(top)
 
 
@@ -197,6 +197,18 @@ def path(text: str) -> Path:
 
 def _group(parser: Parser) -> Any:
     return parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+
+class _Version(argparse.Action):
+    """Prints the versions, which are looked up only where they are asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str):
+        text = "show program's version number and exit"
+        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=text)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        print(_version(parser.prog))
+        parser.exit()
 
 
 def _version(name: str) -> str:

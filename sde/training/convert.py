@@ -15,10 +15,11 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from repro import config as configuration
-from repro.environment import environment
+from repro.environment import Environment, environment
 from repro.errors import InputError
 from repro.files import checkpoint
 from repro.files.atomic import write_atomically
+from repro.files.json_file import read_model
 from repro.files.regular_file import open_regular
 from repro.run import RunFolder
 from sde import build
@@ -137,8 +138,22 @@ def make_run(out: Path, config: SDEConfig, network: nn.Module, step: int, source
         "average": build.ema(config, network).state_dict(),
         "progress": {"step": step, "records": []},
     }
-    with RunFolder(out, config) as folder:
-        folder.record_environment(environment(CPU, {source["file"]: source["sha256"]}))
+    files = {source["file"]: source["sha256"]}
+    run = RunFolder(out, config, resume=_is_unfinished_import(out, files))
+    if run.started and not run.resume:
+        raise InputError(f"{out}: holds a run already; give another folder with --out")
+    with run as folder:
+        folder.record_environment(environment(CPU, files))
         checkpoint.save(folder.checkpoints, step, state)
         folder.write("results.json", summary)
     return summary
+
+
+def _is_unfinished_import(out: Path, files: dict[str, str]) -> bool:
+    """Whether an import of the same file ended early in ``out``, for instance on a full disk."""
+    if (out / "results.json").exists():
+        return False
+    try:
+        return read_model(out / "environment.json", Environment).data_files == files
+    except InputError:
+        return False

@@ -10,6 +10,7 @@ import scipy.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cizsl.cli.parser import main
 from cizsl.data import birds, birds_layout, verify
 from repro.errors import InputError
 from tests.cizsl.data.test_birds import bird_split, write
@@ -247,3 +248,11 @@ def test_inspect_shows_what_is_there(tmp_path):
     assert "not a pickle of labels" in rows[f"CUB2011/{LABELS}"]
     with pytest.raises(InputError, match="no files of birds here"):
         verify.inspect(tmp_path / "nowhere")
+
+
+def test_inspect_names_what_it_cannot_read(tmp_path, capsys):
+    folder, *_ = write(tmp_path)
+    assert main(["data", "inspect", str(tmp_path)]) == 0
+    (folder / LABELS).write_bytes(b"junk")
+    assert main(["data", "inspect", str(tmp_path)]) == 2
+    assert f"cannot be read: CUB2011/{LABELS}\n" in capsys.readouterr().err

@@ -10,10 +10,12 @@ import torch
 import yaml
 
 from repro.config import load as load_config
+from repro.errors import InputError
 from sde import build
 from sde.cli.parser import main
 from sde.config.run import SDEConfig
 from sde.trained_model import load
+from sde.training import convert
 from tests.helpers.waiting import bounded
 from tests.sde.published_checkpoints import CONFIG, UNET, network_like, official, output
 
@@ -121,6 +123,23 @@ def test_bad_input_is_one_line(published_folder, capsys):
         assert main(arguments) == 2, arguments
         printed = capsys.readouterr()
         assert message in printed.err and printed.err.count("\n") == 1, printed.err
+
+
+def test_an_import_that_ended_early_can_be_repeated(published_folder, capsys, monkeypatch):
+    """On a full disk, for instance: no command could go on with what was left."""
+    command = ["import", "checkpoint_5.pth", "--config", "tiny.yaml", "--out", "r"]
+    save = convert.checkpoint.save
+
+    def fail(*_):
+        raise InputError("r: cannot be written: No space left on device")
+
+    monkeypatch.setattr(convert.checkpoint, "save", fail)
+    assert main(command) == 2
+    monkeypatch.setattr(convert.checkpoint, "save", save)
+    assert main(command) == 0 and load(Path("r"), CPU).step == 7
+    capsys.readouterr()
+    assert main(command) == 2
+    assert capsys.readouterr().err.strip().endswith("give another folder with --out")
 
 
 def test_a_named_pipe_is_not_waited_for(tmp_path, capsys):

@@ -108,9 +108,13 @@ class DataOrder:
         return {"permutation": self.permutation, "position": self.position}
 
     def load_state_dict(self, state: dict) -> None:
-        """Restore the state that :meth:`state_dict` returned."""
-        permutation = state["permutation"].to(self.permutation.device)
-        self.permutation, self.position = permutation, state["position"]
+        """Restore the state that :meth:`state_dict` returned. Raises ValueError for another one."""
+        permutation, position = state["permutation"].to(self.permutation.device), state["position"]
+        if not torch.equal(permutation.sort().values, self.permutation.sort().values):
+            raise ValueError("the order of the images is not a permutation of them")
+        if not 0 <= position <= self.num_images:
+            raise ValueError(f"position {position} among {self.num_images} images")
+        self.permutation, self.position = permutation, int(position)
 
 
 class BatchSampler:

@@ -28,6 +28,7 @@ from cizsl.heads import Head, LinearHead
 from cizsl.losses import Terms, Weights
 from cizsl.networks import Discriminator, Generator
 from cizsl.walks.terms import Networks, WalkTerms
+from repro import optimisers
 
 
 class GAN:
@@ -246,8 +247,10 @@ class GAN:
 
     def load_state_dict(self, state: dict) -> None:
         """Restore the state that :meth:`state_dict` returned."""
-        for name, part in self._parts().items():
+        for name, part in self.modules().items():
             part.load_state_dict(state[name])
+        for name, optimiser in self.optimisers.items():
+            optimisers.restore(optimiser, state[f"{name}_adam"])
         self._mapped = None
 
     def _parts(self) -> dict:

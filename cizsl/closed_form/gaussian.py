@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from cizsl.closed_form.class_means import ClassMeans
-from cizsl.data.discriminants import Discriminants
+from cizsl.data.discriminants import Discriminants, cholesky
 
 
 class GaussianClasses:
@@ -49,7 +49,7 @@ class GaussianClasses:
     ):
         self.space, self.num_seen = space, len(centroids)
         errors = space.encode(means.left_out) - space.encode(centroids)
-        half = torch.linalg.cholesky(space.within)
+        half = cholesky(space.within)
         scaled = torch.linalg.solve_triangular(half, errors.T, upper=False)  # (r, S)
         between, U = torch.linalg.eigh(scaled @ scaled.T / len(centroids))
         between = (1 - isotropy) * between + isotropy * between.mean()

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from repro.errors import InputError
+
 ROWS = 4096  # images at a time, so that no second copy of all images is made
 
 
@@ -61,14 +63,27 @@ def discriminants(within: Tensor, centroids: Tensor, shrinkage: float) -> Discri
         within: covariance within classes (D, D).
         centroids: of the seen classes (S, D).
         shrinkage: a in [0, 1], towards a multiple of the identity.
+
+    Raises `InputError` where the shrunk covariance is singular.
     """
     dim, M = len(within), centroids.double()
     centre = M.mean(0)
     scale = within.diagonal().mean()
     shrunk = (1 - shrinkage) * within + shrinkage * scale * torch.eye(dim).to(within)
-    L = torch.linalg.cholesky(shrunk)
+    L = cholesky(shrunk)
     whitened = torch.linalg.solve_triangular(L, (M - centre).T, upper=False)  # (D, S)
     V, sizes, _ = torch.linalg.svd(whitened, full_matrices=False)
     V = V[:, sizes > 1e-6 * sizes[0]]  # the centred centroids span at most S - 1 directions
     project = torch.linalg.solve_triangular(L.T, V, upper=True).T
     return Discriminants(centre, project, L @ V, project @ within @ project.T)
+
+
+def cholesky(covariance: Tensor) -> Tensor:
+    """Return L with L L^T = covariance within classes; raise `InputError` where it is singular."""
+    L, failed = torch.linalg.cholesky_ex(covariance)
+    if failed:
+        raise InputError(
+            "features: their covariance within classes is singular: the images of each class do "
+            "not differ, or are too few for so little shrinkage"
+        )
+    return L

@@ -148,9 +148,9 @@ def _rows(root: str | Path) -> list[tuple[str, str, str, str, str]]:
 
 
 def _table(rows: list[tuple[str, str, str, str, str]]) -> str:
-    rows = [COLUMNS, *(tuple(map(printable, row)) for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    shown = [COLUMNS, *(tuple(map(printable, row)) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in shown]
     return "\n".join(lines)
 
 

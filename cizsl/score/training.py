@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from cizsl.score.denoiser import EPS, PROCESS, Condition, Denoiser, as_score
 from cizsl.score.generator import ScoreGenerator
 from cizsl.score.virtual_classes import batch
+from repro import optimisers
 from sde.ema import EMA
 from sde.losses import denoising_score_matching, importance_times
 
@@ -93,7 +94,7 @@ class ScoreSteps:
         """Restore what :meth:`state_dict` returned."""
         self.denoiser.load_state_dict(state["denoiser"])
         self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        optimisers.restore(self.optimiser, state["optimiser"])
         self.rng.set_state(state["rng"].cpu())
 
 

@@ -1,14 +1,18 @@
 """What a training on the task of one stage consists of, however it learns."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from cizsl.config import CIZSLConfig
 from cizsl.evaluate import Evaluation
 from cizsl.protocols import ZSLTask
 from cizsl.training import results
+from cizsl.training.records import TrainingRecord
+from repro.files.json_file import as_model
 from repro.loggers import Logger, NoLogger
 from repro.run import RunFolder
 
@@ -32,12 +36,33 @@ class Progress:
         if results.best(self.records, criterion) is record:
             self.curves["best"], self.best = curve, state
 
-    def checked(self) -> "Progress":
-        """Return self. Raises :class:`TypeError` where a checkpoint holds values of other types."""
+    def checked(self, steps: int) -> "Progress":
+        """Return self, of a training of so many steps.
+
+        Raises ValueError or TypeError where a checkpoint holds something else.
+        """
         for name, expected in vars(Progress()).items():
             if not isinstance(value := getattr(self, name), type(expected)):
                 raise TypeError(f"{name}: expected {type(expected).__name__}, got {type(value)}")
+        for record in self.records:
+            as_model(record, TrainingRecord, "record")
+        if not (0 <= self.step <= steps and 0 <= self.seconds < math.inf):
+            raise ValueError(f"step {self.step} of {steps}, after {self.seconds} seconds")
+        if self.step == steps and not self.records:
+            raise ValueError("no evaluation of a training at its end")
+        self._check_tensors()
         return self
+
+    def _check_tensors(self) -> None:
+        tensors = [*self.terms.values(), *self.curves.values(), *self.best.values()]
+        if not all(isinstance(value, Tensor) for value in tensors):
+            raise TypeError("terms, curves and weights: expected tensors")
+        if any(term.ndim for term in self.terms.values()):
+            raise ValueError("terms: expected single numbers")
+        if self.records and not {"final", "best"} <= self.curves.keys():
+            raise ValueError("curves: final or best is missing")
+        if any(curve.ndim != 2 or len(curve) != 2 for curve in self.curves.values()):
+            raise ValueError("curves: expected the shape (2, P)")
 
 
 class StageTraining:

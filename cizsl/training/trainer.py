@@ -128,8 +128,9 @@ class Trainer(StageTraining):
             try:
                 self.steps.load_state_dict(state)
                 set_global_states(state["random"])
-                self.progress = Progress(**state["progress"]).checked()
-            except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+                steps = self.iterations * self.steps.stride
+                self.progress = Progress(**state["progress"]).checked(steps)
+            except Exception as error:  # another state can fail anywhere in torch and numpy
                 reason = " ".join(str(error).split())
                 raise InputError(f"{self.checkpoints}: not of this run: {reason}") from None
             self.terms.latest = self.progress.terms

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from repro import optimisers
 from repro.device import precision
 from repro.distributed import SINGLE_PROCESS, DistributedContext
 from repro.environment import environment
@@ -217,15 +218,15 @@ class Trainer:
         try:
             self.network.load_state_dict(state.network)
             self.ema.load_state_dict(state.average)
-            self.optimiser.load_state_dict(state.optimiser)
+            optimisers.restore(self.optimiser, state.optimiser)
             self.averages.load_state_dicts(state.power)
             self.rng.set_state(state.generator)
             set_global_states(state.random)
             self.progress = state.progress
-            if state.progress.total is None:
-                raise ValueError("the checkpoint has no sum of losses")
-            self.progress.total = state.progress.total.to(self.device)
-        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            if (total := state.progress.total) is None or state.progress.first is None:
+                raise ValueError("the checkpoint has no sum of losses, or no first one")
+            self.progress.total = total.to(self.device).reshape(())
+        except Exception as error:  # another state can fail anywhere in torch and numpy
             raise InputError(f"{where}: not of this run: {' '.join(str(error).split())}") from None
 
 

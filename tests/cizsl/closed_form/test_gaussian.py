@@ -6,6 +6,7 @@ from torch.distributions import MultivariateNormal
 
 from cizsl.closed_form import class_means, gaussian
 from cizsl.data.discriminants import discriminants, within_covariance
+from repro.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +76,14 @@ def test_samples_have_the_moments_of_their_class(world):
         size = covariance.diagonal().sqrt()
         bound = 5 * 2**0.5 * size[:, None] * size / count**0.5
         assert ((y.T.cov() - covariance).abs() < bound).all()
+
+
+@pytest.mark.parametrize("shrinkage", [0.0, 0.5])
+def test_images_that_do_not_differ_are_said(shrinkage):
+    centroids = torch.eye(3, dtype=torch.float64)
+    within = torch.zeros(3, 3, dtype=torch.float64)
+    with pytest.raises(InputError, match="covariance within classes is singular"):
+        discriminants(within, centroids, shrinkage)
+    within[0, 0] = 1.0  # too few images for all directions
+    if shrinkage:
+        assert discriminants(within, centroids, shrinkage).embed.isfinite().all()

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from repro import locate
 from repro.errors import InputError
 from sde import build
+from sde.config.run import SDEConfig
 from sde.data import registry
 from sde.data.labels import parse
 from tests.helpers.labelled_data import SPEC
@@ -38,3 +40,14 @@ def test_vectors_of_an_npz_file(tmp_path):
     np.savez(tmp_path / "bad.npz", images=images, vectors=vectors[:5])
     with pytest.raises(InputError, match="vectors is 5 x 2 of float64, expected 6 rows"):
         registry.load("npz", path=str(tmp_path / "bad.npz"))
+
+
+@pytest.mark.parametrize("name, width", [("digits_classes", 64), ("mnist_classes", 64)])
+def test_the_configurations_with_classes_know_them_without_images(name, width):
+    """A model of a published set can be sampled without its files, labels included."""
+    config = locate.load(name, "sde", SDEConfig, [])
+    spec = build.data_spec(config, CPU)
+    assert spec.classes == tuple("0123456789") and config.model.condition == "class"
+    weights = build.network_for(config, spec, CPU).state_dict()
+    (table,) = (weights[name] for name in weights if name.endswith("label.table.weight"))
+    assert table.shape == (11, width)

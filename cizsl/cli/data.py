@@ -64,7 +64,7 @@ def toy(options) -> None:
     from cizsl.prepare.toy_birds import make_toy
     from cizsl.prepare.toy_gbu import make_gbu_toy
 
-    with _writing(options.folder):
+    with writing(options.folder):
         if options.gbu is None:
             made = make_toy(options.folder, options.seed)
         else:

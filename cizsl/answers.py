@@ -59,10 +59,7 @@ def from_samples(
         weight_decay: of the softmax.
         generalised: whether all classes compete by the classifier, and not by prototypes.
     """
-    learn = {
-        "knn": partial(_voting, neighbours=neighbours),
-        "softmax": partial(_softmax, weight_decay=weight_decay),
-    }[classifier]
+    learn = _learner(classifier, neighbours, weight_decay)
     if keeps_seen := generalised and classifier == "knn":
         seen = synthesis.synthesise(generator, task.seen_text, samples, rng)
     else:  # the seen classes only need their prototypes, so their samples are not kept
@@ -100,6 +97,13 @@ def from_densities(
         prototypes = generator.prototypes(text)
     score = density if generalised else partial(classifiers.cosine, prototypes_CD=prototypes)
     return Answers(prototypes, lambda x: density(x)[:, num_seen:], score)
+
+
+def _learner(classifier: str, neighbours: int, weight_decay: float) -> Callable:
+    """Return what learns from features (M, D), labels (M,) and the number of classes."""
+    if classifier == "knn":
+        return partial(_voting, neighbours=neighbours)
+    return partial(_softmax, weight_decay=weight_decay)
 
 
 def _labelled(synthetic: Tensor) -> tuple[Tensor, Tensor]:

@@ -196,21 +196,16 @@ def assess(
         predicted_N: unseen class in [0, U) of each image of an unseen class; by default the most
             similar one.
         score: maps (N, D) to (N, C) scores by which all classes compete; by default the
-            similarity.
-
-    Retrieval always ranks by the cosine.
+            similarity. Retrieval always ranks by the cosine.
     """
-    num_seen = len(task.seen_text)
-    unseen_labels = task.unseen_labels + num_seen
     similar = partial(classifiers.SIMILARITIES[similarity], prototypes_CD=vectors_CD)
-    seen_best = _best(score or similar, task.seen_features, task.seen_labels, task, True)
-    unseen_best = _best(score or similar, task.unseen_features, unseen_labels, task, False)
-    drawn = CURVES[curve](seen_best, unseen_best)
-    seen = metrics.per_class_top1(seen_best.predicted, task.seen_labels.cpu())
-    unseen = metrics.per_class_top1(unseen_best.predicted, unseen_labels.cpu())
+    groups = _groups(score or similar, task)
+    drawn = CURVES[curve](*groups)
+    seen, unseen = (metrics.per_class_top1(group.predicted, group.labels) for group in groups)
+    of_unseen = vectors_CD[len(task.seen_text) :]
     if predicted_N is None:
-        predicted_N = similar(task.unseen_features, prototypes_CD=vectors_CD[num_seen:]).argmax(1)
-    ranking = classifiers.cosine(task.unseen_features, vectors_CD[num_seen:])
+        predicted_N = similar(task.unseen_features, prototypes_CD=of_unseen).argmax(1)
+    ranking = classifiers.cosine(task.unseen_features, of_unseen)
     return Evaluation(
         top1=metrics.top1(predicted_N, task.unseen_labels),
         per_class_top1=metrics.per_class_top1(predicted_N, task.unseen_labels),
@@ -220,7 +215,16 @@ def assess(
         harmonic=metrics.harmonic_mean(seen, unseen),
         **retrieval.mean_precision(ranking, task.unseen_labels),
         curve=drawn,
-        groups=(seen_best, unseen_best),
+        groups=groups,
+    )
+
+
+def _groups(score: Callable[[Tensor], Tensor], task: ZSLTask) -> tuple[metrics.Best, metrics.Best]:
+    """Reduced scores of the images of seen classes and of unseen ones."""
+    unseen_labels = task.unseen_labels + len(task.seen_text)
+    return (
+        _best(score, task.seen_features, task.seen_labels, task, True),
+        _best(score, task.unseen_features, unseen_labels, task, False),
     )
 
 

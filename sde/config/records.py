@@ -2,7 +2,15 @@
 
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, Json, NonNegativeInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    Json,
+    NonNegativeInt,
+    ValidationError,
+    model_validator,
+)
 from torch import Tensor
 from typing_extensions import TypedDict
 
@@ -52,6 +60,12 @@ class TrainingState(ModelState):
     generator: Tensor  # state of the generator of batches, times and noise
     random: dict[str, Any]  # states of the global generators
     power: list[dict[str, Tensor]] = []  # state dicts of the power-function averages
+
+    @model_validator(mode="after")
+    def _has_begun(self):
+        if self.progress.first is None or self.progress.total is None:
+            raise ValueError("progress: the first loss or the sum of losses is missing")
+        return self
 
 
 class ExportMetadata(BaseModel):

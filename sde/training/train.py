@@ -223,9 +223,8 @@ class Trainer:
             self.rng.set_state(state.generator)
             set_global_states(state.random)
             self.progress = state.progress
-            if (total := state.progress.total) is None or state.progress.first is None:
-                raise ValueError("the checkpoint has no sum of losses, or no first one")
-            self.progress.total = total.to(self.device).reshape(())
+            assert state.progress.total is not None  # its model requires one
+            self.progress.total = state.progress.total.to(self.device).reshape(())
         except Exception as error:  # another state can fail anywhere in torch and numpy
             raise InputError(f"{where}: not of this run: {' '.join(str(error).split())}") from None
 

@@ -69,3 +69,29 @@ def test_a_training_is_not_resumed_from_half_a_checkpoint(state, plane_run, tmp_
     checkpoint.save(tmp_path / "run" / "checkpoints", 12, changed)
     with pytest.raises(InputError, match=f"it lacks {key}"):
         run(tiny_config(), tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize(
+    "place, value",
+    [
+        (("progress", "first"), None),
+        (("progress", "total"), None),
+        (("progress", "total"), torch.zeros(3)),
+        (("optimiser", "state", 0, "exp_avg"), torch.zeros(1, 2, 3)),
+        (("optimiser", "state", 0, "step"), "x"),
+        (("optimiser", "param_groups", 0, "betas"), "x"),
+        (("random", "numpy"), ("MT19937", torch.zeros(3), 10**400, 0, 0.0)),
+    ],
+)
+def test_a_training_is_not_resumed_from_other_content(state, plane_run, tmp_path, place, value):
+    """The last step would fail otherwise, or the first one after resuming."""
+    shutil.copytree(plane_run, tmp_path / "run")
+    (tmp_path / "run" / "results.json").unlink()
+    changed = inner = copy.deepcopy(state)
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    checkpoint.save(tmp_path / "run" / "checkpoints", 12, changed)
+    with pytest.raises(InputError, match="not of this run|not a checkpoint") as error:
+        run(tiny_config(), tmp_path / "run", resume=True)
+    assert "\n" not in str(error.value)

@@ -14,9 +14,9 @@ from cizsl.config.data import Data
 from cizsl.config.generators import SECTIONS, TITLES, Gaussian, GeneratorName, Score
 from cizsl.config.sections import (
     Compute,
-    Count,
     Creativity,
     Criterion,
+    Draws,
     Evaluation,
     Loss,
     Model,
@@ -153,7 +153,7 @@ class BaselineEvaluation(Settings):
     validation_by: Validators = Field(
         default="class", description="single classes, or whole families"
     )
-    validation_splits: Count = Field(
+    validation_splits: Draws = Field(
         default=1, description="draws of validation classes over which scores are averaged"
     )
     select_by: Criterion = Field(

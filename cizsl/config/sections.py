@@ -21,6 +21,7 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 Width = Annotated[int, Field(gt=0, le=1_000_000)]
 Count = Annotated[int, Field(gt=0, le=1_000_000_000)]
 CountOrNone = Annotated[int, Field(ge=0, le=1_000_000_000)]
+Draws = Annotated[int, Field(gt=0, le=1000)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 DivergenceParameter = Annotated[float, Field(gt=0, le=100)] | Literal["learned"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]  # also of files
@@ -194,7 +195,7 @@ class Evaluation(Settings):
     validation_by: Validators = Field(
         default="class", description="whether single classes or whole families validate (strict)"
     )
-    validation_splits: Count = Field(default=1, description="draws that baselines average over")
+    validation_splits: Draws = Field(default=1, description="draws that baselines average over")
     select_by: Criterion = Field(
         default="ausuc", description="score on validation classes that decides (strict)"
     )

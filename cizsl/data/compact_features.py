@@ -52,6 +52,7 @@ SIDE_BY_SIDE = {
     "descriptions": ("text", "sentences", "appearance"),
 }
 FLOATS, INTEGERS = "f", "iu"
+LARGEST_TEXT = 2**28  # numbers; compressed rows take no space where they are empty
 
 
 def load_compact(
@@ -179,6 +180,8 @@ def check_compact(arrays: dict[str, np.ndarray], split: str, text: str) -> dict[
     _expect(arrays, "labels", INTEGERS, (None,), 1, classes)
     _expect(arrays, "text_data", FLOATS, (None,))
     terms = arrays["terms"].size
+    if classes * terms > LARGEST_TEXT:
+        raise InputError(f"text of {classes} classes and {terms} terms; expected fewer numbers")
     _expect(arrays, "terms", "U", (terms,))
     _expect(arrays, "text_indices", INTEGERS, arrays["text_data"].shape, 0, terms - 1)
     for side in sides:

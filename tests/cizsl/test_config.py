@@ -38,3 +38,11 @@ def test_numbers_that_no_tensor_can_have(key, value):
     with pytest.raises(InputError, match=key) as error:
         validate(content, CIZSLConfig, "test")
     assert "\n" not in str(error.value)
+
+
+def test_validation_draws_are_few_enough_to_be_made():
+    """Each draw is a copy of the images: 10^9 of them filled the memory without an end."""
+    for model, other in ((CIZSLConfig, {}), (Baseline, {"baseline": "ridge"})):
+        content = {"evaluation": {"validation_splits": 10**9}} | other
+        with pytest.raises(InputError, match=r"validation_splits.*1000"):
+            validate(content, model, "test")

@@ -92,6 +92,6 @@ def test_a_training_is_not_resumed_from_other_content(state, plane_run, tmp_path
         inner = inner[key]
     inner[place[-1]] = value
     checkpoint.save(tmp_path / "run" / "checkpoints", 12, changed)
-    with pytest.raises(InputError, match="not of this run|not a checkpoint") as error:
+    with pytest.raises(InputError, match=r"not of this run|not a checkpoint") as error:
         run(tiny_config(), tmp_path / "run", resume=True)
     assert "\n" not in str(error.value)

@@ -126,6 +126,11 @@ class Evaluation(Settings):
         default=None,
         description="noise levels std / scale at which these weights count; default: all",
     )
+    guidance_negative: str | None = Field(
+        default=None,
+        description="a class, or a smaller or less trained run (autoguidance), that these weights "
+        "guide away from; default: the unconditional score",
+    )
     likelihoods: Count = Field(
         default=500, description="held-out examples whose likelihood is computed"
     )

@@ -54,7 +54,8 @@ def class_accuracy(
     asked = _labels(trained.data.heldout.some(settings.samples)).sort().values
 
     def row(weight: float) -> tuple[ClassAccuracy, Tensor]:
-        guidance = Guidance(weight, None if weight == 1 else settings.guidance_interval)
+        away = (settings.guidance_interval, settings.guidance_negative)
+        guidance = Guidance(weight) if weight == 1 else Guidance(weight, *away)
         how = (sampling.sampler, sampling.steps, asked, guidance)
         drawn = draw_conditional(trained, *how, count=len(asked), part=PART)
         found = (classify(drawn.x) == asked).double().mean().item()
@@ -71,6 +72,7 @@ def class_accuracy(
         "classifier": "logistic regression on values",
         "fitted": fitted,
         "interval": settings.guidance_interval,
+        "negative": settings.guidance_negative,
         "heldout": len(labels),
         "heldout_accuracy": right,
         "rows": [asdict(measured) for measured, _ in rows],

@@ -34,6 +34,8 @@ def in_words(found: dict) -> str:
     where = ""
     if interval := found["interval"]:
         where = f" (at noise levels {interval[0]:g} to {interval[1]:g})"
+    if found["negative"]:
+        where += f" (away from {found['negative']})"
     return (
         f"samples classified as the class asked for: {each or 'no weight was asked for'}{where}; "
         f"held-out examples: {100 * found['heldout_accuracy']:.1f} % of {found['heldout']}, by a "

@@ -73,6 +73,7 @@ class StoredClasses(Stored):
     heldout: NonNegativeInt
     heldout_accuracy: float
     interval: tuple[float, float] | None = None
+    negative: str | None = None
     rows: list[StoredClassRow]
 
 

@@ -162,6 +162,8 @@ def _classes(found: StoredClasses, sampling: tuple[str, str], data: str) -> Iter
         )
         if found.interval:
             protocol += f"; guided at noise levels {found.interval[0]:g} to {found.interval[1]:g}"
+        if found.negative:
+            protocol += f"; guided away from {found.negative}"
         shares = (f"{share:.3f}" for share in (row.precision, row.recall))
         values = (f"{row.guidance:g}", f"{row.accuracy:.3f}", f"{row.energy_distance:.4g}", *shares)
         columns = _columns("evaluations", *names, sampled=True)

@@ -83,6 +83,7 @@ def test_an_evaluation_tells_accuracies_and_shows_the_samples(tmp_path, capsys):
     few = ["evaluation.samples=60", "evaluation.likelihoods=4", "evaluation.compare=[]"]
     few += ["sampling.sampler=ddim", "sampling.steps=4"]
     few += ["evaluation.guidance=[1,3]", "evaluation.guidance_interval=[0.1,100]"]
+    few += ['evaluation.guidance_negative="7"']
     assert main(["evaluate", str(path), *few]) == 0
     said = capsys.readouterr().out
     rows = json.loads((path / "results.json").read_text())["evaluation"]["classes"]["rows"]
@@ -93,7 +94,7 @@ def test_an_evaluation_tells_accuracies_and_shows_the_samples(tmp_path, capsys):
     line = ", ".join(f"{100 * r['accuracy']:.1f} % at guidance {r['guidance']:g}" for r in rows)
     page = (path / "page.html").read_text()
     assert (
-        f"samples classified as the class asked for: {line} (at noise levels 0.1 to 100); held-out"
+        f"samples classified as the class asked for: {line} (at noise levels 0.1 to 100) (away from 7)"
         in said
     )
     assert "<h2>Samples of each class</h2>" in page and line in page

@@ -93,10 +93,8 @@ def test_an_evaluation_tells_accuracies_and_shows_the_samples(tmp_path, capsys):
     ]
     line = ", ".join(f"{100 * r['accuracy']:.1f} % at guidance {r['guidance']:g}" for r in rows)
     page = (path / "page.html").read_text()
-    assert (
-        f"samples classified as the class asked for: {line} (at noise levels 0.1 to 100) (away from 7)"
-        in said
-    )
+    where = "(at noise levels 0.1 to 100) (away from 7)"
+    assert f"samples classified as the class asked for: {line} {where}; held-out" in said
     assert "<h2>Samples of each class</h2>" in page and line in page
     assert page.count('aria-label="classes-') == 2
     assert main(["table", str(path)]) == 0

@@ -89,7 +89,7 @@ def test_a_classifier_learns_digits_and_steers_samples(digits_run, tmp_path):
         return (scale * mean - x) / (scale**2 * var + std**2)
 
     wide = replace(trained, score_fn=score)
-    with pytest.raises(InputError, match="unknown class .x.; choose from 0, 1"):
+    with pytest.raises(InputError, match="unknown class 'x'; choose from 0, 1"):
         classifier.of_class(wide, "x", 2.0)
     steered = replace(wide, score_fn=classifier.of_class(wide, "3", 2.0))
     x = draw_batch(steered, parse_sampler("dpm_solver_pp_2m"), 20, 64, generator(1)).x

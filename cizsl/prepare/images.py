@@ -21,6 +21,7 @@ from torch import Tensor
 
 from cizsl.prepare.class_names import key
 from repro.errors import InputError, InputErrors
+from repro.files.regular_file import is_shortage
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
 INTERPOLATIONS = {
@@ -132,10 +133,14 @@ class Preparation(Protocol):
 
 
 def read_image(path: Path, preparation: Preparation) -> Tensor | str:
-    """Return the prepared image, or a short reason why it cannot be read."""
+    """Return the prepared image, or a short reason why it cannot be read.
+
+    Raises MemoryError and OSError where memory or descriptors are short, which no file is to blame
+    for.
+    """
     try:
         return preparation.read(path)
-    except MemoryError:
-        raise
     except Exception as error:  # a damaged file can fail anywhere in Pillow
+        if is_shortage(error):
+            raise
         return " ".join(f"{type(error).__name__}: {error}".split())[:200]

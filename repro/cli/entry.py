@@ -20,6 +20,7 @@ MACHINE = (  # errors that a full disk, a limit or a permission causes, wherever
     errno.EIO,
     errno.EMFILE,
     errno.ENFILE,
+    errno.ENOMEM,
     errno.EACCES,
     errno.EPERM,
     errno.EROFS,

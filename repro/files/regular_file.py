@@ -1,5 +1,6 @@
 """Paths that a user has named: what can be read, and regular files only."""
 
+import errno
 import os
 import stat
 from io import BufferedReader
@@ -7,6 +8,13 @@ from pathlib import Path
 
 from repro.errors import InputError
 from repro.wording import shown
+
+SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether a file could not be read for want of memory or descriptors: it may be whole."""
+    return isinstance(error, MemoryError) or getattr(error, "errno", None) in SHORTAGES
 
 
 def open_regular(path: str | Path) -> BufferedReader:

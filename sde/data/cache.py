@@ -29,6 +29,7 @@ from tqdm import tqdm
 from repro.errors import InputError
 from repro.files.atomic import write_atomically
 from repro.files.file_lock import alone_in
+from repro.files.regular_file import is_shortage
 from repro.seeding import generator
 from sde.data.folder import Entry, classes_of, open_folder
 from sde.data.formats import Images
@@ -104,6 +105,8 @@ def decode(content: bytes, how: Decoding) -> np.ndarray:
     except UnidentifiedImageError:
         raise ValueError("no image" if content else "empty") from None
     except Exception as error:  # decoders raise a dozen types
+        if is_shortage(error):
+            raise
         raise ValueError(" ".join(str(error).split()) or type(error).__name__) from None
     if how.image_size:
         side = (how.image_size, how.image_size)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from repro.errors import InputError
-from repro.files.regular_file import open_regular
+from repro.files.regular_file import is_shortage, open_regular
 from sde.data.paths import printable
 
 LEFT_BY_SYSTEMS = ("__MACOSX", "Thumbs.db", "desktop.ini")
@@ -56,6 +56,8 @@ class Folder:
         try:
             return (self.path / entry.name).read_bytes()
         except OSError as error:
+            if is_shortage(error):  # no fault of the file, which would be left out
+                raise
             raise ValueError(error.strerror) from None
 
 
@@ -77,6 +79,8 @@ class Zip:
         try:
             return self.archive.read(entry.name)
         except Exception as error:  # damaged, encrypted, or packed in an unknown way
+            if is_shortage(error):
+                raise
             raise ValueError(" ".join(str(error).split()) or "damaged") from None
 
 

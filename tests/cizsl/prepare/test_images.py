@@ -1,5 +1,7 @@
 """Images as the input of a network: pixels by hand, resizing against Pillow's, faults."""
 
+import errno
+
 import numpy as np
 import pytest
 import torch
@@ -130,3 +132,16 @@ def test_folders_of_no_class_are_named_at_once(tmp_path):
     ]
     with pytest.raises(InputError, match="no image in the folder of any class"):
         find_images(tmp_path / "a", ["a"])
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EMFILE, "Too many open files"), MemoryError()])
+def test_a_shortage_of_the_machine_is_no_fault_of_an_image(tmp_path, monkeypatch, error):
+    """It would be written down as one, and the image left out with --skip-bad for ever."""
+
+    def short(*_):
+        raise error
+
+    Image.new("RGB", (8, 8)).save(tmp_path / "wren.png")
+    monkeypatch.setattr(Image, "open", short)
+    with pytest.raises(type(error)):
+        read_image(tmp_path / "wren.png", Preprocessing())

@@ -1,6 +1,8 @@
 """Files that are no images, hostile zips and full disks are refused with one line."""
 
+import errno
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -120,3 +122,17 @@ def test_a_cache_that_cannot_be_written_is_one_line(classes, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"file/\.cache: cannot be written: Not a directory"):
         load(classes[0], root=str(tmp_path / "file"))
+
+
+def test_a_shortage_of_the_machine_is_no_fault_of_a_file(classes, monkeypatch):
+    """With skip_bad the file would be left out of the cache, although it is whole."""
+
+    def short(*_):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(Path, "read_bytes", short)
+    with pytest.raises((InputError, OSError), match="Too many open files") as caught:
+        load(classes[0], skip_bad=True)
+    assert "skip_bad" not in str(caught.value)
+    monkeypatch.undo()
+    assert load(classes[0], skip_bad=True).skipped in ((), [])

@@ -8,6 +8,8 @@ is least at the score of p_t. The weightings:
 
     "variance"     w = std^2
     "likelihood"   w = g^2, an upper bound of the negative log likelihood (arXiv:2101.09258)
+    "velocity"     w = g^4 / 4, the square error of the velocity of the flow: flow matching (Lipman
+                   et al. 2023, arXiv:2210.02747); for the rectified flow || v - (z - x_0) ||^2
     "importance"   the expectation of "likelihood", with t drawn in proportion to g^2 / std^2
 
 For a linear process the density g^2 / std^2 is the derivative of 2 log(std / scale), so
@@ -27,7 +29,7 @@ from sde.discrete import DDPMTable, SMLDTable
 from sde.processes import SDE
 from sde.reverse import ScoreFn
 
-WEIGHTINGS = ("variance", "likelihood", "importance")
+WEIGHTINGS = ("variance", "likelihood", "velocity", "importance")
 REDUCTIONS = ("mean", "half_sum")
 TRAINING_EPS = 1e-5
 
@@ -88,6 +90,8 @@ def denoising_score_matching(
     per_example = _reduce(residual**2, reduce)
     if weighting == "likelihood":
         per_example = per_example * ((sde.diffusion(t) / std) ** 2).to(x0.dtype)
+    elif weighting == "velocity":
+        per_example = per_example * ((sde.diffusion(t) ** 2 / (2 * std)) ** 2).to(x0.dtype)
     elif weighting == "importance":
         low, high = _log_noise_range(sde, eps)
         per_example = per_example * (2 * (high - low) / (sde.end_time - eps)).to(x0.dtype)

@@ -173,3 +173,13 @@ def test_a_silent_denoiser_is_that_of_data_with_sigma_data(sigma_data):
     score = score_fn(sde, lambda x, c: torch.zeros_like(x), **kinds, sigma_data=sigma_data)
     variance = (sde.scale(t) * sigma_data) ** 2 + sde.std(t) ** 2
     torch.testing.assert_close(score(x, t), -x / variance[:, None])
+
+
+def test_velocity_weighting_is_flow_matching():
+    """On the rectified flow the loss of a velocity network is its square error to z - x_0."""
+    sde, t = ALL_SDES["rectified_flow"], torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)
+    x0, z, velocity = torch.randn(3, 3, 4, generator=generator(), dtype=torch.float64)
+    kinds = {"prediction": "velocity", "conditioning": "time"}
+    score = score_fn(sde, lambda x, c: velocity, **kinds)
+    found = losses.denoising_score_matching(sde, score, x0, t, z, weighting="velocity")
+    torch.testing.assert_close(found.per_sample, ((velocity - (z - x0)) ** 2).mean(1))

@@ -6,9 +6,12 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import BaseModel, Field
+
+if TYPE_CHECKING:
+    import torch
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "pydantic")
 
@@ -27,13 +30,15 @@ class Environment(BaseModel):
         return self.device.split(":")[0]
 
 
-def environment(device: torch.device | str, data_files: dict[str, str]) -> dict:
+def environment(device: "torch.device | str", data_files: dict[str, str]) -> dict:
     """Return the content of ``environment.json``.
 
     Args:
         device: the device of the computation.
         data_files: the SHA-256 of each data file by its name.
     """
+    import torch  # which takes seconds, and the readers of run folders do without
+
     device = torch.device(device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
     return {

@@ -152,6 +152,8 @@ from cizsl.data import load_birds as again
 assert again is load_birds and load_birds.__module__ == "cizsl.data.birds"
 assert "torch" not in sys.modules and "cizsl.data.gbu" not in sys.modules
 assert {"load", "ZSLData", "normalise"} <= set(dir(cizsl.data))
+import cizsl.cli.sweep, cizsl.cli.table
+assert "torch" not in sys.modules and "scipy.stats" not in sys.modules
 """
 
 

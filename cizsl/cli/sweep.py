@@ -13,7 +13,6 @@ from cizsl.sweep.plan import PlannedRun, plan, read_variants, seed_list
 from cizsl.training import toy_data
 from repro import config as configuration
 from repro.cli.progress import Bar
-from repro.device import resolve
 from repro.errors import InputError
 from repro.run_names import RUNS
 from repro.signals import Interrupted, StopRequest
@@ -32,6 +31,8 @@ def command(options) -> int:
     if options.resources and not options.cluster:
         raise InputError("--resources: of --cluster, which is not given")
     if not options.cluster:
+        from repro.device import resolve  # torch takes seconds to load: only for this machine
+
         resolve(options.device)
     root = options.out or RUNS
     runs = _planned(options, root)

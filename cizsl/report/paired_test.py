@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import scipy  # scipy.stats is loaded where it is used: it takes a second
 
 LEVEL = 0.05
 RESAMPLES = 10_000
@@ -91,14 +91,14 @@ def signed_rank_p(d: np.ndarray) -> float:
     if not len(d):
         return 1.0
     if len(np.unique(np.abs(d))) == len(d):
-        found: Any = stats.wilcoxon(d, method="exact")  # its class is made at run time
+        found: Any = scipy.stats.wilcoxon(d, method="exact")  # its class is made at run time
         return float(found.pvalue)
 
     def statistic(x, axis=-1):
-        return np.abs((np.sign(x) * stats.rankdata(np.abs(x), axis=axis)).sum(axis))
+        return np.abs((np.sign(x) * scipy.stats.rankdata(np.abs(x), axis=axis)).sum(axis))
 
     resamples = 2**EXACT if len(d) <= EXACT else 100_000
-    flipped = stats.permutation_test(
+    flipped = scipy.stats.permutation_test(
         (d,),
         statistic,
         permutation_type="samples",
@@ -115,7 +115,7 @@ def _interval(d: np.ndarray) -> tuple[float, float]:
     if np.ptp(d) == 0:  # nothing to resample
         return float(d[0]), float(d[0])
     # scipy 1.15 called random_state rng and accepts both; a type checker sees the new name alone
-    found = stats.bootstrap(
+    found = scipy.stats.bootstrap(
         (d,),
         np.mean,
         n_resamples=RESAMPLES,

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import cast
 
-import torch
 from joblib import Parallel, cpu_count, delayed
 
 from cizsl.sweep.plan import PlannedRun
@@ -198,6 +197,8 @@ def gpus(device: str | None) -> list[str]:
     """Return the GPUs that ``--device`` leaves open, as ``CUDA_VISIBLE_DEVICES`` names them."""
     if device not in (None, "cuda"):
         return []
-    count = torch.cuda.device_count()
+    from torch import cuda  # after the answer that needs no torch, which takes seconds to load
+
+    count = cuda.device_count()
     names = os.environ.get("CUDA_VISIBLE_DEVICES")
     return names.split(",")[:count] if names else [str(index) for index in range(count)]

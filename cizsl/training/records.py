@@ -17,7 +17,6 @@ import numpy as np
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from cizsl.config.sections import Name
-from cizsl.retrieval import SHARES
 from repro.config import Settings
 from repro.errors import InputError
 from repro.files import json_file
@@ -25,7 +24,7 @@ from repro.files.regular_file import open_regular
 from repro.run import RunFolder
 
 SCORES = ("top1", "per_class_top1", "ausuc", "seen", "unseen", "harmonic")
-RETRIEVAL = tuple(SHARES)
+RETRIEVAL = ("map25", "map50", "map100")  # see cizsl.retrieval
 CALIBRATED = ("calibrated_seen", "calibrated_unseen", "calibrated_harmonic")
 EVERY = SCORES + CALIBRATED + RETRIEVAL
 DISCRIMINATOR = "discriminator"  # the evaluation of its own classifier (CIZSL-v2)

@@ -12,6 +12,11 @@ from cizsl.evaluate import assess
 from cizsl.protocols import ZSLTask
 from cizsl.retrieval import SHARES, mean_precision
 from cizsl.training import results
+from cizsl.training.records import RETRIEVAL
+
+
+def test_the_run_folder_has_the_same_names():
+    assert tuple(SHARES) == RETRIEVAL
 
 
 def plain_mean_precision(scores, labels):

@@ -1,7 +1,6 @@
-"""Run by torchrun: train with dropout once without a stop, and once with a stop and a resume."""
+"""Work of one rank: train with dropout once without a stop, and once with a stop and a resume."""
 
 import math
-import sys
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
@@ -17,7 +16,7 @@ STEPS = 5  # before the stop, of 8
 UNET = {"channels": 8, "multipliers": (1,), "attention": (), "dropout": 0.5}
 
 
-def main(out: Path) -> None:
+def train_with_dropout(out: Path) -> None:
     config = tiny_config(
         data={"name": "digits"},
         model={"network": "ncsnpp", "unet": UNET, "hidden_dim": 128, "depth": 3, "frequencies": 4},
@@ -31,7 +30,3 @@ def main(out: Path) -> None:
                 ranks.wait()
                 train(config, folder, device, StopAfter(looks), ranks)
             ranks.wait()
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

@@ -1,15 +1,13 @@
 """The command line as a user meets it: exit codes, one clear line for each mistake, resumption."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from cizsl.cli.parser import main
+from tests.helpers.forked import Forked
 from tests.helpers.waiting import ENOUGH, wait_for
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs" / "cizsl"
@@ -121,16 +119,14 @@ def test_help_of_every_command(capsys):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_save_and_resume(arguments, tmp_path, number):
-    """A real process: the signal ends it with code 130, and --resume ends it."""
+    """The signal ends the process with code 130, after it has saved."""
     run = tmp_path / "run"
-    command = [sys.executable, "-m", "cizsl", "train", *arguments, "optimiser.iterations=100000"]
-    command += ["--out", str(run), "--device", "cpu"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    command = ["train", *arguments, "optimiser.iterations=100000", "--out", str(run)]
+    process = Forked(lambda: main([*command, "--device", "cpu"]), tmp_path)
     records = run / "metrics.jsonl"
     wait_for(lambda: records.exists() and records.read_text(), process)
     process.send_signal(number)
-    _, said = process.communicate(timeout=ENOUGH)
+    said = process.said(ENOUGH)
     assert process.returncode == 130
     assert "go on with --resume" in said and "Traceback" not in said
     assert list((run / "checkpoints" / "test").glob("*.pt"))

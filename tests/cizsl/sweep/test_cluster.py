@@ -21,12 +21,12 @@ def test_slurm_requeues_what_it_preempts(small, tmp_path, monkeypatch, capsys):
     (tmp_path / "resources.yaml").write_text(
         "{partition: birds, gpus: 2, cpus: 1, minutes: 90, parallel: 1}"
     )
-    # pre-empted at the first record, long before the end
-    long = ["optimiser.iterations=121", "evaluation.every=20"]
-    command = ["sweep", small, *long, "--seeds", "0-1", "--device", "cpu", "--cluster", "slurm"]
+    # the first is pre-empted at its first record, long before its end
+    command = ["sweep", small, "optimiser.iterations=121,6", "--device", "cpu"]
+    command += ["--cluster", "slurm"]
     command += ["--resources", str(tmp_path / "resources.yaml"), "--out", str(tmp_path / "runs")]
     process = subprocess.Popen([sys.executable, "-m", "cizsl", *command], cwd=ROOT)
-    folder = wait_for(lambda: next((tmp_path / "runs").glob("small*/seed0"), None), process)
+    folder = tmp_path / "runs" / "small-optimiser.iterations-121" / "seed0"
     wait_for(lambda: (folder / "metrics.jsonl").exists(), process)
     job = int((state / "0.pid").read_text())
     for pid in (job, *children(job).values()):
@@ -48,8 +48,10 @@ def test_slurm_requeues_what_it_preempts(small, tmp_path, monkeypatch, capsys):
         "cpus-per-task=1",
     ):
         assert f"#SBATCH --{line}\n" in script
-    assert main(["train", small, *long, "--out", str(tmp_path / "alone"), "--device", "cpu"]) == 0
-    assert results(folder) == results(tmp_path / "alone")
+    alone = tmp_path / "alone"
+    longer = ["optimiser.iterations=121", "--out", str(alone), "--device", "cpu"]
+    assert main(["train", small, *longer]) == 0
+    assert results(folder) == results(alone)
     capsys.readouterr()
     assert main(command) == 0  # all complete: nothing is submitted
     assert not (state / "101.script").exists()

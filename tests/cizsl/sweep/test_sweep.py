@@ -145,7 +145,7 @@ def test_places_share_cores_and_take_gpus_in_turn(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(launch, "cpu_count", lambda: 7)
-    monkeypatch.setattr(launch.torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     gpus = ["0", "1", "0"]
     expected = [{"OMP_NUM_THREADS": "2", "CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus]
     assert launch.environments(3, None) == launch.environments(3, "cuda") == expected
@@ -154,5 +154,5 @@ def test_places_share_cores_and_take_gpus_in_turn(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     assert [place["CUDA_VISIBLE_DEVICES"] for place in launch.environments(3, None)] == list("464")
     assert launch.environments(1, None)[0]["OMP_NUM_THREADS"] == "5"
-    monkeypatch.setattr(launch.torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     assert "CUDA_VISIBLE_DEVICES" not in launch.environments(2, None)[0]

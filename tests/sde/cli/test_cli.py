@@ -1,11 +1,8 @@
 """The command line as a user meets it: every command, help, and a signal that saves and stops."""
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -13,6 +10,7 @@ import pytest
 from sde.cli.parser import main
 from sde.samplers import CORRECTORS, PREDICTORS, SOLVERS
 from sde.samplers.spec import parse_sampler
+from tests.helpers.forked import Forked
 from tests.helpers.waiting import ENOUGH, wait_for
 from tests.sde.cli.tiny import CONFIG, ROOT, TINY
 
@@ -93,16 +91,14 @@ def test_samplers_lists_names_that_sample_takes_and_files_that_are_there(capsys)
 
 
 def test_a_signal_saves_and_stops(tmp_path, capsys):
-    """A real process: SIGTERM ends it with code 130, and what it had can be used."""
+    """SIGTERM ends the process with code 130, and what it had can be used."""
     run = tmp_path / "run"
     arguments = ["train", CONFIG, *TINY, "optimiser.iterations=100000", "--out", str(run)]
-    command = [sys.executable, "-m", "sde", *arguments, "--device", "cpu"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    process = Forked(lambda: main([*arguments, "--device", "cpu"]), tmp_path)
     records = run / "metrics.jsonl"
     wait_for(lambda: records.exists() and records.read_text(), process)
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=ENOUGH)
+    said = process.said(ENOUGH)
     assert process.returncode == 130
     assert "go on with --resume" in said and "Traceback" not in said
     assert list((run / "checkpoints").glob("*.pt"))

@@ -18,6 +18,8 @@ from repro.run import RunFolder
 from repro.signals import Interrupted
 from sde.cli.parser import main
 from sde.training.train import Trainer
+from tests.helpers.dropout_ranks import train_with_dropout
+from tests.helpers.forked import ranks
 from tests.helpers.waiting import ENOUGH, wait_for
 from tests.sde.conftest import CPU, StopAfter, run, tiny_config
 
@@ -25,22 +27,11 @@ FOLDERS = ("whole", "pieces")
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def launch(*arguments, processes=2, module="sde") -> subprocess.Popen:
-    """``torchrun -m MODULE`` with these arguments."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", str(processes), "-m", module]
-    command += map(str, arguments)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    return subprocess.Popen(command, cwd=ROOT, env=environment, **pipes)
-
-
-def on_two(*arguments, module="sde") -> str:
-    """Run to the end and return stdout."""
-    process = launch(*arguments, module=module)
-    out, err = process.communicate(timeout=ENOUGH)
-    assert process.returncode == 0, err
-    return out
+def on_two(work, folder) -> None:
+    """Call ``work()`` in two ranks, to their ends."""
+    processes = ranks(work, folder)
+    said = [process.said(ENOUGH) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
 
 
 def written(settings, path) -> Path:
@@ -74,7 +65,8 @@ def test_two_processes_and_parts_train_like_one(tmp_path):
     settings = tiny_config()
     run(settings, tmp_path / "one")
     parts = tiny_config(compute={"gradient_accumulation": 2})
-    on_two("train", written(parts, tmp_path / "c.yaml"), "--out", tmp_path / "two")
+    command = ["train", str(written(parts, tmp_path / "c.yaml")), "--out", str(tmp_path / "two")]
+    on_two(lambda: main(command), tmp_path)
     assert_same_weights(tmp_path / "one", tmp_path / "two", 1e-5)  # 12 steps: 170 times
     environment = json.loads((tmp_path / "two" / "environment.json").read_text())
     assert environment["processes"] == 2
@@ -83,7 +75,7 @@ def test_two_processes_and_parts_train_like_one(tmp_path):
 
 def test_with_dropout_two_ranks_resume_to_the_bit(tmp_path):
     """Each rank drops other units; after a stop it drops those of the run that did not stop."""
-    on_two(tmp_path, module="tests.helpers.dropout_ranks")
+    on_two(lambda: train_with_dropout(tmp_path), tmp_path)
     whole, pieces = (checkpoint.load_newest(tmp_path / f / "checkpoints") for f in FOLDERS)
     assert whole["progress"]["step"] == pieces["progress"]["step"] == 8
     for name, weight in whole["network"].items():
@@ -97,7 +89,7 @@ def test_a_lost_rank_ends_the_run_and_another_number_goes_on(tmp_path):
     settings = tiny_config(**how)
     run(tiny_config(**how, compute={"checkpoint_seconds": 1000}), tmp_path / "whole")
     out = tmp_path / "pieces"
-    process = launch("train", written(settings, tmp_path / "c.yaml"), "--out", out)
+    process = torchrun("train", written(settings, tmp_path / "c.yaml"), "--out", out)
     try:
         records = out / "metrics.jsonl"
         wait_for(lambda: records.exists() and records.read_text(), process)
@@ -116,7 +108,8 @@ def test_evaluation_does_not_depend_on_the_number_of_processes(digits_run, tmp_p
     """Samples, likelihood and comparison in batches of 16: the same digits, to the last."""
     few = ["evaluation.samples=40", "evaluation.likelihoods=20", "evaluation.budgets=[4]"]
     how = [*few, "sampling.batch_size=16", "evaluation.batch_size=8", "--out"]
-    on_two("evaluate", digits_run, *how, tmp_path / "two")
+    command = ["evaluate", str(digits_run), *how, str(tmp_path / "two")]
+    on_two(lambda: main(command), tmp_path)
     assert main(["evaluate", str(digits_run), *how, str(tmp_path / "one"), "--device", "cpu"]) == 0
     results = [(tmp_path / name / "results.json").read_text() for name in ("one", "two")]
     assert results[0] == results[1]
@@ -175,6 +168,15 @@ def test_more_processes_than_gpus(monkeypatch):
     message = "process 2 of this machine finds no GPU of its own: expected at most 2 processes"
     with pytest.raises(InputError, match=message), init_distributed(torch.device("cuda")):
         pass
+
+
+def torchrun(*arguments) -> subprocess.Popen:
+    """``torchrun -m sde`` with these arguments, on two ranks."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", "-m", "sde", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=ROOT, env=environment, **pipes)
 
 
 def pid_of_rank(rank: int, out: Path) -> int:

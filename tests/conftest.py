@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from PIL import Image
 
 from tests.helpers.skips import (  # noqa: F401 (pytest finds its hooks by these names)
     pytest_addoption,
@@ -35,6 +36,20 @@ def no_gpu_but_for_its_tests(request, monkeypatch):
     if not request.node.get_closest_marker("gpu") and torch.cuda.is_available():
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # of processes that a test starts
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Figures are saved as an empty picture: drawing takes over half of the time of a tiny run.
+
+    For tests of what a run computes and keeps; those of figures, pages, commands, scripts and
+    tutorials draw.
+    """
+
+    def savefig(self, file, **_):
+        Image.new("L", (1, 1)).save(file, "png")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", savefig)
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from repro.signals import Interrupted
 from tests.cizsl.training.runs import StopAfter, assert_same_outcome, run
 from tests.helpers.killing import kill_at_random_moments
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 VARIANTS = {
     "reference": {},
     "strict": {"evaluation": {"protocol": "strict"}},

@@ -13,6 +13,8 @@ from repro.signals import Interrupted
 from tests.cizsl.score.test_generator import pair, rng
 from tests.cizsl.training.runs import StopAfter, assert_same_outcome, run
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def steps(virtual=True, **settings):
     torch.manual_seed(0)

@@ -11,6 +11,8 @@ from repro.errors import InputError
 from repro.signals import Interrupted
 from tests.cizsl.training.runs import StopAfter, run
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def test_a_run_that_diverges_says_so(tiny, tmp_path):
     with pytest.raises(InputError, match=r"loss term '\w+' is (nan|inf|-inf) at iteration"):

@@ -12,6 +12,8 @@ from repro.config import validate
 from repro.errors import InputError
 from tests.cizsl.training.runs import CPU, run
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def test_evaluate_again_repeats_the_run(tiny, tmp_path):
     config = tiny(evaluation={"protocol": "strict"})

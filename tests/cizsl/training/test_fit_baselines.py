@@ -17,6 +17,8 @@ from cizsl.training.evaluate_run import evaluate_again
 from repro.config import validate
 from repro.errors import InputError
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 CPU = torch.device("cpu")
 
 

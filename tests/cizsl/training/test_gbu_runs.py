@@ -23,6 +23,8 @@ from repro.signals import Interrupted, StopRequest
 from tests.helpers.rounding import assert_same_up_to_rounding
 from tests.helpers.run_folders import write_run
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 CONFIGS = locate.configs() / "cizsl" / "gbu"
 CPU = torch.device("cpu")
 TINY = [

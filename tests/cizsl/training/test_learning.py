@@ -12,6 +12,8 @@ from repro.run import RunFolder
 from repro.signals import StopRequest
 from tests.cizsl.training.runs import run
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def test_learning_beats_chance_and_easy_is_easier(tiny, tmp_path):
     """The toy world has 15 unseen classes: chance is 6.7 %."""

@@ -19,6 +19,8 @@ from repro.config import load
 from repro.run import RunFolder
 from tests.cizsl.training.runs import CPU, run
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def tables(folder, stage, name):
     """Scores of all classes (N, C), seen ones first, and labels: of seen images, of unseen ones."""

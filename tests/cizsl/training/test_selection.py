@@ -15,6 +15,8 @@ from repro.errors import InputError
 from repro.run import RunFolder
 from repro.signals import StopRequest
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 CPU = torch.device("cpu")
 WEIGHT, RATE = "creativity.weight", "optimiser.learning_rate"
 TOO_FAST = 1e18  # training diverges in its first iterations

@@ -14,6 +14,8 @@ from repro import config as configuration
 from repro.locate import find
 from tests.cizsl.training.runs import CPU, run
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 GRAWD = {"creativity": {"divergence": "random_walk", "adversarial": 0}, "walk": {"samples": 2}}
 
 

@@ -13,6 +13,8 @@ from sde.trained_model import FREE
 from sde.training.train import train
 from tests.sde.conftest import StopAfter, tiny_config
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def test_samples_are_many_and_not_lost(plane_run, tmp_path, capsys):
     command = ["sample", str(plane_run), "--steps", "3", "--out", str(tmp_path), "--device", "cpu"]

@@ -12,6 +12,8 @@ from sde.cli.parser import main
 from tests.sde.conftest import CPU, StopAfter, run, tiny_config
 from tests.sde.training.test_train import assert_same, outcome
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 IMAGES = np.random.default_rng(0).integers(256, size=(40, 8, 8), dtype=np.uint8)
 
 

@@ -23,6 +23,8 @@ from tests.helpers.killing import kill_at_random_moments
 from tests.helpers.oracles_sde import generator
 from tests.sde.conftest import CPU, StopAfter, run, tiny_config
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def outcome(path):
     """Everything a run leaves that must not depend on interruptions."""

@@ -109,7 +109,8 @@ def document(found: dict, count: int, repeats: int) -> str:
     lines = [
         "# Solvers at 5 to 50 evaluations",
         "",
-        "Written by `python benchmarks/quality_few.py`, whose head says what is measured: energy",
+        f"Written by `python benchmarks/quality_few.py --count {count} --repeats {repeats}` on",
+        "CPU cores, whose head says what is measured: energy",
         f"distance to the truth in thousandths, mean of {repeats} repeats of {count} samples,",
         "exact score, eight Gaussians of unequal weights. Within a repeat all samplers start from",
         "the same noise. **Bold**: the least of its column, and all that are not worse by two",

@@ -46,8 +46,11 @@ def undrawn(monkeypatch):
     tutorials draw.
     """
 
-    def savefig(self, file, **_):
-        Image.new("L", (1, 1)).save(file, "png")
+    def savefig(self, file, **how):
+        if how.get("format") == "svg":
+            file.write("<svg/>")
+        else:
+            Image.new("L", (1, 1)).save(file, "png")
 
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", savefig)
 

@@ -73,11 +73,16 @@ def integrated_polynomials(places: Tensor, end: Tensor) -> Tensor:
     """Return int exp(u) l_j(u) du from places[0] to ``end``, (k,), for the Lagrange polynomials l_j
     of ``places`` (k,)."""
     length = end - places[0]
-    u = places[0] + length * torch.as_tensor(NODES).to(places)
-    measure = length * torch.as_tensor(WEIGHTS).to(places) * u.exp()
+    u = places[0] + length * _constants(NODES, length)
+    measure = length * _constants(WEIGHTS, length) * u.exp()
     found = []
     for j, place in enumerate(places):
         others = torch.cat([places[:j], places[j + 1 :]])
         lagrange = ((u[:, None] - others) / (place - others)).prod(1)
         found.append((measure * lagrange).sum())
     return torch.stack(found)
+
+
+def _constants(values: np.ndarray, like: Tensor) -> Tensor:
+    """Numbers on the device of ``like`` (1,), where a copy from the host would wait for it."""
+    return torch.cat([torch.full_like(like, float(value)) for value in values])

@@ -29,7 +29,7 @@ def flowers(shared, tmp_path, monkeypatch):
         path.write_text(article["text"])
     (tmp_path / "data/flowers").mkdir(parents=True)
     monkeypatch.setattr("numpy.load", _loaded(np.load, shared / "data/real"))
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    code, *_ = re.findall(r"```python\n(.*?)```", PAGE, re.S)
     exec(code, {})
 
 

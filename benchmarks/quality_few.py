@@ -125,8 +125,8 @@ def document(found: dict, count: int, repeats: int) -> str:
         "",
         "![distance over evaluations](figures/few_evaluations.png)",
         "",
-        "The schedule is log_noise. Distances below 0.1 are drawn at 0.1: an unbiased estimate of a",
-        "small distance can be negative.",
+        "The schedule is log_noise. Distances below 0.1 are drawn at 0.1: an unbiased estimate of",
+        "a small distance can be negative.",
     ]
     for process in PROCESSES:
         for schedule in SCHEDULES:

@@ -14,7 +14,7 @@ from repro.signals import Interrupted, StopRequest
 from tests.cizsl.training.runs import StopAfter, assert_same_outcome, outcome
 from tests.helpers.fake_cuda import FakeCuda, run_on, without_a_gpu
 
-pytestmark = without_a_gpu
+pytestmark = [without_a_gpu, pytest.mark.usefixtures("undrawn")]
 STRICT = {"protocol": "strict", "every": 2, "start": 2}
 CASES = {
     "sharma_mittal": {"creativity": {"divergence": "sharma_mittal", "form": "exact"}},

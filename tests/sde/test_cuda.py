@@ -21,7 +21,7 @@ from tests.sde.cli.test_cli import SAMPLERS
 from tests.sde.conftest import CPU, StopAfter, tiny_config
 from tests.sde.training.test_train import assert_same, outcome
 
-pytestmark = without_a_gpu
+pytestmark = [without_a_gpu, pytest.mark.usefixtures("undrawn")]
 CUDA = torch.device("cuda")
 UNET = {"channels": 4, "multipliers": [1, 2], "blocks": 1, "attention": [4], "dropout": 0.1}
 UNET_OF_VE = {**UNET, "embedding": "fourier", "fir": True, "progressive_input": "residual"}

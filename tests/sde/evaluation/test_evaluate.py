@@ -24,6 +24,8 @@ from tests.helpers.oracles_sde import generator
 from tests.helpers.rounding import float32_bound
 from tests.sde.conftest import CPU, tiny_config
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 @pytest.fixture
 def exact() -> TrainedModel:

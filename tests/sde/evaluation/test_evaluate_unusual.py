@@ -21,6 +21,8 @@ from sde.trained_model import load
 from tests.helpers.rounding import assert_same_up_to_rounding, float32_bound
 from tests.sde.conftest import CPU, run, tiny_config
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 @pytest.mark.parametrize("probes, images", [(0, 1), (2, 3)])  # 0: the exact trace, which is dear
 def test_likelihood_of_an_energy_of_images(tmp_path, probes, images):

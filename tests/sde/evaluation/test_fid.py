@@ -19,6 +19,8 @@ from sde.trained_model import load
 from tests.helpers.oracles_sde import generator
 from tests.sde.conftest import CPU
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 CALLS = []
 
 

@@ -91,6 +91,7 @@ def test_training_rewrites_the_page_at_every_record_and_at_the_end(tmp_path, mon
     assert "Training ended after 12 iterations" in (tmp_path / "run" / "page.html").read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_differs_from_the_runs_own_results_is_said(plane_run, tmp_path, capsys):
     """Once nothing, the second time nothing, and then the loss of weights that were changed."""
     folder = tmp_path / "run"

@@ -18,6 +18,8 @@ from tests.helpers.oracles_sde import generator
 from tests.helpers.rounding import assert_same_up_to_rounding
 from tests.sde.conftest import CPU, run, tiny_config
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 TIMESTEPS = 40
 SMLD = dict(process={"name": "ve"}, loss={"num_timesteps": TIMESTEPS})
 DDPM = dict(process={"name": "vp"}, loss={"num_timesteps": TIMESTEPS})

@@ -23,6 +23,8 @@ from tests.helpers.forked import ranks
 from tests.helpers.waiting import ENOUGH, wait_for
 from tests.sde.conftest import CPU, StopAfter, run, tiny_config
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 FOLDERS = ("whole", "pieces")
 ROOT = Path(__file__).resolve().parents[3]
 

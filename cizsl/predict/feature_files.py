@@ -46,11 +46,11 @@ def read_features(path: Path, dim: int) -> Features:
     try:
         numbers, names = READERS[path.suffix.lower()](path)
         _check(numbers, dim)
+        if names is None:
+            return Features.unnamed(numbers)
+        return Features(_listed(names, len(numbers)), numbers)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    if names is None or names.shape != (len(numbers),) or names.dtype.kind != "U":
-        return Features.unnamed(numbers)
-    return Features(names.tolist(), numbers)
 
 
 def _check(numbers: np.ndarray, dim: int) -> None:
@@ -62,6 +62,12 @@ def _check(numbers: np.ndarray, dim: int) -> None:
         )
     if not len(numbers):
         raise InputError("no item")
+
+
+def _listed(names: np.ndarray, count: int) -> list[str]:
+    if names.shape != (count,) or names.dtype.kind != "U":
+        raise InputError(f"names: expected {count} strings, got {names.dtype} {names.shape}")
+    return names.tolist()
 
 
 def _npy(path: Path) -> tuple[np.ndarray, None]:

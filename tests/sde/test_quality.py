@@ -12,7 +12,7 @@ def test_fifty_evaluations_of_second_order_match_two_thousand_published(name):
     """Energy distance to fresh draws from the truth; the floor is that of other fresh draws."""
     sde, data, shape = GOLDEN_SDES[name], plane_mixture(), (2000, 2)
     score_fn = data.score_fn(sde)
-    truth = data.sample(4000, generator(100))
+    truth = data.sample(2500, generator(100))
     how = dict(dtype=truth.dtype)
     published = sample(
         sde, score_fn, shape, predictor="reverse_diffusion", corrector="annealed_langevin"

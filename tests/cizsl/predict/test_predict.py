@@ -206,6 +206,10 @@ def test_other_arrays_and_folders_are_refused(finished_strict, tmp_path, capsys)
     model = cizsl.load(finished_strict)
     with pytest.raises(InputError, match="expected features"):
         model.predict(np.zeros((2, model.feature_dim + 1)))
+    few = {"features": np.zeros((2, model.feature_dim)), "image_names": np.array(["one"])}
+    np.savez(tmp_path / "few.npz", **few)
+    with pytest.raises(InputError, match=r"few.npz: names: expected 2 strings, got <U3 \(1,\)"):
+        model.predict(tmp_path / "few.npz")
     with pytest.raises(InputError, match="NaN or infinities"):
         model.predict(torch.full((1, model.feature_dim), 1e39, dtype=torch.float64))
     with pytest.raises(InputError, match="no finished run"):

@@ -219,7 +219,7 @@ def test_learning_reaches_the_truth(tmp_path, name, energy):
         process=process,
         model={"hidden_dim": 64, "depth": 2, "frequencies": 4, "energy": energy},
         optimiser={"iterations": 600, "batch_size": 256, "learning_rate": 4e-3},
-        evaluation={"every": 200, "likelihoods": 400, "rtol": 1e-3, "atol": 1e-3},
+        evaluation={"every": 200, "likelihoods": 200, "rtol": 1e-2, "atol": 1e-2},
         compute={"checkpoint_seconds": 1000},
     )
     with RunFolder(tmp_path / "run", config) as folder:

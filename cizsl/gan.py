@@ -221,7 +221,7 @@ class GAN:
         return self.generator.reduce(self.text) if self.head.uses_text else self.text
 
     def _descend(self, terms: Terms, *names: str) -> None:
-        """Take a step of the named optimisers along the gradient of the sum of the terms."""
+        """Take one step of each named optimiser, which lowers the sum of the terms."""
         loss = sum(terms.values())
         assert isinstance(loss, Tensor)  # there is at least one term
         with torch.autocast(loss.device.type, enabled=False):  # types are those of the forward pass

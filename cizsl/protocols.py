@@ -35,12 +35,13 @@ from repro.errors import InputError
 
 @dataclass(frozen=True)
 class ZSLTask:
-    """Normalised tensors on one device. S seen and U unseen classes, V terms, D features.
+    """The data of one stage as normalised tensors on one device.
 
-    ``train_*``: images to learn from, labels in [0, S). ``seen_*``: images of seen classes on
-    which seen accuracy is measured. ``unseen_*``: images of the unseen classes, labels in [0, U).
-    ``seen_text`` (S, V), ``unseen_text`` (U, V); ``centroids`` (S, D) of the training images.
-    ``text_blocks``: the widths of the texts that stand side by side in the V columns.
+    S seen and U unseen classes, V terms, D features. ``train_*``: images to learn from, labels in
+    [0, S). ``seen_*``: images of seen classes on which seen accuracy is measured. ``unseen_*``:
+    images of the unseen classes, labels in [0, U). ``seen_text`` (S, V), ``unseen_text`` (U, V);
+    ``centroids`` (S, D) of the training images. ``text_blocks``: the widths of the texts that
+    stand side by side in the V columns.
     """
 
     train_features: Tensor

@@ -1,4 +1,4 @@
-"""Further texts of the classes, for a dataset of any layout: `data.texts` of a configuration.
+"""Reading of further texts of the classes, which `data.texts` of a configuration names.
 
 A dataset has one text of each class. Others, such as sentence embeddings, stand in files of their
 own, one .npz file each, which `cizsl data text ... --out FILE.npz` or `numpy.savez` writes:

@@ -14,7 +14,7 @@ from repro.signals import Interrupted, StopRequest
 
 
 class FittedTrainer(StageTraining):
-    """One fit and one evaluation; nothing is there to resume. Arguments as for its parent."""
+    """One fit and one evaluation, too short to be resumed; the arguments are the parent's."""
 
     def run(self, stop: StopRequest) -> Progress:
         """Fit and evaluate, or raise :class:`Interrupted` before."""

@@ -13,7 +13,7 @@ SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Whether a file could not be read for want of memory or descriptors: it may be whole."""
+    """Return whether memory or file descriptors were short, so that the file may be whole."""
     return isinstance(error, MemoryError) or getattr(error, "errno", None) in SHORTAGES
 
 

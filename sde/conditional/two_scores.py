@@ -22,7 +22,6 @@ Kynkäänniemi et al. 2024 (arXiv:2404.07724).
 
 import math
 
-import torch
 from torch import Tensor
 
 from repro.errors import InputError
@@ -71,6 +70,8 @@ def guided_score(
 
     def guided(x: Tensor, t: Tensor) -> Tensor:
         wanted = positive(x, t)
+        if interval is None:  # no look at the times, for which the host would wait
+            return extrapolate(wanted, (weight - 1, negative(x, t)))
         inside = _inside(sde.noise_ratio(t), interval)
         if not bool(inside.any()):
             return wanted
@@ -91,8 +92,6 @@ def check_guidance(weight: float, interval: Interval | None) -> None:
         )
 
 
-def _inside(noise_ratio: Tensor, interval: Interval | None) -> Tensor:
-    if interval is None:
-        return torch.ones_like(noise_ratio, dtype=torch.bool)
+def _inside(noise_ratio: Tensor, interval: Interval) -> Tensor:
     low, high = interval
     return (noise_ratio > low) & (noise_ratio <= high)

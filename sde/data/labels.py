@@ -67,5 +67,6 @@ def _vectors(entries: int, given: Any) -> Tensor:
     except (TypeError, ValueError):
         vectors = torch.full((1, 1), math.nan)
     if vectors.ndim != 2 or vectors.shape[1] != entries or not bool(vectors.isfinite().all()):
-        raise InputError(f"label: expected a vector of {entries} finite numbers; got {given}")
+        expected = f"expected a vector of {entries} finite numbers"
+        raise InputError(f"label: {expected}; got {shown(given)}")
     return vectors

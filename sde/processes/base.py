@@ -130,7 +130,10 @@ def require_end_time(end_time: float) -> None:
 
 
 def require_ordered(low_name: str, low, high_name: str, high, *, strict: bool) -> None:
-    """Raise InputError unless finite and 0 < low < high; or 0 <= low <= high > 0, not strict."""
+    """Raise InputError unless two finite numbers are in order: 0 < low < high.
+
+    Where not ``strict``, low may be 0 or equal to high, which is positive.
+    """
     ordered = 0 < low < high if strict else 0 <= low <= high and high > 0
     if not (math.isfinite(low) and math.isfinite(high) and ordered):
         law = f"0 < {low_name} < {high_name}" if strict else f"0 <= {low_name} <= {high_name} > 0"

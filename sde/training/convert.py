@@ -150,7 +150,7 @@ def make_run(out: Path, config: SDEConfig, network: nn.Module, step: int, source
 
 
 def _is_unfinished_import(out: Path, files: dict[str, str]) -> bool:
-    """Whether an import of the same file ended early in ``out``, for instance on a full disk."""
+    """Return whether ``out`` holds an import of the same file that ended early."""
     if (out / "results.json").exists():
         return False
     try:

@@ -116,15 +116,21 @@ class GAN:
             terms["classify_new"] = self._classify_new(batch.hallucination, projected, texts)
         if batch.walks is not None:
             terms |= self._critic_walks(batch.walks, projected)
-        self._descend(losses.weighted(terms, self.weights.critic), "discriminator")
+        self._backward(losses.weighted(terms, self.weights.critic))
+        self._update("discriminator")
         return {name: term.detach() for name, term in terms.items()}
 
     def generator_step(self, batch: GeneratorBatch) -> Terms:
         """Take one step of the generator and of the learned divergence parameters; return the
         terms, weighted and detached."""
         self.discriminator.requires_grad_(False)
-        terms = losses.weighted(self.compiled_generator_terms(batch), self._generator_weights())
-        self._descend(terms, "generator", "parameters")
+        weights = self._generator_weights()
+        terms = losses.weighted(self.compiled_generator_terms(batch), weights)
+        self._backward(terms)
+        terms |= losses.weighted(losses.penalise_weights(self.generator, weights), weights)
+        if self.max_grad_norm:
+            torch.nn.utils.clip_grad_norm_(self.generator.parameters(), self.max_grad_norm)
+        self._update("generator", "parameters")
         self.discriminator.requires_grad_(True)
         self._mapped = None
         return {name: term.detach() for name, term in terms.items()} | self._to_least(batch, terms)
@@ -143,7 +149,7 @@ class GAN:
         classify = partial(self.head.cross_entropy, texts_CR=texts)
         seen = fake[:size], critic[:size], outputs[:size]
         terms = losses.generator_terms(
-            self.generator, *seen, labels, self.centroids, self.reference_compat, classify
+            *seen, labels, self.centroids, self.reference_compat, classify
         )
         if self.head.uses_text:
             terms["classification_real"] = classify(self._real_outputs(batch), labels)
@@ -220,14 +226,15 @@ class GAN:
         """e(t) (C, R); the texts themselves where no classifier reads them."""
         return self.generator.reduce(self.text) if self.head.uses_text else self.text
 
-    def _descend(self, terms: Terms, *names: str) -> None:
-        """Take one step of each named optimiser, which lowers the sum of the terms."""
+    def _backward(self, terms: Terms) -> None:
+        """Add the gradients of the sum of the terms."""
         loss = sum(terms.values())
         assert isinstance(loss, Tensor)  # there is at least one term
         with torch.autocast(loss.device.type, enabled=False):  # types are those of the forward pass
             loss.backward()
-        if self.max_grad_norm and "generator" in names:
-            torch.nn.utils.clip_grad_norm_(self.generator.parameters(), self.max_grad_norm)
+
+    def _update(self, *names: str) -> None:
+        """Take one step of each named optimiser that there is."""
         for name in names:
             if name in self.optimisers:
                 self.optimisers[name].step()

@@ -63,8 +63,8 @@ class Weights:
 
     @property
     def generator(self) -> dict[str, float]:
-        """Weights of the terms of :func:`generator_terms`, of ``classification_real``, of those
-        on hallucinated samples, and of the walk."""
+        """Weights of the terms of :func:`generator_terms` and :func:`penalise_weights`, of
+        ``classification_real``, of those on hallucinated samples, and of the walk."""
         return {
             "adversarial": 1.0,
             "classification": self.classification / 2,
@@ -121,7 +121,6 @@ def critic_terms(
 
 
 def generator_terms(
-    generator: Generator,
     fake_BD: Tensor,
     critic_B: Tensor,
     logits_BC: Tensor,
@@ -131,10 +130,9 @@ def generator_terms(
     classify: Classify = F.cross_entropy,
 ) -> Terms:
     """Terms of the generator on its samples of seen classes: ``adversarial``, ``classification``,
-    ``pivot``, ``l2``, ``l21``.
+    ``pivot``. Those on its weights are :func:`penalise_weights`.
 
     Args:
-        generator: whose weights are penalised.
         fake_BD: generated features.
         critic_B, logits_BC: the discriminator's outputs on them.
         labels_B: their classes.
@@ -146,8 +144,6 @@ def generator_terms(
         "adversarial": -critic_B.mean(),
         "classification": classify(logits_BC, labels_B),
         "pivot": pivot(fake_BD, labels_B, centroids_CD, reference_compat),
-        "l2": l2(generator),
-        "l21": l21(generator),
     }
 
 
@@ -200,15 +196,34 @@ def pivot(fake_BD: Tensor, labels_B: Tensor, centroids_CD: Tensor, reference_com
     return torch.linalg.vector_norm(difference, dim=1).sum() / num_classes
 
 
-def l2(generator: Generator) -> Tensor:
-    """Sum of squares of the generator's weights, biases excepted."""
-    weights = [p for name, p in generator.named_parameters() if name.endswith("weight")]
-    return torch.stack([weight.square().sum() for weight in weights]).sum()
+@torch.no_grad()
+def penalise_weights(generator: Generator, weights: Mapping[str, float]) -> Terms:
+    """Return ``l2`` = sum |W|^2, biases excepted, and ``l21`` = sum_v |W_r e_v|, unweighted, and
+    add their weighted gradients to those of the generator's weights:
 
+        2 lambda_2 W  for every W,    lambda_21 W_r e_v / |W_r e_v|  for every column of W_r
 
-def l21(generator: Generator) -> Tensor:
-    """sum_v |W_r e_v|: the norms of the text projection's columns, one for each term, so that
-    whole terms drop out; 0 where there is no projection. Source: GAZSL eq. 7."""
+    L21 has one norm for each term, so that whole terms drop out; a column of zeros has gradient
+    zero, and without a text projection the norm is 0. The passes over W are few: one for the
+    squares, one for each gradient. Autograd takes a dozen.
+
+    Args: a generator after the backward pass; ``weights``, lambda_2 and lambda_21 by name.
+
+    Source: GAZSL eq. 7.
+    """
+    matrices = {k: p for k, p in generator.named_parameters() if k.endswith("weight")}
+    squares = {name: weight.square().sum(0) for name, weight in matrices.items()}  # of columns
+    for weight in matrices.values():
+        _gradient(weight).add_(weight, alpha=2 * weights["l2"])
+    l2 = torch.cat(list(squares.values())).sum()
     if generator.text_projection is None:
-        return generator.hidden.weight.new_zeros(())
-    return torch.linalg.vector_norm(generator.text_projection.weight, dim=0).sum()
+        return {"l2": l2, "l21": torch.zeros_like(l2)}
+    norms, projection = squares["text_projection.weight"].sqrt(), generator.text_projection.weight
+    inverse = norms.reciprocal().masked_fill_(norms == 0, 0)
+    _gradient(projection).addcmul_(projection, inverse, value=weights["l21"])
+    return {"l2": l2, "l21": norms.sum()}
+
+
+def _gradient(weight: Tensor) -> Tensor:
+    assert weight.grad is not None  # every weight takes part in the generator's samples
+    return weight.grad

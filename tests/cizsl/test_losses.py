@@ -118,10 +118,20 @@ def test_pivot_at_the_centroid_has_a_finite_gradient():
     assert fake.grad.isfinite().all()
 
 
-def test_norms():
+def test_weights_are_penalised_as_by_autograd():
+    """Values and gradients of L2 and L21, a column of zeros included, beside earlier gradients."""
     generator, _ = networks()
-    weights = (generator.text_projection, generator.hidden, generator.output)
-    expected = sum((layer.weight**2).sum() for layer in weights)
-    torch.testing.assert_close(losses.l2(generator), expected)
-    columns = generator.text_projection.weight.T
-    torch.testing.assert_close(losses.l21(generator), sum(c.norm() for c in columns))
+    with torch.no_grad():
+        generator.text_projection.weight[:, 3] = 0
+    layers = (generator.text_projection, generator.hidden, generator.output)
+    squares = sum((layer.weight**2).sum() for layer in layers)
+    norms = sum(torch.linalg.vector_norm(column) for column in generator.text_projection.weight.T)
+    (0.7 * squares + 0.3 * norms).backward()
+    expected = {name: p.grad for name, p in generator.named_parameters()}
+    for parameter in generator.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    terms = losses.penalise_weights(generator, {"l2": 0.7, "l21": 0.3})
+    torch.testing.assert_close(terms, {"l2": squares.detach(), "l21": norms.detach()})
+    for name, parameter in generator.named_parameters():
+        added = torch.zeros_like(parameter) if expected[name] is None else expected[name]
+        torch.testing.assert_close(parameter.grad, 1 + added)

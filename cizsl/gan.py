@@ -4,14 +4,6 @@ An iteration is ``critic_steps`` critic steps and one generator step. The class 
 once for all of them, since only the generator step changes the projection. Nothing without a
 gradient is computed: no critic weight gradients in the generator step, no graph through the
 generator in the critic steps. No step waits for the device.
-
-The floor of an iteration at B rows, D features, H hidden units, in products of B D H
-multiply-adds (29.4 GFLOP at the published sizes): critic step 7 (generate 1, real and generated
-forward 2, their weight gradients 2, penalty gradient 1 and its weight gradient 1), generator step
-10 with hallucinated samples (generate 2, critic 2, back through the critic 2, generator weight and
-input gradients 4), 5 without. Five critic steps and one generator step: 45, or 40. The semantic
-classifier adds 1, the real images' way to it in the generator step. Walks add n C / B times the
-products of a batch for each set of samples, in every step.
 """
 
 from functools import partial
@@ -19,7 +11,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from cizsl import losses
+from cizsl import critic, losses
 from cizsl.batches import CriticBatch, GeneratorBatch, Hallucination, WalkDraws
 from cizsl.creativity import CreativityLoss
 from cizsl.divergences import DivergenceParameters
@@ -88,7 +80,7 @@ class GAN:
                 parameters.parameters(), betas=divergence_betas, **adam
             )
         compiled = torch.compile if compile else lambda function: function
-        self.compiled_critic_terms = compiled(losses.critic_terms)
+        self.compiled_critic_terms = compiled(critic.critic_terms)
         self.compiled_generator_terms = compiled(self._generator_terms)
         self._mapped: tuple[Tensor, Tensor] | None = None
 
@@ -109,14 +101,9 @@ class GAN:
             projected, texts = self._map_classes()
             fake = self.generator.decode(batch.z, projected[labels])
         classify = partial(self.head.cross_entropy, texts_CR=texts)
-        terms = self.compiled_critic_terms(
-            self.discriminator, real, fake, labels, batch.weight, classify
-        )
-        if batch.hallucination is not None:
-            terms["classify_new"] = self._classify_new(batch.hallucination, projected, texts)
-        if batch.walks is not None:
-            terms |= self._critic_walks(batch.walks, projected)
-        self._backward(losses.weighted(terms, self.weights.critic))
+        networks, weights = (self.discriminator, real, fake), self.weights.critic
+        terms = self.compiled_critic_terms(*networks, labels, batch.weight, weights, classify)
+        terms |= self._further_critic_terms(batch, projected, texts)
         self._update("discriminator")
         return {name: term.detach() for name, term in terms.items()}
 
@@ -133,7 +120,11 @@ class GAN:
         self._update("generator", "parameters")
         self.discriminator.requires_grad_(True)
         self._mapped = None
-        return {name: term.detach() for name, term in terms.items()} | self._to_least(batch, terms)
+        terms = {name: term.detach() for name, term in terms.items()}
+        if self.walks is not None and batch.walks is not None and self.weights.creativity:
+            landing = terms["creativity"] / self.weights.creativity
+            terms["creativity_to_least"] = self.walks.to_least(landing, batch.walks, len(batch.z))
+        return terms
 
     def _generator_terms(self, batch: GeneratorBatch) -> Terms:
         """Generate both kinds of samples in one pass, and evaluate the loss terms."""
@@ -144,17 +135,17 @@ class GAN:
             rows = torch.cat([rows, self._mixture(drawn).of(projected)])
             z = torch.cat([z, drawn.z])
         fake = self.generator.decode(z, rows)
-        critic, outputs = self.discriminator(fake)
-        size, critic = len(labels), critic.to(dtype)
+        values, outputs = self.discriminator(fake)
+        size, values = len(labels), values.to(dtype)
         classify = partial(self.head.cross_entropy, texts_CR=texts)
-        seen = fake[:size], critic[:size], outputs[:size]
+        seen = fake[:size], values[:size], outputs[:size]
         terms = losses.generator_terms(
             *seen, labels, self.centroids, self.reference_compat, classify
         )
         if self.head.uses_text:
             terms["classification_real"] = classify(self._real_outputs(batch), labels)
         if drawn is not None:
-            terms["hallucinated_adversarial"] = -critic[size:].mean()
+            terms["hallucinated_adversarial"] = -values[size:].mean()
             if batch.walks is None:
                 terms["creativity"] = self._of_posterior(drawn, outputs[size:], texts)
             else:
@@ -180,6 +171,17 @@ class GAN:
         ignored = self.creativity is not None and not self.creativity.weighted
         return self.weights.generator | ({"creativity": 1.0} if ignored else {})
 
+    def _further_critic_terms(self, batch: CriticBatch, projected: Tensor, texts: Tensor) -> Terms:
+        """Terms on hallucinated samples and walks, where there are any; add their gradients."""
+        terms: Terms = {}
+        if batch.hallucination is not None:
+            terms["classify_new"] = self._classify_new(batch.hallucination, projected, texts)
+        if batch.walks is not None:
+            terms |= self._critic_walks(batch.walks, projected)
+        if terms:
+            self._backward(losses.weighted(terms, self.weights.critic))
+        return terms
+
     def _classify_new(self, drawn: Hallucination, projected: Tensor, texts: Tensor) -> Tensor:
         """Cross-entropy of hallucinated samples with the class that no image has."""
         with torch.no_grad():
@@ -192,15 +194,6 @@ class GAN:
             return {}
         networks = Networks(self.generator, self.discriminator, projected)
         return self.walks.critic(networks, draws, self.features, self.labels)
-
-    def _to_least(self, batch: GeneratorBatch, terms: Terms) -> Terms:
-        """How far walks through hallucinated samples are from their least loss, which is 1."""
-        if self.walks is None or batch.walks is None or not self.weights.creativity:
-            return {}
-        least = self.walks.walk.least_landing(len(self.text), len(batch.z))
-        return {
-            "creativity_to_least": terms["creativity"].detach() / self.weights.creativity / least
-        }
 
     def _real_outputs(self, batch: GeneratorBatch) -> Tensor:
         with torch.no_grad():  # neither images nor the discriminator learn here

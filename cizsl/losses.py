@@ -1,11 +1,7 @@
 r"""Loss terms of GAZSL and CIZSL, by name, without their weights; their weights; the weighted sum.
 
-The critic minimises, on real (x, y) and generated (x~, y) features, a WGAN-GP objective with two
-classification terms:
-
-    E[D(x~)] - E[D(x)] + lambda_gp E[(|grad D(x^)| - 1)^2] + CE(x, y) + CE(x~, y)
-
-The generator minimises, on its samples x~ = G(z, t_y) and on hallucinated ones x_h = G(z, t_h):
+The critic's are in :mod:`cizsl.critic`. The generator minimises, on its samples x~ = G(z, t_y) and
+on hallucinated ones x_h = G(z, t_h):
 
     -E[D(x~)] + CE(x~, y)/2                                  adversarial term, classification
     + lambda_p mean_c |mean x~_c - mu_c|                     visual pivot
@@ -27,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cizsl.networks import Discriminator, Generator
+from cizsl.networks import Generator
 
 Terms = dict[str, Tensor]  # scalar loss terms by name
 Classify = Callable[[Tensor, Tensor], Tensor]
@@ -50,7 +46,8 @@ class Weights:
 
     @property
     def critic(self) -> dict[str, float]:
-        """Weights of the terms of :func:`critic_terms`, of ``classify_new``, and of the walks."""
+        """Weights of the terms of :func:`cizsl.critic.critic_terms`, of ``classify_new``, and of
+        the walks."""
         classify = ("classify_real", "classify_fake", "classify_new")
         return {
             "real": -1.0,
@@ -83,43 +80,6 @@ def weighted(terms: Terms, weights: Mapping[str, float]) -> Terms:
     return {name: weights[name] * term for name, term in terms.items()}
 
 
-def critic_terms(
-    discriminator: Discriminator,
-    real_BD: Tensor,
-    fake_BD: Tensor,
-    labels_B: Tensor,
-    weight_B: Tensor,
-    classify: Classify = F.cross_entropy,
-) -> Terms:
-    """Terms of the critic: ``real``, ``fake``, ``gradient_penalty``, ``classify_real``,
-    ``classify_fake``.
-
-    Real and generated rows share one matrix product. The first layer is linear, so the
-    pre-activations of the interpolated points x^ = weight x + (1 - weight) x~ are interpolated
-    too, and the gradient penalty needs no further forward pass.
-
-    Args:
-        discriminator: critic and classifier.
-        real_BD, fake_BD: features of images, and generated ones.
-        labels_B: classes of both.
-        weight_B: place of each interpolated point between generated (0) and real (1).
-        classify: maps the classifier's outputs and the classes (B,) to the mean cross-entropy.
-    """
-    preactivation = discriminator.preactivation(torch.cat([real_BD, fake_BD]))
-    critic, logits = discriminator.heads(preactivation)
-    critic_real, critic_fake = critic.to(real_BD.dtype).chunk(2)
-    logits_real, logits_fake = logits.chunk(2)
-    at_real, at_fake = preactivation.detach().chunk(2)
-    mixed = torch.lerp(at_fake, at_real, weight_B[:, None].to(at_fake.dtype))
-    return {
-        "real": critic_real.mean(),
-        "fake": critic_fake.mean(),
-        "gradient_penalty": _penalty(discriminator.input_gradient(mixed).to(real_BD.dtype)),
-        "classify_real": classify(logits_real, labels_B),
-        "classify_fake": classify(logits_fake, labels_B),
-    }
-
-
 def generator_terms(
     fake_BD: Tensor,
     critic_B: Tensor,
@@ -138,7 +98,7 @@ def generator_terms(
         labels_B: their classes.
         centroids_CD: mean features of the images of each class.
         reference_compat: see :func:`pivot`.
-        classify: see :func:`critic_terms`.
+        classify: maps the classifier's outputs and the classes (B,) to the mean cross-entropy.
     """
     return {
         "adversarial": -critic_B.mean(),
@@ -155,8 +115,8 @@ def new_class(logits_BK: Tensor) -> Tensor:
 def gradient_penalty(critic: Callable, real_BD: Tensor, fake_BD: Tensor, weight_B: Tensor):
     """E[(|grad_x D(x^)| - 1)^2] at x^ = weight x + (1 - weight) x~; not multiplied by lambda.
 
-    This form holds for any critic and differentiates twice. Training uses the closed form of
-    :meth:`Discriminator.input_gradient`, see :func:`critic_terms`.
+    This form holds for any critic and differentiates twice. Training uses the closed form in
+    :mod:`cizsl.critic`.
 
     Args:
         critic: a callable whose first or only output is the critic's value.
@@ -168,11 +128,8 @@ def gradient_penalty(critic: Callable, real_BD: Tensor, fake_BD: Tensor, weight_
     mixed = torch.lerp(fake_BD, real_BD, weight_B.reshape(-1, 1)).detach().requires_grad_()
     values = critic(mixed)
     values = values[0] if isinstance(values, tuple) else values
-    return _penalty(torch.autograd.grad(values.sum(), mixed, create_graph=True)[0])
-
-
-def _penalty(gradient_BD: Tensor) -> Tensor:
-    return (torch.linalg.vector_norm(gradient_BD, dim=1) - 1).square().mean()
+    gradient = torch.autograd.grad(values.sum(), mixed, create_graph=True)[0]
+    return (torch.linalg.vector_norm(gradient, dim=1) - 1).square().mean()
 
 
 def pivot(fake_BD: Tensor, labels_B: Tensor, centroids_CD: Tensor, reference_compat: bool = False):

@@ -5,14 +5,8 @@ r"""The two networks of GAZSL and CIZSL.
 
 The output function o is tanh, as published, or the identity, for features beyond (-1, 1).
 
-Three facts make training fast, and each is a method here. The text enters G linearly, so
-``project`` maps the C class texts once and ``decode`` takes projected rows. The first layer of the
-discriminator is linear, so the pre-activations of a mixture of inputs are the mixture of theirs.
-And the critic's gradient at x has a closed form in the pre-activation,
-
-    grad_x critic = W_1^T (w * 1[a > 0]) ,
-
-which ``input_gradient`` evaluates as one matrix product.
+The text enters G linearly, so ``project`` maps the C class texts once and ``decode`` takes
+projected rows. What is linear in the discriminator is used by :mod:`cizsl.critic`.
 
 Source: Zhu et al., CVPR 2018 (GAZSL, arXiv:1712.01381), section 3.2; models.py of CIZSL.
 """
@@ -104,40 +98,13 @@ class Discriminator(nn.Module):
         """a = W_1 x + b_1: (B, D) -> (B, H)."""
         return self.shared(x_BD)
 
-    def heads(self, preactivation_BH: Tensor) -> tuple[Tensor, Tensor]:
-        """Critic values (B,) and class logits (B, C)."""
-        hidden = preactivation_BH.relu()
-        return self.critic(hidden).squeeze(-1), self.classifier(hidden)
-
-    def input_gradient(self, preactivation_BH: Tensor) -> Tensor:
-        """Gradient of the critic with respect to its input where the pre-activation is given:
-        W_1^T (w * 1[a > 0]), (B, H) -> (B, D); differentiable in W_1 and w."""
-        active = preactivation_BH > 0
-        return _MaskedProduct.apply(active, self.critic.weight[0], self.shared.weight)
+    def heads(self, hidden_BH: Tensor) -> tuple[Tensor, Tensor]:
+        """Critic values (B,) and class logits (B, C) of h."""
+        return self.critic(hidden_BH).squeeze(-1), self.classifier(hidden_BH)
 
     def forward(self, x_BD: Tensor) -> tuple[Tensor, Tensor]:
         """(critic (B,), class logits (B, C)) of features (B, D)."""
-        return self.heads(self.preactivation(x_BD))
-
-
-class _MaskedProduct(torch.autograd.Function):
-    """g = (M * w) W for a constant 0/1 matrix M (B, H), w (H,), W (H, D).
-
-    Its backward is one product, P = M^T g': grad W = w P, grad w = sum_D W P. Autograd on the
-    same expression needs two, and double backward through the critic three.
-    """
-
-    @staticmethod
-    def forward(ctx, mask, w, W):
-        product = torch.where(mask, w, 0.0) @ W
-        ctx.save_for_backward(mask, w, W)
-        return product
-
-    @staticmethod
-    def backward(ctx, grad):
-        mask, w, W = ctx.saved_tensors
-        P = (mask.to(grad.dtype).T @ grad).to(W.dtype)
-        return None, (P * W).sum(1), w[:, None] * P
+        return self.heads(self.preactivation(x_BD).relu())
 
 
 PUBLISHED_NAMES = {

@@ -121,6 +121,11 @@ class WalkTerms:
             "creativity": self.walk.landing(prototypes, hallucinated, loss),
         }
 
+    def to_least(self, landing: Tensor, draws: WalkDraws, size: int) -> Tensor:
+        """Return the creative walk's loss through ``size`` hallucinated samples, in units of the
+        least that it can be."""
+        return landing / self.walk.least_landing(draws.z.shape[1], size)
+
     def _imitative(self, points_CnH: Tensor) -> Tensor:
         return self.walk.returning(points_CnH.mean(1), points_CnH.flatten(0, 1))
 

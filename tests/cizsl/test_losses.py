@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from cizsl import hallucination, losses
+from cizsl.critic import critic_terms
 from repro.errors import InputError
 from tests.cizsl.small_gan import B, C, D, draw_hallucination, gan, networks
 from tests.helpers.oracles import (
@@ -18,14 +19,20 @@ pytestmark = pytest.mark.usefixtures("float64")
 
 
 def closed_form(discriminator, real, fake, weight):
-    """The penalty that training uses, from the pre-activations."""
+    """The penalty that training uses, and the gradients that it sets."""
     labels = torch.zeros(B, dtype=torch.long)
-    terms = losses.critic_terms(discriminator, real, fake, labels, weight)
-    return terms["gradient_penalty"]
+    weights = dict.fromkeys(("real", "fake", "classify_real", "classify_fake"), 0.0)
+    weights["gradient_penalty"] = 1.0
+    return critic_terms(discriminator, real, fake, labels, weight, weights)["gradient_penalty"]
 
 
 def generic(wrap):
-    return lambda d, *points: losses.gradient_penalty(wrap(d), *points)
+    def penalty(discriminator, *points):
+        value = losses.gradient_penalty(wrap(discriminator), *points)
+        value.backward()
+        return value.detach()
+
+    return penalty
 
 
 @pytest.mark.parametrize(
@@ -38,13 +45,21 @@ def test_gradient_penalty_is_double_backward(penalty):
     real, fake, weight = torch.randn(B, D), torch.randn(B, D), torch.rand(B)
     ours = penalty(discriminator, real, fake, weight)
     theirs = plain_gradient_penalty(plain, real, fake, weight)
-    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=0)
-    ours.backward()
+    torch.testing.assert_close(ours, theirs.detach(), rtol=1e-12, atol=0)
     theirs.backward()
     for name in ("shared.weight", "critic.weight"):
         torch.testing.assert_close(
             discriminator.get_parameter(name).grad, plain.get_parameter(name).grad
         )
+
+
+def test_a_critic_without_a_gradient_has_a_finite_penalty():
+    """Where |g| = 0 its subgradient is 0, as autograd has it; the penalty is 1."""
+    _, discriminator = networks()
+    torch.nn.init.constant_(discriminator.shared.bias, -1e3)  # no unit is active
+    penalty = closed_form(discriminator, torch.randn(B, D), torch.randn(B, D), torch.rand(B))
+    assert penalty == 1
+    assert all(not p.grad.any() for p in discriminator.parameters())
 
 
 def test_penalty_of_a_linear_critic_in_closed_form():

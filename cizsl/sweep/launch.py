@@ -2,8 +2,9 @@
 
 Each run is one ``cizsl train ... --resume`` with its output in ``train.log`` of its run folder. A
 process that is killed takes no other with it, and a run of a sweep is the same as one started by
-hand. joblib's threads wait for the processes (its own worker processes would give up every run
-when one of them is killed).
+hand. On CPUs they are forks of a server that has imported PyTorch (`cizsl.sweep.fork_server`).
+joblib's threads wait for the processes (its own worker processes would give up every run when one
+of them is killed).
 """
 
 import contextlib
@@ -19,6 +20,7 @@ from typing import cast
 
 from joblib import Parallel, cpu_count, delayed
 
+from cizsl.sweep.fork_server import ForkedProcess, ForkServer
 from cizsl.sweep.plan import PlannedRun
 from repro.signals import StopRequest
 
@@ -32,21 +34,25 @@ class TrainingProcess:
     """A run as a process, whose output is appended to ``train.log`` of its folder.
 
     It has a session of its own: Ctrl-C in the terminal reaches it through :meth:`stop` only.
-    ``environment`` is added to the variables of this process.
+    ``environment`` is added to the variables of this process. ``server``, if given, has them
+    already, and starts the process as long as it runs.
     """
 
-    def __init__(self, run: PlannedRun, environment: dict[str, str]):
-        self.run, self.environment = run, environment
+    def __init__(
+        self, run: PlannedRun, environment: dict[str, str], server: ForkServer | None = None
+    ):
+        self.run, self.environment, self.server = run, environment, server
         self.log = run.folder.path / "train.log"
         self.begin = self.log.stat().st_size if self.log.exists() else 0
-        self.process: subprocess.Popen | None = None
+        self.process: subprocess.Popen | ForkedProcess | None = None
         self.stopping = False
 
     def start(self) -> None:
         """Start the process. Raises OSError if its folder cannot be written."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with open(self.log, "ab") as file:
-            self.process = subprocess.Popen(
+            forked = self.server.fork(self.run.arguments, self.log) if self.server else None
+            self.process = forked or subprocess.Popen(
                 [sys.executable, "-m", "cizsl", *self.run.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=file,
@@ -143,23 +149,30 @@ class LocalLauncher:
 
         After a stop request those that run save and stop, and no other starts.
         """
-        for place in environments(self.jobs, runs[0].device if runs else None):
+        device = runs[0].device if runs else None
+        places = environments(self.jobs, device)
+        for place in places:
             self._places.put(place)
+        # CUDA does not survive a fork; without it all places are alike
+        on_cpu = device in (None, "cpu") and not gpus(device)
+        server = ForkServer(places[0]) if on_cpu else None
         how = {"backend": "threading", "return_as": "generator_unordered"}
         try:
             train = delayed(self._train)
-            outcomes = Parallel(n_jobs=self.jobs, **how)(train(run) for run in runs)
+            outcomes = Parallel(n_jobs=self.jobs, **how)(train(run, server) for run in runs)
             yield from cast(Iterator[Outcome], outcomes)  # joblib does not say what it returns
         finally:  # a second Ctrl-C does not wait for them
+            if server:
+                server.close()
             for training in self._started:
                 training.stop()
 
-    def _train(self, run: PlannedRun) -> Outcome:
+    def _train(self, run: PlannedRun, server: ForkServer | None) -> Outcome:
         if self.stop.requested:
             return Outcome(run, "not started", stopped=True)
         place = self._places.get()
         try:
-            training = TrainingProcess(run, place)
+            training = TrainingProcess(run, place, server)
             training.start()
             self._started.append(training)
             code = self._wait(training)
@@ -171,10 +184,11 @@ class LocalLauncher:
 
     def _wait(self, training: TrainingProcess) -> int:
         """Return the exit code; until then pass on stop requests and show the progress."""
-        run = training.run
-        while (code := training.wait(POLL_SECONDS)) is None:
+        run, code = training.run, None
+        while code is None:
             if self.stop.requested and not training.stopping:
                 training.stop()
+            code = training.wait(POLL_SECONDS)
             self._running[run.name] = run.progress
             self.show(dict(sorted(self._running.items())))
         self._running.pop(run.name, None)

@@ -19,11 +19,21 @@ def results(path):
 
 def children(of: int) -> dict[str, int]:
     """The training processes below a process: run folder and id."""
-    found = {}
-    for line in subprocess.check_output(
-        ["ps", "-ww", "-eo", "pid,ppid,args"], text=True, timeout=ENOUGH
-    ).splitlines():
-        pid, parent, arguments = line.split(None, 2)
-        if parent == str(of) and " train " in arguments:
-            found[arguments.split("--out ")[1].split()[0]] = int(pid)
+    return {
+        arguments.split("--out ")[1].split()[0]: pid
+        for pid, arguments in _below(of)
+        if " train " in arguments
+    }
+
+
+def server(of: int) -> int:
+    """The id of the process that forks the runs of a sweep."""
+    (found,) = (pid for pid, arguments in _below(of) if "cizsl.cli.forks" in arguments)
     return found
+
+
+def _below(process: int) -> list[tuple[int, str]]:
+    command = ["ps", "-ww", "-eo", "pid,ppid,args"]
+    lines = subprocess.check_output(command, text=True, timeout=ENOUGH).splitlines()
+    found = [line.split(None, 2) for line in lines]
+    return [(int(pid), arguments) for pid, parent, arguments in found if parent == str(process)]

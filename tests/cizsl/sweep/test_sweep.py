@@ -14,7 +14,7 @@ import yaml
 from cizsl.cli.parser import main
 from cizsl.sweep import launch
 from cizsl.sweep.plan import plan
-from tests.cizsl.sweep.sweeps import ROOT, children, results
+from tests.cizsl.sweep.sweeps import ROOT, children, results, server
 from tests.helpers.waiting import ENOUGH, wait_for
 
 
@@ -92,7 +92,8 @@ def test_failures_are_listed_and_the_rest_goes_on(small, tmp_path, capsys, monke
 
 
 def test_a_killed_run_and_a_stopped_sweep(small, tmp_path):
-    """SIGKILL of one training fails that one; then Ctrl-C saves the others and ends."""
+    """SIGKILL of one training fails that one, and SIGKILL of the server that forked it fails none;
+    then Ctrl-C saves the others and ends."""
     command = [sys.executable, "-m", "cizsl", "sweep", small, "--seeds", "0-3", "--jobs", "2"]
     command += ["optimiser.iterations=1000000", "evaluation.every=20", "--device", "cpu"]
     command += ["--out", str(tmp_path / "runs")]
@@ -102,7 +103,9 @@ def test_a_killed_run_and_a_stopped_sweep(small, tmp_path):
     folder = lambda seed: next((tmp_path / "runs").glob(f"*/seed{seed}"), tmp_path)  # noqa: E731
     begun = lambda seed: (folder(seed) / "metrics.jsonl").exists()  # noqa: E731
     wait_for(lambda: begun(0) and begun(1), process)
-    os.kill(children(process.pid)[str(folder(0))], signal.SIGKILL)
+    forked = children(process.pid)
+    os.kill(server(process.pid), signal.SIGKILL)
+    os.kill(forked[str(folder(0))], signal.SIGKILL)
     wait_for(lambda: begun(2), process)  # in the place of the one that was killed
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=ENOUGH)  # the trainings would take hours

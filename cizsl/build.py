@@ -1,14 +1,12 @@
-"""Objects from a configuration.
-
-Networks, losses, samplers and tasks take plain keywords and never see the configuration; the
-functions here read it for them. Besides this module only :mod:`cizsl.training` reads settings.
+"""Objects from a configuration, which networks, losses, samplers and tasks never see: they take
+plain keywords. Besides this module only :mod:`cizsl.training` reads settings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
@@ -33,6 +31,8 @@ from repro.seeding import generator, seed_everything
 if TYPE_CHECKING:
     from cizsl.score.generator import ScoreGenerator
     from cizsl.score.training import ScoreSteps
+
+Network = TypeVar("Network", Generator, Discriminator)
 
 # one stream of random numbers for each purpose
 TRAINING, EVALUATION = 0, 1
@@ -70,9 +70,9 @@ def normaliser(
     config: CIZSLConfig | Baseline, data: ZSLData, device: torch.device
 ) -> Callable[[Tensor], Tensor]:
     """Return the normalisation of features (N, D) in the task of the stage "test"."""
-    settings = config.evaluation
-    heldout = settings.heldout_share if settings.protocol == "strict" else None
-    how = config.data.normalisation, device, heldout, settings.validation_seed
+    asked = config.evaluation
+    heldout = asked.heldout_share if asked.protocol == "strict" else None
+    how = config.data.normalisation, device, heldout, asked.validation_seed
     return protocols.final_normaliser(data, *how)
 
 
@@ -100,10 +100,17 @@ def feature_generator(
 
 def blank_generator(config: CIZSLConfig, task: ZSLTask) -> Generator:
     """Return a GAN's generator of the configured widths, on the task's device."""
-    text, features = task.seen_text, task.train_features
-    model = config.model
+    text, features, model = task.seen_text, task.train_features, config.model
     widths = (model.noise_dim, model.text_embed_dim, model.hidden_dim, model.output)
-    return Generator(text.shape[1], features.shape[1], *widths).to(text.device)
+    made = Generator(text.shape[1], features.shape[1], *widths)
+    return _aligned(made, config, text.device)
+
+
+def _aligned(module: Network, config: CIZSLConfig, device: torch.device) -> Network:
+    """Move a network to the device, widened as ``compute.align`` says."""
+    if (multiple := config.compute.alignment(device.type)) > 1:
+        module.align(multiple)
+    return module.to(device)
 
 
 def score_generator(config: CIZSLConfig, task: ZSLTask) -> ScoreGenerator:
@@ -189,9 +196,10 @@ def gan(config: CIZSLConfig, task: ZSLTask) -> GAN:
     features, text, asked = task.train_features, task.seen_text, config.creativity
     loss = creativity.resolve(asked.divergence, asked.form)
     classify = head(config, task, loss.extra_logits if loss else 0)
+    discriminator = Discriminator(features.shape[1], classify.width, config.model.hidden_dim)
     return GAN(
         blank_generator(config, task),
-        Discriminator(features.shape[1], classify.width, config.model.hidden_dim).to(text.device),
+        _aligned(discriminator, config, text.device),
         DivergenceParameters(asked.alpha, asked.beta).to(text.device),
         features=features,
         labels=task.train_labels,

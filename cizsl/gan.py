@@ -18,7 +18,7 @@ from cizsl.divergences import DivergenceParameters
 from cizsl.hallucination import mixture
 from cizsl.heads import Head, LinearHead
 from cizsl.losses import Terms, Weights
-from cizsl.networks import Discriminator, Generator
+from cizsl.networks import Discriminator, Generator, map_moments
 from cizsl.walks.terms import Networks, WalkTerms
 from repro import optimisers
 
@@ -243,15 +243,17 @@ class GAN:
 
     def state_dict(self) -> dict:
         """Return the state of modules and optimisers."""
-        return {name: part.state_dict() for name, part in self._parts().items()}
+        state = {name: module.state_dict() for name, module in self.modules().items()}
+        for name, optimiser in self.optimisers.items():
+            moments = map_moments(self.modules()[name], optimiser.state_dict(), trim=True)
+            state[f"{name}_adam"] = moments
+        return state
 
     def load_state_dict(self, state: dict) -> None:
         """Restore the state that :meth:`state_dict` returned."""
         for name, part in self.modules().items():
             part.load_state_dict(state[name])
         for name, optimiser in self.optimisers.items():
-            optimisers.restore(optimiser, state[f"{name}_adam"])
+            moments = map_moments(self.modules()[name], state[f"{name}_adam"], trim=False)
+            optimisers.restore(optimiser, moments)
         self._mapped = None
-
-    def _parts(self) -> dict:
-        return {**self.modules(), **{f"{k}_adam": v for k, v in self.optimisers.items()}}

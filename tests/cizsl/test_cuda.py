@@ -39,6 +39,7 @@ def written(tiny, tmp_path):
     def write(**changes):
         changes["evaluation"] = {"every": 2, "start": 2, **changes.get("evaluation", {})}
         changes["optimiser"] = {"iterations": 5, **changes.get("optimiser", {})}
+        changes["compute"] = {"align": 24, **changes.get("compute", {})}  # on either device
         file = tmp_path / "config.yaml"
         file.write_text(dump(tiny(**changes)))
         return file

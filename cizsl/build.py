@@ -4,19 +4,16 @@ plain keywords. Besides this module only :mod:`cizsl.training` reads settings.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
 
-from cizsl import creativity, protocols
+from cizsl import creativity
 from cizsl.batches import BatchSampler, WalkSizes
 from cizsl.closed_form.gaussian_generator import GaussianGenerator
 from cizsl.config import Baseline, BaselineEvaluation, CIZSLConfig
-from cizsl.data.dataset import ZSLData
-from cizsl.data.layouts import load
 from cizsl.divergences import EXACT, DivergenceParameters
 from cizsl.gan import GAN
 from cizsl.hallucination import require_two
@@ -24,6 +21,9 @@ from cizsl.heads import HEADS, Head
 from cizsl.losses import Weights
 from cizsl.networks import Discriminator, Generator
 from cizsl.protocols import ZSLTask
+from cizsl.tasks import data as data
+from cizsl.tasks import normaliser as normaliser
+from cizsl.tasks import task as task
 from cizsl.walks.random_walk import PUBLISHED_FLOOR, RandomWalk
 from cizsl.walks.terms import WalkTerms
 from repro.seeding import generator, seed_everything
@@ -36,44 +36,6 @@ Network = TypeVar("Network", Generator, Discriminator)
 
 # one stream of random numbers for each purpose
 TRAINING, EVALUATION = 0, 1
-
-
-def data(config: CIZSLConfig | Baseline) -> ZSLData:
-    """Read the dataset, not yet normalised."""
-    where = config.data
-    return load(where.root, where.dataset, where.split, where.layout, where.texts)
-
-
-def task(
-    config: CIZSLConfig | Baseline,
-    data: ZSLData,
-    stage: str,
-    device: torch.device,
-    number: int = 0,
-) -> ZSLTask:
-    """Return the task of a stage: "test", or "validation" (strict protocol only).
-
-    ``number``: of the draw of validation classes.
-    """
-    settings, normalisation = config.evaluation, config.data.normalisation
-    if settings.protocol == "reference":
-        return protocols.reference_task(data, normalisation, device)
-    held_out = (data, normalisation, device, settings.heldout_share, settings.validation_seed)
-    if stage == "validation":
-        return protocols.validation_task(
-            *held_out, settings.validation_share, settings.validation_by, number
-        )
-    return protocols.strict_test_task(*held_out)
-
-
-def normaliser(
-    config: CIZSLConfig | Baseline, data: ZSLData, device: torch.device
-) -> Callable[[Tensor], Tensor]:
-    """Return the normalisation of features (N, D) in the task of the stage "test"."""
-    asked = config.evaluation
-    heldout = asked.heldout_share if asked.protocol == "strict" else None
-    how = config.data.normalisation, device, heldout, asked.validation_seed
-    return protocols.final_normaliser(data, *how)
 
 
 def baseline(config: CIZSLConfig, name: str) -> Baseline:

@@ -42,6 +42,11 @@ class Data(Settings):
         description="further texts of the classes beside the dataset's own: .npz files in the "
         "folder root (docs/data.md)",
     )
+    text_whitening: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
+        default=(),
+        description="partial whitening of each of several texts, from 0, as they are, to 1: weighs "
+        "the directions alike in which seen texts differ (docs/data.md)",
+    )
     normalisation: Annotated[str, Registered(_normalisations, "normalisation")] = Field(
         default="published",
         description="of the features; published: (x - mean) / variance, both scalars; "

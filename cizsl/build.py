@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
-from torch import Tensor
 
 from cizsl import creativity
 from cizsl.batches import BatchSampler, WalkSizes

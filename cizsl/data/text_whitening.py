@@ -10,8 +10,8 @@ a whitening w in [0, 1] replaces a text of any class by
 
     z = c y / |y|,        y = sum_k s_k^-w (v_k' u) v_k
 
-where c makes the mean squared length of the seen z that of the seen t - g. With w = 0 the directions
-weigh as they do, with w = 1 all the same. Directions in which no seen texts differ are dropped,
+where c makes the mean squared length of the seen z that of the seen t - g. With w = 0 the
+directions weigh as they do, with w = 1 all the same. Directions in which no seen texts differ are dropped,
 since nothing can be learnt about them. The number of columns stays. A class without a text, a row
 of zeros, stays one and takes no part in g, s and v.
 

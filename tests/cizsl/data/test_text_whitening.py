@@ -17,8 +17,8 @@ S, U, V = 7, 4, 9
 def texts():
     rng = torch.Generator().manual_seed(0)
     stretch = torch.linspace(0.2, 3, V).double()
-    draw = lambda n: torch.randn(n, V, generator=rng, dtype=torch.float64) * stretch + 5
-    return draw(S), draw(U)
+    both = torch.randn(S + U, V, generator=rng, dtype=torch.float64) * stretch + 5
+    return both[:S], both[S:]
 
 
 def unit(rows):

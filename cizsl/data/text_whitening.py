@@ -11,9 +11,9 @@ a whitening w in [0, 1] replaces a text of any class by
     z = c y / |y|,        y = sum_k s_k^-w (v_k' u) v_k
 
 where c makes the mean squared length of the seen z that of the seen t - g. With w = 0 the
-directions weigh as they do, with w = 1 all the same. Directions in which no seen texts differ are dropped,
-since nothing can be learnt about them. The number of columns stays. A class without a text, a row
-of zeros, stays one and takes no part in g, s and v.
+directions weigh as they do, with w = 1 all the same. Directions in which no seen texts differ are
+dropped, since nothing can be learnt about them. The number of columns stays. A class without a
+text, a row of zeros, stays one and takes no part in g, s and v.
 
 Unseen texts take no part in the map. Source: the partial form of ZCA whitening; Bell and Sejnowski
 (1997), Vision Research 37(23), for ZCA.

@@ -39,6 +39,7 @@ SCORES = {
     "seen": ("seen, all classes compete", "#8a8a8a"),
     "unseen": ("unseen, all classes compete", "#4d4d4d"),
 }
+COLUMN = (6.2, 9.0)  # inches: the panels of a stage with their legends
 STAGES = {"validation": "validation classes", "test": "test classes"}
 
 
@@ -48,8 +49,8 @@ def seen_unseen(path: Path, arrays: dict[str, np.ndarray], summary: dict) -> Non
     Args: ``arrays``, by name (a key of :data:`CURVES`) the seen and unseen accuracies (2, P),
     fractions; ``summary``, the content of ``results.json``.
     """
-    figure = Figure(figsize=(6, 5.2), layout="constrained")
-    axes = figure.add_subplot()
+    figure = Figure(figsize=(6, 5.2))
+    axes = figure.add_axes((0.1, 0.18, 0.88, 0.73))
     for name in CURVES:
         if name in arrays:
             label, colour, style = CURVES[name]
@@ -74,12 +75,10 @@ def training(path: Path, records: list[dict]) -> None:
     loss terms by name (the generator's are weighted) and the scores, fractions.
     """
     stages = [name for name in STAGES if any(r["stage"] == name for r in records)]
-    figure = Figure(figsize=(1 + 5.5 * max(1, len(stages)), 9), layout="constrained")
+    figure = Figure(figsize=(COLUMN[0] * max(1, len(stages)), COLUMN[1]))
     for column, stage in enumerate(stages):
         chosen = [_derived(record) for record in records if record["stage"] == stage]
-        panels = [
-            figure.add_subplot(3, len(stages), 1 + column + i * len(stages)) for i in range(3)
-        ]
+        panels = _panels(figure, column)
         panels[0].set_title(f"stage {stage}, scores on {STAGES[stage]}", fontsize=11)
         _panel(panels[0], chosen, CRITIC, "critic's scale")
         _panel(panels[1], chosen, GENERATOR, "generator's other terms,\nweighted, absolute")
@@ -89,6 +88,16 @@ def training(path: Path, records: list[dict]) -> None:
         if len(chosen) > 1:
             panels[2].set_xlabel("iteration")
     _save(figure, path, dpi=130)
+
+
+def _panels(figure: Figure, column: int) -> list[Axes]:
+    """Return three panels below each other, with room for labels to the left and a legend to the
+    right: an automatic layout would draw everything twice."""
+    width, height = figure.get_size_inches()
+    left, panel = column * COLUMN[0] + 1.05, (COLUMN[0] - 3.5, 2.5)
+    bottoms = (6.15, 3.35, 0.55)
+    places = [(left / width, y / height, panel[0] / width, panel[1] / height) for y in bottoms]
+    return [figure.add_axes(place) for place in places]
 
 
 def title(summary: dict) -> str:

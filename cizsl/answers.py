@@ -92,11 +92,27 @@ def from_densities(
     densities, and not by prototypes.
     """
     num_seen, text = len(task.seen_text), torch.cat([task.seen_text, task.unseen_text])
-    density = generator.log_density(text, num_seen, rng)
+    density = _remembering(generator.log_density(text, num_seen, rng))
     with precision("float32", text.device):
         prototypes = generator.prototypes(text)
     score = density if generalised else partial(classifiers.cosine, prototypes_CD=prototypes)
     return Answers(prototypes, lambda x: density(x)[:, num_seen:], score)
+
+
+def _remembering(score: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """Return ``score`` with its last two answers kept: an evaluation asks twice about the images of
+    unseen classes, and once in between about those of seen ones."""
+    kept: list[tuple[Tensor, Tensor]] = []
+
+    def ask(x: Tensor) -> Tensor:
+        for asked, answer in kept:
+            if asked.data_ptr() == x.data_ptr() and asked.shape == x.shape:
+                return answer
+        kept.append((x, score(x)))
+        del kept[:-2]
+        return kept[-1][1]
+
+    return ask
 
 
 def _learner(classifier: str, neighbours: int, weight_decay: float) -> Callable:

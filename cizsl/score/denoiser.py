@@ -75,8 +75,13 @@ class Denoiser(nn.Module):
         self.register_buffer("sigma_data", torch.tensor(sigma_data, dtype=torch.float))
         self.network = MLP(2 * dim + 1, hidden_dim=hidden_dim, depth=depth, outputs=dim)
 
+    @property
+    def is_gaussian(self) -> bool:
+        """Whether F is zero everywhere, as before training."""
+        return not any(parameter.any() for parameter in self.network.leave.parameters())
+
     def forward(self, y: Tensor, s: Tensor, c: Condition) -> Tensor:
-        """Return D(y; s, c): y (B, r), s (B,) -> (B, r)."""
+        """Return D(y; s, c): y (B, r), s (B,) or (1,) -> (B, r)."""
         return gaussian_denoiser(y, s, c) + self.correction(y, s, c)
 
     def correction(self, y: Tensor, s: Tensor, c: Condition) -> Tensor:

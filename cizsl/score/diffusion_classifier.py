@@ -86,8 +86,10 @@ class DiffusionClassifier:
     def _excess(self, x: Tensor, c: Condition) -> Tensor:
         """Return the integral of the excess of squared errors, (B,) float64."""
         total = x.new_zeros(len(x), dtype=torch.float64)
+        if self.denoiser.is_gaussian:
+            return total
         for level, weight, z in zip(self.levels, self.weights, self.noise, strict=True):
-            s = level.expand(len(x))
+            s = level[None]  # one row for all: what the network makes of it is computed once
             for y in (x + level * z, x - level * z):
                 correction = self.denoiser.correction(y, s, c)
                 error = gaussian_denoiser(y, s, c) - x

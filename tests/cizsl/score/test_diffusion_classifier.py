@@ -16,10 +16,36 @@ class Exact(Denoiser):
     """The denoiser of Gaussians with other means, as the class Gaussians with a correction."""
 
     shift = 0.4
+    is_gaussian = property(lambda self: False)
 
     def correction(self, y, s, c):
         other = type(c)(c.mean + self.shift, c.variance, c.known)
         return gaussian_denoiser(y, s, other) - gaussian_denoiser(y, s, c)
+
+
+def test_a_network_of_zeros_is_not_asked(monkeypatch):
+    """Its answers would change nothing."""
+    one = task()
+    _, score, _ = pair()
+    text = torch.cat([one.seen_text, one.unseen_text])
+    ask = lambda: score.log_density(text, 10, rng())(one.unseen_features)  # noqa: E731
+    assert score.denoiser.is_gaussian
+    skipped = ask()
+    monkeypatch.setattr(Denoiser, "is_gaussian", False)
+    assert torch.equal(ask(), skipped)
+    monkeypatch.undo()
+    torch.nn.init.constant_(score.denoiser.network.leave.bias, 0.1)
+    assert not score.denoiser.is_gaussian and not torch.equal(ask(), skipped)
+
+
+def test_an_evaluation_asks_once_about_each_image(monkeypatch):
+    """Images of unseen classes have two questions: among unseen classes, and among all."""
+    one, asked, plain = task(), [], DiffusionClassifier.__call__
+    monkeypatch.setattr(
+        DiffusionClassifier, "__call__", lambda self, x: asked.append(len(x)) or plain(self, x)
+    )
+    evaluate_without_samples(pair()[1], one, rng(), generalised=True)
+    assert sorted(asked) == sorted([len(one.unseen_features), len(one.seen_features)])
 
 
 def test_without_correction_it_is_the_gaussian_classifier():

@@ -6,6 +6,7 @@ through them, and a resumed run continues with the same numbers.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -14,8 +15,23 @@ from cizsl import hallucination
 from repro.errors import InputError
 
 
+class Batch:
+    """Parent of what is drawn for a step: dataclasses of tensors, of each other, and of None."""
+
+    def clone(self) -> Self:
+        """Return a copy with tensors of its own."""
+        values = {k: v if v is None else v.clone() for k, v in vars(self).items()}
+        return type(self)(**values)
+
+    def copy_(self, other: Self) -> None:
+        """Take over the numbers of another batch of the same sizes, in place."""
+        for name, value in vars(other).items():
+            if value is not None:
+                getattr(self, name).copy_(value)
+
+
 @dataclass(frozen=True)
-class Hallucination:
+class Hallucination(Batch):
     """Class pairs (B,) each, mixing weights (B,) and noise (B, Z) of hallucinated samples."""
 
     first: Tensor
@@ -25,7 +41,7 @@ class Hallucination:
 
 
 @dataclass(frozen=True)
-class WalkDraws:
+class WalkDraws(Batch):
     """Noise (P, C, n, Z) of n samples of each class in P sets, and images (B,) of the real walk."""
 
     z: Tensor
@@ -44,7 +60,7 @@ class WalkSizes:
 
 
 @dataclass(frozen=True)
-class CriticBatch:
+class CriticBatch(Batch):
     """Image indices (B,), noise (B, Z) and the places of the gradient penalty's points (B,).
 
     ``hallucination``: samples of the new class, where the critic learns it; ``walks``: of GRaWD.
@@ -58,7 +74,7 @@ class CriticBatch:
 
 
 @dataclass(frozen=True)
-class GeneratorBatch:
+class GeneratorBatch(Batch):
     """Image indices (B,), noise (B, Z), and the hallucinated samples and walks where the method has
     any."""
 

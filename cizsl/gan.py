@@ -70,7 +70,7 @@ class GAN:
         self.creativity, self.weights, self.reference_compat = creativity, weights, reference_compat
         self.head = head or LinearHead(len(text), 0, 0)
         self.detach_texts, self.walks, self.max_grad_norm = detach_texts, walks, max_grad_norm
-        adam = {"lr": learning_rate, "fused": True}
+        adam = {"lr": learning_rate, "fused": True, "capturable": features.is_cuda}
         self.optimisers = {
             "discriminator": torch.optim.Adam(discriminator.parameters(), betas=betas, **adam),
             "generator": torch.optim.Adam(generator.parameters(), betas=betas, **adam),

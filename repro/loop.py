@@ -38,6 +38,7 @@ class TrainingLoop:
         resume: tells the user how to continue, after a stop request.
         save_seconds: between checkpoints.
         stride: steps of one iteration; checkpoints and the bar count whole iterations.
+        whole: whether to stop between iterations only.
         ranks: the processes, which stop together.
 
     Raises :class:`Interrupted` after a stop request, with everything saved.
@@ -54,6 +55,7 @@ class TrainingLoop:
         resume: str,
         save_seconds: float,
         stride: int = 1,
+        whole: bool = False,
         ranks: DistributedContext = SINGLE_PROCESS,
     ):
         self.progress, self.total, self.save, self.stop = progress, total, save, stop
@@ -63,7 +65,7 @@ class TrainingLoop:
             stride,
             ranks,
         )
-        self.finished = False
+        self.finished, self.whole = False, whole
         self._bar = lambda: Bar(
             name=name,
             hidden=not ranks.leader,
@@ -88,7 +90,8 @@ class TrainingLoop:
                 if self.finished:
                     break
                 progress.seconds = before + time.monotonic() - started
-                self._stop_if_asked()
+                if not (self.whole and step % self.stride):
+                    self._stop_if_asked()
                 progress.step = step + 1
                 yield step
                 if progress.step % self.stride == 0:

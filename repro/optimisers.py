@@ -13,7 +13,8 @@ def restore(optimiser: Optimizer, state: dict[str, Any]) -> None:
     """Load what ``optimiser.state_dict()`` returned.
 
     PyTorch compares neither moments nor settings with what it has, so that another state fails
-    only in the next step.
+    only in the next step. Whether steps can be captured in a CUDA graph is a matter of the device,
+    and stays as it was.
 
     Raises ValueError where a moment has not the shape of its parameter or a setting another type,
     and whatever ``load_state_dict`` raises.
@@ -21,7 +22,10 @@ def restore(optimiser: Optimizer, state: dict[str, Any]) -> None:
     before = [
         {name: type(group.get(name)) for name in SETTINGS} for group in optimiser.param_groups
     ]
+    capturable = [group.get("capturable", False) for group in optimiser.param_groups]
     optimiser.load_state_dict(state)
+    for group, value in zip(optimiser.param_groups, capturable, strict=True):
+        group["capturable"] = value
     for types, group in zip(before, optimiser.param_groups, strict=True):
         for name, expected in types.items():
             if not isinstance(group.get(name), expected):

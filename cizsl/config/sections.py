@@ -223,6 +223,11 @@ class Compute(Settings):
         description="widen noise, text and hidden layers by zeros to multiples of this number, for "
         "faster kernels; auto: 64 on CUDA, none elsewhere",
     )
+    graph: Literal["auto", "none"] = Field(
+        default="auto",
+        description="auto: on CUDA, an iteration of a GAN is one captured graph, and a training "
+        "stops between iterations only",
+    )
     logger: Literal["none", "tensorboard", "wandb"] = Field(
         default="none", description="where to log the records, besides metrics.jsonl"
     )
@@ -235,3 +240,7 @@ class Compute(Settings):
         if isinstance(self.align, int):
             return self.align
         return 64 if (self.align, device) == ("auto", "cuda") else 1
+
+    def has_graph(self, device: str) -> bool:
+        """Return whether iterations are captured on "cpu" or "cuda"."""
+        return (self.graph, device) == ("auto", "cuda")

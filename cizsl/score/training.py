@@ -44,7 +44,7 @@ class ScoreSteps:
         rng: random numbers of all draws.
     """
 
-    stride = 1
+    stride, whole = 1, False
 
     def __init__(
         self,

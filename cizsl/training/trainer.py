@@ -57,6 +57,7 @@ class Trainer(StageTraining):
             resume=f"go on with --resume ({self.folder.path})",
             save_seconds=self.config.compute.checkpoint_seconds,
             stride=self.steps.stride,
+            whole=self.steps.whole,
         )
 
     def _is_evaluated(self, iteration: int) -> bool:

@@ -64,16 +64,17 @@ def test_a_run_ends_as_on_the_cpu(written, tmp_path, case):
     assert_same_but_for_the_device(tmp_path / "cuda", tmp_path / "cpu")
 
 
-def test_stopping_anywhere_changes_nothing(tiny, tmp_path):
+@pytest.mark.parametrize(("graph", "looks"), [("none", (7, 20)), ("auto", (1, 4))])
+def test_stopping_anywhere_changes_nothing(tiny, tmp_path, graph, looks):
     """Checkpoints of the device, random states and all, are written and read back."""
-    config = tiny(optimiser={"iterations": 6})
+    config = tiny(optimiser={"iterations": 6}, compute={"graph": graph})
     cuda = torch.device("cuda")
     with FakeCuda(), StopRequest() as never:
         with RunFolder(tmp_path / "whole", config) as folder:
             train(config, folder, cuda, never)
-        for looks in (7, 20):
+        for number in looks:
             with RunFolder(tmp_path / "pieces", config, True) as folder, pytest.raises(Interrupted):
-                train(config, folder, cuda, StopAfter(looks))
+                train(config, folder, cuda, StopAfter(number))
         with RunFolder(tmp_path / "pieces", config, True) as folder:
             train(config, folder, cuda, never)
     assert_same_outcome(tmp_path / "whole", tmp_path / "pieces")

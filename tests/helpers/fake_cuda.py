@@ -7,8 +7,8 @@ that is not on the CPU. So a whole command can be run with ``--device cuda`` and
 compared with those of the CPU. Counted is how often the host would wait for the GPU: to read a
 tensor, and to hand one over, unless it says ``non_blocking``.
 
-Not pretended: kernels that only CUDA has, its memory, streams, speed and rounding. Gradients do not
-follow a tensor to the CPU.
+Not pretended: kernels that only CUDA has, its memory, streams, speed and rounding; graphs are
+:mod:`tests.helpers.emulated_graphs`. Gradients do not follow a tensor to the CPU.
 """
 
 import contextlib
@@ -20,6 +20,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from tests.helpers.emulated_graphs import emulated_graphs
 from tests.helpers.fake_cuda_rules import ACROSS_DEVICES, INDEXED_BY_CPU, READS, aten
 from tests.helpers.trees import tree_leaves, tree_map_only
 
@@ -105,6 +106,7 @@ class FakeCuda(TorchDispatchMode):
             there(torch.Tensor, "to", functools.partialmethod(_to, torch.Tensor.to)),
             there(torch.Tensor, "cuda", lambda x, *_, **__: x.to(CUDA)),
             there(torch._C, "_group_tensors_by_device_and_dtype", _grouped),
+            emulated_graphs(),
             there(cuda, "_lazy_init", nothing),
             there(cuda, "is_available", lambda: True),
             there(cuda, "device_count", lambda: 1),

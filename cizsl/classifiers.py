@@ -11,7 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-BLOCK_ENTRIES = 2**22  # entries of a block's table of similarities: 16 MB
+BLOCK_ENTRIES = 2**22  # entries of a block's table of similarities: 16 MB, near a CPU's cache
+
+
+def block_entries(device: torch.device) -> int:
+    """Entries of a block's table on a device: a GPU needs larger ones to be busy, 256 MB."""
+    return 16 * BLOCK_ENTRIES if device.type == "cuda" else BLOCK_ENTRIES
 
 
 def knn(
@@ -38,7 +43,7 @@ def votes(
 ) -> Tensor:
     """Count, among the k most similar synthetic features, those of each class: (N, C)."""
     training = normalize(synthetic_MD, dim=1)
-    size = max(1, BLOCK_ENTRIES // len(training))
+    size = max(1, block_entries(training.device) // len(training))
     table = training.new_empty(min(size, len(features_ND)), len(training))  # used by every block
     counts = []
     for block in features_ND.split(size):

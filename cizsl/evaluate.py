@@ -199,42 +199,46 @@ def assess(
             similarity. Retrieval always ranks by the cosine.
     """
     similar = partial(classifiers.SIMILARITIES[similarity], prototypes_CD=vectors_CD)
-    groups = _groups(score or similar, task)
-    drawn = CURVES[curve](*groups)
-    seen, unseen = (metrics.per_class_top1(group.predicted, group.labels) for group in groups)
     of_unseen = vectors_CD[len(task.seen_text) :]
     if predicted_N is None:
         predicted_N = similar(task.unseen_features, prototypes_CD=of_unseen).argmax(1)
     ranking = classifiers.cosine(task.unseen_features, of_unseen)
+    most = int(task.unseen_sizes.max())
+    precisions = retrieval.class_precisions(ranking, task.unseen_labels, most)
+    # until here nothing waits for the device, and afterwards everything is on the CPU
+    *tables, predicted, precisions = metrics.to_host(
+        *_tables(score or similar, task), predicted_N, precisions
+    )
+    groups = metrics.as_best(tables[0], True), metrics.as_best(tables[1], False)
+    drawn, labels = CURVES[curve](*groups), groups[1].labels - len(task.seen_text)
+    seen, unseen = (metrics.per_class_top1(group.predicted, group.labels) for group in groups)
     return Evaluation(
-        top1=metrics.top1(predicted_N, task.unseen_labels),
-        per_class_top1=metrics.per_class_top1(predicted_N, task.unseen_labels),
+        top1=metrics.top1(predicted, labels),
+        per_class_top1=metrics.per_class_top1(predicted, labels),
         ausuc=metrics.ausuc(drawn),
         seen=seen,
         unseen=unseen,
         harmonic=metrics.harmonic_mean(seen, unseen),
-        **retrieval.mean_precision(ranking, task.unseen_labels),
+        **retrieval.means(torch.from_numpy(precisions), task.unseen_sizes),
         curve=drawn,
         groups=groups,
     )
 
 
-def _groups(score: Callable[[Tensor], Tensor], task: ZSLTask) -> tuple[metrics.Best, metrics.Best]:
-    """Reduced scores of the images of seen classes and of unseen ones."""
+def _tables(score: Callable[[Tensor], Tensor], task: ZSLTask) -> tuple[Tensor, Tensor]:
+    """Reduced scores of the images of seen classes and of unseen ones, on the device."""
     unseen_labels = task.unseen_labels + len(task.seen_text)
     return (
-        _best(score, task.seen_features, task.seen_labels, task, True),
-        _best(score, task.unseen_features, unseen_labels, task, False),
+        _table(score, task.seen_features, task.seen_labels, task, True),
+        _table(score, task.unseen_features, unseen_labels, task, False),
     )
 
 
-def _best(score, features, labels, task: ZSLTask, is_seen: bool) -> metrics.Best:
+def _table(score, features, labels, task: ZSLTask, is_seen: bool) -> Tensor:
     """Scores of all classes, reduced block by block: no images x classes table is kept."""
     num_seen, num_unseen = len(task.seen_text), len(task.unseen_text)
-    size = max(1, classifiers.BLOCK_ENTRIES // (num_seen + num_unseen))
-    return metrics.join(
-        [
-            metrics.best_scores(score(x), y, num_seen, is_seen)
-            for x, y in zip(features.split(size), labels.split(size), strict=True)
-        ]
+    size = max(1, classifiers.block_entries(features.device) // (num_seen + num_unseen))
+    blocks = zip(features.split(size), labels.split(size), strict=True)
+    return torch.cat(
+        [metrics.best_columns(score(x), y, num_seen, is_seen) for x, y in blocks], dim=1
     )

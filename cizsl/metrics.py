@@ -114,10 +114,21 @@ def grid_curve(seen: Best, unseen: Best, offsets: np.ndarray = PUBLISHED_OFFSETS
     """The curve of :func:`published_curve` from the best scores of each image."""
     accuracies = []
     for best in (seen, unseen):
-        s, u = best.seen[best.right], best.unseen[best.right]
-        hits = [np.count_nonzero((u + offset > s) != best.is_seen) for offset in offsets]
-        accuracies.append(np.array(hits) / len(best.right))
+        first = _first_unseen(best.seen[best.right], best.unseen[best.right], offsets)
+        moved = np.bincount(first, minlength=len(offsets)).cumsum()[: len(offsets)]
+        hits = len(first) - moved if best.is_seen else moved
+        accuracies.append(hits / len(best.right))
     return Curve(*accuracies)
+
+
+def _first_unseen(s: np.ndarray, u: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Index of the first of rising offsets with u + offset > s, or one beyond the last: (N,).
+
+    The sum is rounded as in the loop over offsets, by which s - u may miss the index by one.
+    """
+    guess = np.searchsorted(offsets, s - u, side="right")
+    around = np.concatenate([[-np.inf], offsets, [np.inf]])
+    return guess - 1 + sum(~(u + around[guess + shift] > s) for shift in (0, 1))
 
 
 def accuracies_at(seen: Best, unseen: Best, offset: float) -> tuple[float, float]:
@@ -184,19 +195,29 @@ def harmonic_mean(seen: float, unseen: float) -> float:
 
 def best_scores(scores_NC: Tensor, labels_N: Tensor, num_seen: int, is_seen: bool) -> Best:
     """Reduce the scores of images of one group; one transfer from the device."""
+    (table,) = to_host(best_columns(scores_NC, labels_N, num_seen, is_seen))
+    return as_best(table, is_seen)
+
+
+def best_columns(scores_NC: Tensor, labels_N: Tensor, num_seen: int, is_seen: bool) -> Tensor:
+    """The fields of :class:`Best` in float64, (5, N), without waiting for the device."""
     scores, labels = torch.as_tensor(scores_NC), torch.as_tensor(labels_N)
     seen, unseen = scores[:, :num_seen].max(1), scores[:, num_seen:].max(1)
     of_seen, of_unseen = seen.indices, unseen.indices + num_seen
     own = of_seen if is_seen else of_unseen
     predicted = torch.where(seen.values >= unseen.values, of_seen, of_unseen)
-    columns = (seen.values, unseen.values, own == labels, predicted)
-    table = torch.stack([column.double() for column in columns]).cpu().numpy()
-    right, predicted = table[2] > 0, table[3].astype(np.int64)
-    return Best(table[0], table[1], right, predicted, labels.cpu().numpy(), is_seen)
+    columns = (seen.values, unseen.values, own == labels, predicted, labels)
+    return torch.stack([column.double() for column in columns])
 
 
-def join(parts: list[Best]) -> Best:
-    """Concatenate blocks of images of one group."""
-    fields = ("seen", "unseen", "right", "predicted", "labels")
-    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in fields}
-    return Best(**arrays, is_seen=parts[0].is_seen)
+def as_best(table: np.ndarray, is_seen: bool) -> Best:
+    """The images of a table of :func:`best_columns`."""
+    predicted, labels = table[3:].astype(np.int64)
+    return Best(table[0], table[1], table[2] > 0, predicted, labels, is_seen)
+
+
+def to_host(*tensors: Tensor) -> list[np.ndarray]:
+    """Tensors as float64 arrays, after one transfer from their device."""
+    joined = torch.cat([tensor.flatten().double() for tensor in tensors]).cpu().numpy()
+    parts = np.split(joined, np.cumsum([tensor.numel() for tensor in tensors])[:-1])
+    return [part.reshape(tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]

@@ -9,10 +9,9 @@ protocol selects on the test set; it is kept because the published numbers were 
 
 ``strict``, ours: a fixed seed splits off validation classes from the seen ones and holds out a
 share of every seen class's images. All choices are made on the validation task. Then one training
-on all seen classes is evaluated once on the test classes.
-
-Where the data include test images of seen classes (GBU), seen accuracy is measured on those, in
-both protocols; where they name validation classes, those are used.
+on all seen classes is evaluated once on the test classes. Where the data include test images of
+seen classes (GBU), seen accuracy is measured on those, in both protocols; where they name
+validation classes, those are used.
 
 Source: train_CIZSL.py, lines 387 to 456 and 533 to 552; Xian et al. (arXiv:1707.00600), section 3
 for validation classes that are disjoint from training and test classes.
@@ -59,6 +58,11 @@ class ZSLTask:
     def within(self) -> Tensor:
         """The pooled covariance of training images around their class centroid: (D, D) float64."""
         return within_covariance(self.train_features, self.train_labels, self.centroids)
+
+    @cached_property
+    def unseen_sizes(self) -> Tensor:
+        """The number of images of each unseen class, on the CPU: (U,)."""
+        return torch.bincount(self.unseen_labels, minlength=len(self.unseen_text)).cpu()
 
 
 @dataclass(frozen=True)
@@ -223,17 +227,13 @@ def _seen_test(data: ZSLData) -> _Images | None:
 
 
 def _task(train, seen, unseen, texts, normalisation, device) -> ZSLTask:
-    """Normalise by the training images alone and move everything to the device.
-
-    ``seen=None`` measures seen accuracy on the training images, without a second copy."""
+    """Normalise by the training images and move everything to the device; ``seen=None`` measures
+    seen accuracy on the training images, without a second copy."""
     raw, train_labels = _tensor(train, device), _labels(train, device)
     normalised = normaliser(raw, train_labels, normalisation)
-    train_features = normalised(raw)
-    if seen is None:
-        seen_features, seen_labels = train_features, train_labels
-    else:
+    train_features = seen_features = normalised(raw)
+    if seen is not None:
         seen_features = normalised(_tensor(seen, device))
-        seen_labels = _labels(seen, device)
     seen_text, unseen_text = (
         torch.from_numpy(np.ascontiguousarray(text)).to(device) for text in texts[:2]
     )
@@ -241,7 +241,7 @@ def _task(train, seen, unseen, texts, normalisation, device) -> ZSLTask:
         train_features=train_features,
         train_labels=train_labels,
         seen_features=seen_features,
-        seen_labels=seen_labels,
+        seen_labels=train_labels if seen is None else _labels(seen, device),
         unseen_features=normalised(_tensor(unseen, device)),
         unseen_labels=_labels(unseen, device),
         seen_text=seen_text,

@@ -31,11 +31,25 @@ def mean_precision(scores_NU: Tensor, labels_N: Tensor) -> dict[str, float]:
     [0, U). A class without images is no query. Which of several images with the same score at rank
     k is retrieved is not defined. Memory: U x the size of the largest class beside the scores.
     """
-    sizes = torch.bincount(labels_N, minlength=scores_NU.shape[1])
-    queries = torch.nonzero(sizes).ravel()
-    sizes = sizes[queries]
-    nearest = scores_NU.T[queries].topk(int(sizes.max()), dim=1).indices
-    hits = (labels_N[nearest] == queries[:, None]).cumsum(1)
-    cuts = torch.stack([(share * sizes).ceil().long() for share in SHARES.values()], dim=1)
-    means = (hits.gather(1, cuts - 1) / cuts.double()).mean(0).tolist()
-    return dict(zip(SHARES, means, strict=True))
+    sizes = torch.bincount(labels_N, minlength=scores_NU.shape[1]).cpu()
+    return means(class_precisions(scores_NU, labels_N, int(sizes.max())).cpu(), sizes)
+
+
+def class_precisions(scores_NU: Tensor, labels_N: Tensor, most: int) -> Tensor:
+    """P_c(r) of each class, (U, 3) in float64, without waiting for the device; of a class without
+    images it means nothing.
+
+    Args: as for :func:`mean_precision`; ``most``, the size of the largest class.
+    """
+    classes = torch.arange(scores_NU.shape[1], device=labels_N.device)
+    sizes = torch.zeros_like(classes).index_add_(0, labels_N, torch.ones_like(labels_N))
+    nearest = scores_NU.T.topk(most, dim=1).indices
+    hits = (labels_N[nearest] == classes[:, None]).cumsum(1)
+    cuts = [(share * sizes).ceil().long().clamp_min(1) for share in SHARES.values()]
+    cuts = torch.stack(cuts, dim=1)
+    return hits.gather(1, cuts - 1) / cuts.double()
+
+
+def means(precisions_U3: Tensor, sizes_U: Tensor) -> dict[str, float]:
+    """Means over the classes that have images; both on the CPU."""
+    return dict(zip(SHARES, precisions_U3[sizes_U > 0].mean(0).tolist(), strict=True))

@@ -7,6 +7,7 @@ import torch
 
 from cizsl import build
 from cizsl.cli.parser import main
+from cizsl.evaluate import evaluate
 from cizsl.training.run import train
 from repro.config import dump
 from repro.run import RunFolder
@@ -117,3 +118,17 @@ def test_an_iteration_never_waits_for_the_device(tiny, divergence, form):
         assert (
             terms["adversarial"].item() == terms["adversarial"].cpu() and gpu.waits == before[0] + 2
         )
+
+
+@pytest.mark.parametrize("curve", ["grid", "exact"])
+def test_an_evaluation_waits_for_the_device_once(tiny, curve):
+    cuda = torch.device("cuda")
+    with FakeCuda() as gpu:
+        config = tiny()
+        task = build.task(config, build.data(config), "test", cuda)
+        generator = build.blank_generator(config, task)
+        for expected in (3, 1):  # the first also counts the images of each class, and reads that
+            before = gpu.waits
+            found = evaluate(generator, task, build.evaluation_rng(config, 0, cuda), curve=curve)
+            assert gpu.waits - before == expected
+        assert 0 <= found.ausuc <= 1

@@ -158,6 +158,15 @@ class Model:
         rng = trained.sampling_stream(0, 1)
         return draw_completions(trained, self._checked(x), hide=hide, rng=rng, **how)[1][0]
 
+    def azula(self) -> Any:
+        """Return the model as a denoiser of the library azula; see `sde.export`.
+
+        Raises InputError where azula is not installed, and for a model of a discrete table.
+        """
+        from sde.export import azula_denoiser_of
+
+        return azula_denoiser_of(self.trained)
+
     def _seeded(self, seed: int | None) -> TrainedModel:
         if seed is None:
             return self.trained

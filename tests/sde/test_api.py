@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from matplotlib import image
 
 import sde
 from repro.errors import InputError
+from sde import export
 from sde.sample import draw
 from sde.trained_model import load
 from tests.helpers.rounding import assert_same_up_to_rounding
@@ -92,6 +94,20 @@ def test_images_of_the_plane_cannot_be_completed(plane_run):
 def test_overrides_may_not_change_the_model(plane_run):
     with pytest.raises(InputError, match=r"a trained model keeps its model\.depth"):
         sde.load(plane_run, {"model.depth": 2})
+
+
+def test_azula_is_asked_for_where_it_is_missing_and_refuses_discrete_models(plane_run, monkeypatch):
+    model = sde.load(plane_run, device="cpu")
+    monkeypatch.setattr(export, "_classes", export._classes.__wrapped__)  # not cached
+    monkeypatch.setitem(sys.modules, "azula.denoise", None)
+    message = r"azula is not installed .*: pip install 'cizsl-sde\[azula\]'"
+    with pytest.raises(InputError, match=message):
+        model.azula()
+    loss = model.config.loss.model_copy(update={"num_timesteps": 10})
+    config = model.config.model_copy(update={"loss": loss})
+    discrete = sde.Model(replace(model.trained, config=config))
+    with pytest.raises(InputError, match="trained on 10 timesteps, between which it has no score"):
+        discrete.azula()
 
 
 def test_every_export_is_there():

@@ -9,7 +9,8 @@ seeds=0-2 settings=()
 for argument in "$@"; do
     case $argument in seed=*) seeds=${argument#seed=} ;; *) settings+=("$argument") ;; esac
 done
+methods=(gaussian gazsl cizsl cizslv2 score)
 cizsl baselines compact_{easy,hard}_gazsl ${settings[@]+"${settings[@]}"}
-cizsl sweep compact_{easy,hard}_{gaussian,gazsl,cizsl} --seeds "$seeds" --jobs 2 \
+cizsl sweep "${methods[@]/#/compact_easy_}" "${methods[@]/#/compact_hard_}" --seeds "$seeds" --jobs 2 \
     ${settings[@]+"${settings[@]}"}
 cizsl table runs --html runs/table.html

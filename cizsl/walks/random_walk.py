@@ -24,7 +24,8 @@ K = 150, T = 3 and g = 0.7, the returning loss is 12.69 for uniform walks, 12.67
 classes, and 12.37 for classes that share one feature in four groups (:func:`grouped_returning`).
 From s = 2.5 on, separation is the optimum. The published runs have s = 1; ours have s = 3.
 
-Products go from the left, ((R Q) Q ...) L, which costs K N^2 T multiply-adds, not N^3 T.
+Products go from the left, ((R Q) Q ...) L, which costs K N^2 T multiply-adds, not N^3 T, and the
+returning loss needs the diagonals of W_t alone: K N each, not K^2 N.
 
 Source: Elhoseiny, Jha, Yi and Skorokhodov, Imaginative Walks (GRaWD, arXiv:2104.09757); the code
 github.com/Vision-CAIR/GRaWD at 145ec28, losses/rw_loss.py. Walks: Haeusser et al., CVPR 2017
@@ -89,8 +90,9 @@ class RandomWalk:
                 on it, so no step waits for the device.
         """
         mask = _mask(prototypes_KH, present_K)
-        to_samples, walks = self._walks(prototypes_KH, samples_NH, mask)
-        losses = [-_mean(self._log(walk.diagonal()), mask) for walk in walks]
+        to_samples, ends, to_classes = self._walks(prototypes_KH, samples_NH, mask)
+        homes = ((end * to_classes.T).sum(1) for end in ends)  # the diagonals of W_t
+        losses = [-_mean(self._log(home), mask) for home in homes]
         return self._decayed(losses) + self.visit * self._visits(to_samples, mask)
 
     def landing(
@@ -101,8 +103,8 @@ class RandomWalk:
         Args: as in :meth:`returning`; ``loss`` maps log W_t (K, K) to a scalar.
         """
         mask = _mask(prototypes_KH, None)
-        to_samples, walks = self._walks(prototypes_KH, samples_NH, mask)
-        losses = [loss(self._log(walk)) for walk in walks]
+        to_samples, ends, to_classes = self._walks(prototypes_KH, samples_NH, mask)
+        losses = [loss(self._log(end @ to_classes)) for end in ends]
         return self._decayed(losses) + self.visit * self._visits(to_samples, mask)
 
     def least_landing(self, num_classes: int, num_samples: int) -> float:
@@ -111,8 +113,8 @@ class RandomWalk:
         weights = sum(self.decay**t for t in range(self.steps + 1))
         return weights * math.log(num_classes) + self.visit * math.log(num_samples)
 
-    def _walks(self, prototypes_KH, samples_NH, mask_K) -> tuple[Tensor, Iterator[Tensor]]:
-        """R, and W_0 to W_T."""
+    def _walks(self, prototypes_KH, samples_NH, mask_K) -> tuple[Tensor, Iterator[Tensor], Tensor]:
+        """R; R, R Q, ... to R Q^T; and L."""
         if len(samples_NH) < 2:
             raise InputError(f"a walk needs two samples or more; there are {len(samples_NH)}")
         similar = SIMILARITIES[self.similarity]
@@ -121,7 +123,7 @@ class RandomWalk:
         to_classes = across.masked_fill(~mask_K, -torch.inf).softmax(1)
         own = torch.eye(len(samples_NH), dtype=torch.bool, device=samples_NH.device)
         between = similar(samples_NH, samples_NH, self.scale).masked_fill(own, -torch.inf)
-        return to_samples, _products(to_samples, between.softmax(1), to_classes, self.steps)
+        return to_samples, _powers(to_samples, between.softmax(1), self.steps), to_classes
 
     def _visits(self, to_samples_KN: Tensor, mask_K: Tensor) -> Tensor:
         share = (to_samples_KN * mask_K[:, None]).sum(0) / mask_K.sum()
@@ -135,12 +137,12 @@ class RandomWalk:
         return probabilities.clamp_min(floor).log()
 
 
-def _products(to_samples, between, to_classes, steps: int) -> Iterator[Tensor]:
-    """R L, R Q L, R Q Q L, ..., from the left."""
-    yield to_samples @ to_classes
+def _powers(to_samples: Tensor, between: Tensor, steps: int) -> Iterator[Tensor]:
+    """R, R Q, R Q Q, ..., from the left."""
+    yield to_samples
     for _ in range(steps):
         to_samples = to_samples @ between
-        yield to_samples @ to_classes
+        yield to_samples
 
 
 def _mask(prototypes_KH: Tensor, present_K: Tensor | None) -> Tensor:

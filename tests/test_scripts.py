@@ -7,6 +7,7 @@ place of the published ones: so files really come from a server, and are verifie
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ from cizsl.data.birds_layout import LAYOUTS
 from cizsl.prepare.download import THERE, git_sha1
 from cizsl.prepare.toy_birds import make_toy
 from tests.helpers.file_server import serving
-from tests.helpers.waiting import ENOUGH
+from tests.helpers.waiting import ENOUGH, wait_for
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = """#!{python}
@@ -104,7 +105,8 @@ def test_without_published_files_the_built_in_birds_are_taken(checkout):
     code, said, log = run(checkout, "cizsl", "seed=3", "optimiser.iterations=5")
     assert code == 0 and "real" in said and "not the published features" in said
     cells = [f"compact_{split}" for split in ("easy", "hard")]
-    configs = [f"{cell}_{method}" for cell in cells for method in ("gaussian", "gazsl", "cizsl")]
+    methods = ("gaussian", "gazsl", "cizsl", "cizslv2", "score")
+    configs = [f"{cell}_{method}" for cell in cells for method in methods]
     assert all(list((ROOT / "configs/cizsl/birds").glob(f"{name}.yaml")) for name in configs)
     settings = "optimiser.iterations=5"
     assert log == [
@@ -135,6 +137,37 @@ def test_without_the_option_nothing_is_fetched(checkout):
     (checkout / ".venv/bin/cizsl").write_text("#!/bin/sh\necho cizsl $* >> log\n")
     code, said, log = run(checkout, "sde")
     assert code == 0 and [line.split()[1] for line in log] == ["train", "sample", "evaluate"], said
+
+
+@pytest.mark.parametrize(("half", "code"), [("cizsl", 3), ("sde", 3), ("none", 0)])
+def test_both_halves_run_and_the_failure_of_one_is_that_of_all(checkout, half, code):
+    for name in ("cizsl", "sde"):
+        failure = f"exit {3 if name == half else 0}"
+        command = f"#!/bin/sh\necho {name} $* >> log\necho said by {name}\n{failure}\n"
+        (checkout / ".venv/bin" / name).write_text(command)
+    found, _, log = run(checkout, "seed=1")
+    assert found == code
+    if half == "none":
+        assert sum(line.startswith("sde") for line in log) == 3
+        assert "said by sde" in (checkout / "runs/sde.log").read_text()
+        assert log.index("cizsl data cells data") >= 0 and "cizsl table" in "\n".join(log)
+
+
+def test_ctrl_c_ends_both_halves(checkout):
+    """Its signal reaches the birds, which end; the script then ends the digits."""
+    for name in ("cizsl", "sde"):
+        command = f"#!/bin/sh\necho $$ > {name}.pid\nexec sleep {ENOUGH}\n"
+        (checkout / ".venv/bin" / name).write_text(command)
+    process = subprocess.Popen(
+        ["bash", "scripts/run.sh"], cwd=checkout, start_new_session=True, stderr=subprocess.DEVNULL
+    )
+    files = [checkout / f"{name}.pid" for name in ("cizsl", "sde")]
+    wait_for(lambda: all(file.exists() and file.read_text().strip() for file in files), process)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(ENOUGH) != 0
+    states = ["ps", "-o", "stat=", "-p", ",".join(file.read_text().strip() for file in files)]
+    running = lambda: subprocess.run(states, capture_output=True, text=True).stdout  # noqa: E731
+    wait_for(lambda: all(state.startswith("Z") for state in running().split()))
 
 
 def test_gpu_steps_are_bounded_kept_and_told_in_one_table(tmp_path):

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Set up the environment if need be, then run both halves beside each other: the table of the birds
-# (the published data if data/ holds them, else the built-in CUB, compact features), and the digits,
-# whose output goes to runs/sde.log and is shown at the end. `run.sh cizsl` or `run.sh sde` runs one half. Further arguments go to every training, such as seed=1. `run.sh --download ...`
+# Set up the environment if need be, then run both halves: the table of the birds (the published
+# data if data/ holds them, else the built-in CUB, compact features), and the digits. `run.sh cizsl` or
+# `run.sh sde` runs one half. Further arguments go to every training, such as seed=1. `run.sh --download ...`
 # fetches the published birds first, from the address CIZSL_MIRROR if it is set; NABirds only where
 # the features of its training images lie in data/NABird, because nobody lists them.
 set -euo pipefail
@@ -18,14 +18,4 @@ fi
 case "${1:-}" in
     cizsl | sde) exec bash "scripts/$1.sh" "${@:2}" ;;
 esac
-mkdir -p runs
-set -m # the digits get a process group of their own, by which the trap ends all of it
-bash scripts/sde.sh "$@" </dev/null >runs/sde.log 2>&1 &
-digits=$!
-set +m
-trap 'kill -- "-$digits" 2>/dev/null || :' EXIT
-bash scripts/cizsl.sh "$@"
-code=0
-wait "$digits" || code=$?
-cat runs/sde.log
-exit "$code"
+exec bash scripts/both.sh "$@"

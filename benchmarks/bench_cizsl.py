@@ -5,7 +5,8 @@
 The bare matrix products of an iteration (its floating-point floor), our iteration, the
 straightforward iteration (plain autograd, tests/helpers/oracles.py) and the evaluations are timed
 in turn, so that a machine whose speed drifts slows them all. Medians, ratios, FLOP and the achieved
-share of the machine's rate on one large matrix product are printed. Data are random, in the shapes
+share of the machine's rate on one large matrix product are printed, and the bytes that an iteration
+moves at least beside the rate of one large copy. Data are random, in the shapes
 of CUB easy (or NAB hard); the time does not depend on the values. The straightforward evaluation
 runs on the CPU only: once lean, once with all that the published code does at an evaluation
 (features copied anew for every class, similarities in float64, a figure and a text file of the
@@ -13,9 +14,7 @@ curve).
 """
 
 import argparse
-import statistics
 import sys
-import time
 from pathlib import Path
 
 import torch
@@ -26,9 +25,13 @@ from benchmarks.sizes import (
     ITERATIONS,
     SIZES,
     Size,
+    aligned,
     evaluation_flop,
+    iteration_bytes,
+    iteration_flop,
     iteration_products,
 )
+from benchmarks.timing import in_turn, matrix_rate, memory_rate
 from cizsl import divergences
 from cizsl.batches import BatchSampler
 from cizsl.classifiers import class_centroids
@@ -39,6 +42,7 @@ from cizsl.gan import GAN
 from cizsl.losses import Weights
 from cizsl.networks import Discriminator, Generator
 from cizsl.protocols import ZSLTask
+from cizsl.training.graph import WARM_UP, IterationGraph
 from repro.device import precision
 from tests.helpers import oracles
 
@@ -78,11 +82,15 @@ def random_task(s: Size, device: torch.device) -> ZSLTask:
     )
 
 
-def build(s: Size, task: ZSLTask, compile: bool = False) -> tuple[GAN, BatchSampler]:
+def build(
+    s: Size, task: ZSLTask, compile: bool = False, align: int = 1
+) -> tuple[GAN, BatchSampler]:
     device = task.seen_text.device
+    networks = Generator(s.V, s.D, s.Z, s.R, s.H), Discriminator(s.D, s.seen, s.H)
+    for network in networks:
+        network.align(align)
     gan = GAN(
-        Generator(s.V, s.D, s.Z, s.R, s.H).to(device),
-        Discriminator(s.D, s.seen, s.H).to(device),
+        *(network.to(device) for network in networks),
         DivergenceParameters(0.5, 0.5),
         features=task.train_features,
         labels=task.train_labels,
@@ -98,11 +106,15 @@ def build(s: Size, task: ZSLTask, compile: bool = False) -> tuple[GAN, BatchSamp
     return gan, sampler
 
 
-def our_iteration(gan: GAN, sampler: BatchSampler):
+def our_iteration(gan: GAN, sampler: BatchSampler, graph: bool = False):
+    def take(batches):
+        steps = [gan.critic_step(batch) for batch in batches[:-1]]
+        return [*steps, gan.generator_step(batches[-1])]
+
+    iterate = IterationGraph(take) if graph else take
+
     def run():
-        for _ in range(5):
-            gan.critic_step(sampler.critic_batch(False))
-        gan.generator_step(sampler.generator_batch(True))
+        iterate([sampler.critic_batch(False) for _ in range(5)] + [sampler.generator_batch(True)])
 
     return run
 
@@ -137,58 +149,27 @@ def plain_iteration(gan: GAN, sampler: BatchSampler):
     return run
 
 
-def in_turn(functions: dict, repeat: int) -> dict[str, float]:
-    """Median seconds of each function, all run in turn ``repeat`` times after a warm-up."""
-    times = {name: [] for name in functions}
-    for round in range(repeat + 1):
-        for name, function in functions.items():
-            started = time.perf_counter()
-            function()
-            finish()
-            if round:
-                times[name].append(time.perf_counter() - started)
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
-def finish() -> None:
-    """Wait for the device."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-
-
-def matrix_rate(s: Size, device: torch.device) -> float:
-    """FLOP/s of one large product, the best of five."""
-    a = torch.randn(2 * s.B, s.D, device=device)
-    b = torch.randn(s.D, s.H, device=device)
-    best = float("inf")
-    for _ in range(5):
-        finish()
-        started = time.perf_counter()
-        torch.mm(a, b)
-        finish()
-        best = min(best, time.perf_counter() - started)
-    return 2.0 * 2 * s.B * s.D * s.H / best
-
-
-def bench(
-    name: str, repeat: int, device: torch.device, plain_too: bool, compile: bool = False
-) -> None:
-    s = SIZES[name]
+def bench(name: str, device: torch.device, plain_too: bool, options: argparse.Namespace) -> None:
+    s, repeat = SIZES[name], options.repeat
     task = random_task(s, device)
-    gan, sampler = build(s, task, compile)
-    products = iteration_products(s)
-    flop = sum(2.0 * count * m * k * n for _, count, m, k, n in products)
-    rate = matrix_rate(s, device)
+    gan, sampler = build(s, task, options.compile, options.align)
+    products = iteration_products(aligned(s, options.align))
+    flop, moved = iteration_flop(s), iteration_bytes(aligned(s, options.align))
+    rate, copied = matrix_rate(2 * s.B, s.D, s.H, device), memory_rate(device)
     random = torch.Generator(device).manual_seed(0)
+    ours = our_iteration(gan, sampler, options.graph)
+    for _ in range(WARM_UP if options.graph else 0):
+        ours()
     functions = {
         "bare": bare_products(products, device),
-        "ours": our_iteration(gan, sampler),
+        "ours": ours,
         "evaluation": lambda: evaluate(gan.generator, task, random, curve="grid"),
     }
     if plain_too:
-        functions["plain"] = plain_iteration(gan, sampler)
+        narrow, _ = build(s, task)
+        functions["plain"] = plain_iteration(narrow, sampler)
     if plain_too and device.type == "cpu":
-        plain = oracles.PlainGenerator(gan.generator)
+        plain = oracles.PlainGenerator(narrow.generator)
         for label, published in (("plain evaluation", False), ("published evaluation", True)):
             functions[label] = lambda published=published: oracles.plain_evaluation(
                 plain, task, s.samples, 20, random, as_published=published
@@ -197,7 +178,9 @@ def bench(
     print(f"\n{name}: {s}")
     where = f"{torch.get_num_threads()} threads" if device.type == "cpu" else str(device)
     print(f"  one large product: {rate / 1e9:.0f} GFLOP/s on {where}")
-    print(f"  iteration, {flop / 1e9:.1f} GFLOP in matrix products")
+    print(f"  one large copy: {copied / 1e9:.0f} GB/s")
+    print(f"  iteration, {flop / 1e9:.1f} GFLOP in matrix products, {moved / 1e9:.2f} GB or more")
+    print(f"    floor by FLOP {flop / rate:.4f} s, by bytes {moved / copied:.4f} s")
     labels = {"bare": "bare products", "ours": "ours", "plain": "plain autograd"}
     report(t, labels, flop / rate)
     print(f"    ours / bare products {t['ours'] / t['bare']:.2f}")
@@ -230,12 +213,14 @@ def main() -> None:
     parser.add_argument("--no-plain", action="store_true", help="without the straightforward code")
     parser.add_argument("--precision", choices=("float32", "tf32", "bf16"), default="float32")
     parser.add_argument("--compile", action="store_true", help="torch.compile our iteration")
+    parser.add_argument("--align", type=int, default=1, help="widen layers to multiples of this")
+    parser.add_argument("--graph", action="store_true", help="capture our iteration (CUDA)")
     parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args()
     device = torch.device(options.device)
     for size in options.size or ("published", "small"):
         with precision(options.precision, device):
-            bench(size, options.repeat, device, not options.no_plain, options.compile)
+            bench(size, device, not options.no_plain, options)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def training(package: str, step: str, *arguments: str) -> list[str]:
 def steps() -> dict[str, tuple[int, list[str]]]:
     """Return seconds and command of each step by its name."""
     size, fast = ("--size", "published"), ("--channels-last", "--compile")
-    cizsl = (*size, "--no-plain", "--precision")
+    cizsl, fast_widths = (*size, "--no-plain", "--precision"), ("--align", "64")
     query = "--query-gpu=name,memory.total,driver_version"
     found = {
         "machine": (20, ["nvidia-smi", query, "--format=csv,noheader"]),
@@ -43,12 +43,17 @@ def steps() -> dict[str, tuple[int, list[str]]]:
         ),
         "compact": (60, training("cizsl", "compact", "compact_easy_cizsl")),
         "cub_hard": (120, cell("cub_hard")),
-        "cizsl_tf32": (60, benchmark("bench_cizsl", *cizsl, "tf32")),
+        "cizsl_tf32": (60, benchmark("bench_cizsl", *cizsl, "tf32", *fast_widths, "--graph")),
+        "cizsl_eager": (60, benchmark("bench_cizsl", *cizsl, "tf32", *fast_widths)),
+        "cizsl_plain": (60, benchmark("bench_cizsl", *cizsl, "tf32")),
         "networks_bf16": (90, benchmark("bench_networks", *size, "--precision", "bf16", *fast)),
         "networks_float32": (60, benchmark("bench_networks", *size)),
         "nab_hard": (130, cell("nab_hard")),
-        "cizsl_bf16": (60, benchmark("bench_cizsl", *cizsl, "bf16")),
-        "cizsl_compiled": (90, benchmark("bench_cizsl", *cizsl, "tf32", "--compile")),
+        "cizsl_bf16": (60, benchmark("bench_cizsl", *cizsl, "bf16", *fast_widths, "--graph")),
+        "cizsl_compiled": (
+            90,
+            benchmark("bench_cizsl", *cizsl, "tf32", *fast_widths, "--graph", "--compile"),
+        ),
         "switches": (
             90,
             benchmark(

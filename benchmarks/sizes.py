@@ -1,4 +1,5 @@
-"""The sizes at which cizsl is timed, and the floating-point operations of its matrix products.
+"""The sizes at which cizsl is timed, the floating-point operations of its matrix products, and the
+bytes that it moves.
 
 The floor of an iteration at B rows, D features, H hidden units, in products of B D H
 multiply-adds (29.4 GFLOP at the published sizes): critic step 7 (generate 1, real and generated
@@ -9,7 +10,7 @@ classifier adds 1, the real images' way to it in the generator step. Walks add n
 products of a batch for each set of samples, in every step.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,27 @@ def iteration_products(s: Size) -> list[tuple[str, int, int, int, int]]:
         ("generator: back to hidden", 1, 2 * s.B, s.D, s.H),
         ("generator: weights", 1, s.D, 2 * s.B, s.H),
     ]
+
+
+def iteration_flop(s: Size) -> float:
+    """Two for each multiply-add of the products."""
+    return sum(2.0 * count * m * k * n for _, count, m, k, n in iteration_products(s))
+
+
+def iteration_bytes(s: Size) -> float:
+    """The least that an iteration moves in float32: every product reads its factors and writes its
+    result once; Adam reads weight, gradient and two moments and writes all but the gradient; L2 and
+    L21 read the generator's weights for their squares, then weights and gradients to add to these.
+    """
+    products = sum(count * (m * k + k * n + m * n) for _, count, m, k, n in iteration_products(s))
+    critic = s.H * (s.D + s.seen + 1)
+    generator = s.R * s.V + s.H * (s.Z + s.R) + s.D * s.H
+    return 4.0 * (products + 7 * (5 * critic + generator) + 4 * generator + 3 * s.R * s.V)
+
+
+def aligned(s: Size, multiple: int) -> Size:
+    """The widths that ``compute.align`` makes of these."""
+    return replace(s, **{name: -(-getattr(s, name) // multiple) * multiple for name in "HVZ"})
 
 
 def evaluation_flop(s: Size) -> float:

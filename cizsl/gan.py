@@ -97,8 +97,8 @@ class GAN:
     def critic_step(self, batch: CriticBatch) -> Terms:
         """Take one step of the discriminator; return its terms, unweighted and detached."""
         labels, real = self.labels[batch.index], self.features[batch.index]
+        projected, texts = (table.detach() for table in self._map_classes())
         with torch.no_grad():
-            projected, texts = self._map_classes()
             fake = self.generator.decode(batch.z, projected[labels])
         classify = partial(self.head.cross_entropy, texts_CR=texts)
         networks, weights = (self.discriminator, real, fake), self.weights.critic
@@ -129,7 +129,7 @@ class GAN:
     def _generator_terms(self, batch: GeneratorBatch) -> Terms:
         """Generate both kinds of samples in one pass, and evaluate the loss terms."""
         labels, dtype, drawn = self.labels[batch.index], self.features.dtype, batch.hallucination
-        projected, texts = self.generator.project(self.text), self._reduced_texts()
+        projected, texts = self._map_classes()
         rows, z = torch.nn.functional.embedding(labels, projected), batch.z
         if drawn is not None:
             rows = torch.cat([rows, self._mixture(drawn).of(projected)])
@@ -210,7 +210,8 @@ class GAN:
         return mixture(self.gram, drawn.first, drawn.second, drawn.weight)
 
     def _map_classes(self) -> tuple[Tensor, Tensor]:
-        """The classes' texts, projected and reduced, which only the generator step changes."""
+        """The classes' texts, projected and reduced: all steps of an iteration share them, since
+        only the generator step, their last user, changes the weights."""
         if self._mapped is None:
             self._mapped = self.generator.project(self.text), self._reduced_texts()
         return self._mapped

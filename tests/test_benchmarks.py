@@ -7,7 +7,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from benchmarks import bench_cizsl
+from benchmarks.sizes import Size, aligned, iteration_bytes, iteration_flop
 from cizsl.data.layouts import load
 from tests.helpers.waiting import ENOUGH
 
@@ -60,3 +65,27 @@ def test_the_comparison_of_validations():
     np.testing.assert_allclose(found.correlation["family"], -1)
     np.testing.assert_allclose(found.loss["class"], 0)
     np.testing.assert_allclose(found.loss["family"], [0.2, 0.2])
+
+
+class Products(TorchDispatchMode):
+    """Adds up the operations of matrix products while code runs."""
+
+    flop = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if function._schema.name in ("aten::mm", "aten::addmm", "aten::addmm_"):
+            a, b = args[-2:]
+            self.flop += 2 * a.shape[0] * a.shape[1] * b.shape[1]
+        return function(*args, **(kwargs or {}))
+
+
+def test_the_products_of_an_iteration_are_those_that_it_takes():
+    """Counted while one runs; products with one column are in neither count."""
+    size = Size(B=64, D=96, H=80, R=48, V=300, train=200, test=20)
+    gan, sampler = bench_cizsl.build(size, bench_cizsl.random_task(size, torch.device("cpu")))
+    with Products() as found:
+        bench_cizsl.our_iteration(gan, sampler)()
+    assert found.flop == pytest.approx(iteration_flop(size), rel=0.01)
+    wide = aligned(size, 64)
+    assert (wide.H, wide.V, wide.Z, wide.D) == (128, 320, 128, 96)
+    assert iteration_bytes(wide) > iteration_bytes(size) > 4 * 7 * 5 * size.H * size.D

@@ -137,7 +137,7 @@ def likelihood(options) -> int:
     with _trained(options, read_only=True) as (ranks, trained):
         found = heldout_likelihood(trained, heldout_split(trained, options.data), ranks)
     if found is not None:  # on the leader
-        print(found.in_words())
+        print("; ".join([found.in_words(), *trained.data.noted.get("warnings", [])]))
     return 0
 
 
@@ -155,7 +155,9 @@ def evaluate(options) -> int:
         print(f"  {name:<19} {distance['value']:10.5f}   training data {distance['floor']:10.5f}")
     if classes := results.get("classes"):
         print(f"  {in_words(classes)}")
-    print(f"  {results['likelihood']['in_words']}\n{page}")
+    for line in (results["likelihood"]["in_words"], *results.get("warnings", ())):
+        print(f"  {line}")
+    print(page)
     return 0
 
 

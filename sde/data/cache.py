@@ -90,7 +90,8 @@ def read_folder(
             "mend or remove them, or set data.skip_bad=true"
         )
     labels, classes = classes_of([entry for entry in shuffled if entry.name not in bad])
-    return Images(array, labels, classes), tuple(f"{name}: {bad[name]}" for name in bad)
+    images = Images(array, labels, classes, jpeg=any(entry.is_jpeg for entry in entries))
+    return images, tuple(f"{name}: {bad[name]}" for name in bad)
 
 
 def decode(content: bytes, how: Decoding) -> np.ndarray:

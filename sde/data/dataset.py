@@ -22,6 +22,7 @@ from repro.errors import InputError
 from sde.data.quantisation import Quantisation
 
 DEVICE_SHARE = 0.25  # of a device's memory; larger data stays in host memory
+NAMES = ("training", "held-out")  # of the two parts
 SHOWN = 20  # classes listed by ``in_words``
 
 
@@ -189,12 +190,20 @@ class Dataset:
     # the true log density, (N, *shape) on the CPU -> (N,) nats, where it is known
     log_density: Callable[[Tensor], Tensor] | None = None
     skipped: tuple[str, ...] = ()  # files left out, each with the reason
+    from_jpeg: tuple[str, ...] = ()  # those of NAMES that come from JPEG files
 
     @property
     def checksums(self) -> dict[str, str]:
         """SHA-256 of each part, by the part's name."""
         name = self.spec.name
         return {f"{name} train": self.train.sha256, f"{name} held out": self.heldout.sha256}
+
+    @property
+    def noted(self) -> dict[str, list[str]]:
+        """What results on these data must say, {"warnings": [...]}: that JPEG changed images."""
+        which = " and ".join(self.from_jpeg)
+        said = f"the {which} images are JPEG files: no number here is one of the originals"
+        return {"warnings": [said]} if which else {}
 
     @property
     def size(self) -> int:
@@ -218,6 +227,7 @@ class Dataset:
             shown = [f"{name}: {train} + {heldout}" for name, train, heldout in each]
             shown[SHOWN:] = [f"and {len(shown) - SHOWN} more"] if len(shown) > SHOWN else []
             lines.append(f"classes   {len(what.classes)} ({', '.join(shown)})")
+        lines += [f"note      {line}" for line in self.noted.get("warnings", [])]
         lines += [f"skipped   {line}" for line in self.skipped]
         return "\n".join(lines)
 

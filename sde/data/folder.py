@@ -19,6 +19,7 @@ from repro.files.regular_file import is_shortage, open_regular
 from sde.data.paths import printable
 
 LEFT_BY_SYSTEMS = ("__MACOSX", "Thumbs.db", "desktop.ini")
+JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
 LARGEST_FILE = 128 * 2**20  # bytes
 
 
@@ -29,6 +30,11 @@ class Entry:
     name: str
     size: int
     time: int  # ns; of a file in a zip, its checksum
+
+    @property
+    def is_jpeg(self) -> bool:
+        """Whether its name is that of a JPEG file."""
+        return self.name.lower().endswith(JPEG)
 
     @property
     def folder(self) -> str:

@@ -42,6 +42,7 @@ class Images:
     labels: np.ndarray | None = None  # (N,) int64, indices of classes
     classes: tuple[str, ...] = ()
     vectors: np.ndarray | None = None  # (N, K) float32
+    jpeg: bool = False  # whether some come from JPEG files, which lose information
 
     def __len__(self) -> int:
         return len(self.values)
@@ -59,7 +60,7 @@ class Images:
         """Return the images at an index array or a slice."""
         labels = None if self.labels is None else self.labels[chosen]
         vectors = None if self.vectors is None else self.vectors[chosen]
-        return Images(self.values[chosen], labels, self.classes, vectors)
+        return Images(self.values[chosen], labels, self.classes, vectors, self.jpeg)
 
 
 def read_mnist(name: str, images: Path, labels: Path) -> Images:

@@ -20,7 +20,7 @@ import torch
 from repro.errors import InputError
 from repro.seeding import generator
 from sde.data.cache import Decoding, read_folder
-from sde.data.dataset import Dataset, DataSpec, Split
+from sde.data.dataset import NAMES, Dataset, DataSpec, Split
 from sde.data.download import fetch, require_there
 from sde.data.formats import Images, read_cifar10, read_mnist
 from sde.data.npz import read_npz
@@ -194,7 +194,10 @@ def _dataset(
         if mine != other:
             raise InputError(f"{title}: {what} {mine} in training, {other} in the held-out part")
     spec = DataSpec(printable(title), train.shape, BYTES, train.classes, train.entries)
-    return Dataset(spec, _split(spec, train), _split(spec, heldout), skipped=skipped)
+    lossy = tuple(which for which, part in zip(NAMES, (train, heldout), strict=True) if part.jpeg)
+    return Dataset(
+        spec, _split(spec, train), _split(spec, heldout), skipped=skipped, from_jpeg=lossy
+    )
 
 
 def _cut(whole: Images, count: int, seed: int | None) -> list[Images]:

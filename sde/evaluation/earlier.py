@@ -39,7 +39,8 @@ def differences(trained: TrainedModel, summary: dict[str, Any], results: dict) -
 
 def _of_training(trained: TrainedModel, summary: dict[str, Any]) -> list[str]:
     now: dict[str, float] = {"iterations": trained.step}
-    if "heldout_loss" in summary and summary.get("device") == trained.device.type:
+    same = ("dataset", trained.data.spec.name), ("device", trained.device.type)
+    if "heldout_loss" in summary and all(summary.get(key) == value for key, value in same):
         loss = build.loss(trained.config, trained.sde)
         how = (trained.data, trained.network, trained.device)
         now["heldout_loss"] = heldout_loss(trained.config, loss, *how)

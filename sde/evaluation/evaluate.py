@@ -134,12 +134,16 @@ def evaluate(
     by_class = class_accuracy(trained, ranks) if labelled else None
     if drawn is None:  # not the leader
         return None
-    results = _protocol(trained) | {
-        "nfe": drawn.nfe,
-        "distances": measure(trained, drawn.x.to(trained.device)),
-        "samplers": compared,
-        "likelihood": _flow(own, settings) if own else NONE,
-    }
+    results: dict[str, Any] = (
+        _protocol(trained)
+        | trained.data.noted
+        | {
+            "nfe": drawn.nfe,
+            "distances": measure(trained, drawn.x.to(trained.device)),
+            "samplers": compared,
+            "likelihood": _flow(own, settings) if own else NONE,
+        }
+    )
     if many is not None:
         results["fid"] = _fid(trained, many)
     if by_class is not None:

@@ -86,6 +86,7 @@ def _lead(results: dict) -> str:
             f"FID {fid['value']:.2f} of {fid['samples']} samples at {fid['nfe']} evaluations "
             f"against the {fid['reference_images']} images of the {fid['reference']} part."
         )
+    said += [f"Note: {warning}." for warning in results.get("warnings", [])]
     said.append(
         f"Trained for {results['iterations']} iterations; {found['num_fake']} samples by "
         f"{results['sampler']} at {results['nfe']} evaluations each."

@@ -83,6 +83,7 @@ class Evaluation(Stored):
     iterations: NonNegativeInt = 0
     data: str
     data_sha256: dict[str, str]
+    warnings: list[str] = []
     weights: str
     sampler: str
     nfe: NonNegativeInt

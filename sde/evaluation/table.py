@@ -115,7 +115,7 @@ def _said(found: list[Table]) -> str:
 def _numbers(found: Evaluation) -> Iterator[Numbers]:
     """Yield each kind of number that was measured."""
     sums = ", ".join(f"{name.split()[-1]} {sha[:12]}" for name, sha in found.data_sha256.items())
-    data = f"{found.data} (sha256 {sums})"
+    data = "; ".join([f"{found.data} (sha256 {sums})", *found.warnings])
     sampling = (found.weights, _sampler(found))
     yield from _likelihood(found, data)
     if fid := found.fid:

@@ -248,12 +248,12 @@ def train(
     if trainer.callbacks is None:
         return {}
     trainer.callbacks.finish(progress.records)
-    name = trainer.data.spec.name
     summary = {
-        **build.summary(config, name, trainer.network, progress.step),
+        **build.summary(config, trainer.data.spec.name, trainer.network, progress.step),
         "seconds": round(progress.seconds, 3),
         "device": device.type,
         "heldout_loss": trainer.heldout_loss(trainer.ema.module),
+        **trainer.data.noted,
     }
     folder.write("results.json", summary)
     checkpoint.prune(folder.checkpoints, keep=1)

@@ -105,7 +105,7 @@ def test_without_published_files_the_built_in_birds_are_taken(checkout):
     code, said, log = run(checkout, "cizsl", "seed=3", "optimiser.iterations=5")
     assert code == 0 and "real" in said and "not the published features" in said
     cells = [f"compact_{split}" for split in ("easy", "hard")]
-    methods = ("gaussian", "gazsl", "cizsl", "cizslv2", "score")
+    methods = ("gaussian", "gazsl", "cizsl", "score")
     configs = [f"{cell}_{method}" for cell in cells for method in methods]
     assert all(list((ROOT / "configs/cizsl/birds").glob(f"{name}.yaml")) for name in configs)
     settings = "optimiser.iterations=5"

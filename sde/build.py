@@ -97,8 +97,9 @@ def network(
         how = dict(_unet(config), centred=config.data.centred)
     elif model.network in NETWORKS:
         taken = inspect.signature(kind).parameters
-        sizes = ("hidden_dim", "depth", "frequencies")
-        how = {name: getattr(model, name) for name in sizes if name in taken}
+        sizes = {name: getattr(model, name) for name in ("hidden_dim", "depth", "frequencies")}
+        sizes["centred"] = config.data.centred
+        how = {name: value for name, value in sizes.items() if name in taken}
     else:
         how = model.parameters
     net = _made(kind, "model", model.network, how | label, shape)

@@ -5,6 +5,9 @@ Such a file holds ``model``, a state dict with "module." before each name, ``ema
 frozen Fourier frequencies are left out), ``step``, and ``optimizer``. ``sde.networks.published``
 translates the names.
 
+A checkpoint of ncsnv2 (for `sde.networks.ncsnv2`) is a list of the state dict, the state of the
+optimiser, the epoch, the step and, by name, the averaged weights.
+
 No code of the file is run: it is loaded with ``weights_only=True``. The learning rate of the
 optimiser is a NumPy number, for which three names beyond tensors are admitted. Functions of this
 module stand in for them; NumPy itself is not called.
@@ -15,6 +18,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -22,12 +26,13 @@ from torch.serialization import add_safe_globals, clear_safe_globals, get_safe_g
 
 from repro.errors import InputError
 from repro.files import checkpoint
-from sde.networks import NCSNpp
+from sde.networks import NCSNpp, NCSNv2
 from sde.networks.published import FROZEN, SHIFT, TABLE, published_tensors
 
 PARTS = ("model", "ema", "step")
 PREFIX = "module."
 NUMBERS = {"f8": "d", "f4": "f", "i8": "q", "i4": "i"}  # NumPy's name of a type: struct's
+Published = TypeVar("Published", NCSNpp, NCSNv2)
 SHOWN = 3  # names in an error message
 
 
@@ -41,7 +46,7 @@ class Official:
     updates: int  # of the average
 
 
-def load_official(path: str | Path, network: NCSNpp, *, raw: bool = False) -> NCSNpp:
+def load_official(path: str | Path, network: Published, *, raw: bool = False) -> Published:
     """Load the averaged weights of a published checkpoint into ``network``, and return it.
 
     Args:
@@ -60,6 +65,8 @@ def read_official(path: str | Path) -> Official:
     """Read the weights of a published checkpoint. Raises InputError for any other file."""
     with _stand_ins():
         state = checkpoint.load(Path(path))
+    if isinstance(state, list):
+        return _of_ncsnv2(state, path)
     lacking = [part for part in PARTS if not isinstance(state, dict) or part not in state]
     if lacking:
         raise InputError(
@@ -79,20 +86,38 @@ def read_official(path: str | Path) -> Official:
     return Official(weights, shadow, step, updates)
 
 
-def fill(network: NCSNpp, official: Official, *, raw: bool, where: str) -> None:
+def _of_ncsnv2(state: list, path: str | Path) -> Official:
+    """The weights in a checkpoint of ncsnv2. Raises InputError for another list."""
+    model, _, _, step, average = [*state, *[None] * 5][:5]
+    average = {} if average is None else average
+    whole = isinstance(model, dict) and isinstance(average, dict) and isinstance(step, int)
+    tensors = [*model.values(), *average.values()] if whole else [None]
+    if not all(isinstance(tensor, Tensor) for tensor in tensors):
+        raise InputError(
+            f"{path}: not a checkpoint of the published code: a list of ncsnv2 holds a state dict, "
+            "the optimiser, epoch and step, and averaged weights by name"
+        )
+    weights = {str(name).removeprefix(PREFIX): tensor for name, tensor in model.items()}
+    trained = {name: tensor for name, tensor in weights.items() if name != TABLE}
+    if average:
+        _require_same(trained, average, f"{path}, averaged")
+    return Official(weights, [average[name] for name in trained if average], step, step)
+
+
+def fill(network: NCSNpp | NCSNv2, official: Official, *, raw: bool, where: str) -> None:
     """Copy the averaged, or the raw, weights into ``network``.
 
     Raises InputError as ``load_official``.
     """
-    ours = published_tensors(network)
+    ours, given_nothing, sigmas = _expected(network)
     given = dict(official.weights)
     table = given.pop(TABLE, None)
     trained = [name for name in given if name != FROZEN]  # in the order of the averages
-    unused = _unused(given) if network.condition is None else set()
+    unused = _unused(given) if given_nothing else set()
     given = {name: tensor for name, tensor in given.items() if name not in unused}
     _require_same(ours, given, where)
-    if table is not None and network.sigmas is not None:
-        _require_same_levels(network.sigmas, table, where)
+    if table is not None and sigmas is not None:
+        require_same_levels(sigmas, table, where)
     if not raw:
         if len(official.average) != len(trained):
             raise InputError(
@@ -107,6 +132,14 @@ def fill(network: NCSNpp, official: Official, *, raw: bool, where: str) -> None:
     with torch.no_grad():
         for name, tensor in ours.items():
             tensor.copy_(given[name])
+
+
+def _expected(network: NCSNpp | NCSNv2) -> tuple[dict[str, Tensor], bool, Tensor | None]:
+    """The tensors by their published names, whether the network is a U-Net that is given no
+    condition, and its noise levels, where it holds them."""
+    if isinstance(network, NCSNv2):
+        return network.published_tensors(), False, None
+    return published_tensors(network), network.condition is None, network.sigmas
 
 
 def _unused(given: dict[str, Tensor]) -> set[str]:
@@ -131,7 +164,8 @@ def _require_same(ours: dict[str, Tensor], given: dict[str, Tensor], where: str)
         )
 
 
-def _require_same_levels(ours: Tensor, given: Tensor, where: str) -> None:
+def require_same_levels(ours: Tensor, given: Tensor, where: str) -> None:
+    """Raise InputError unless the noise levels, descending, are the same."""
     same = given.shape == ours.shape
     if not same or not torch.allclose(given.double(), ours.double().cpu(), rtol=1e-5, atol=0):
         raise InputError(f"{where}: its noise levels ({TABLE}) are not those of the network")

@@ -79,7 +79,8 @@ class Model(Settings):
     """The network, and what its input and output mean (sde/score.py)."""
 
     network: Annotated[str, Registered(lambda: NETWORKS, "network")] = Field(
-        default="mlp", description="mlp for the plane; small_conv, ncsnpp and ddpm for images"
+        default="mlp",
+        description="mlp for the plane; small_conv, ncsnpp, ddpm and ncsnv2 for images",
     )
     parameters: dict[str, Any] = Field(
         default={}, description="keyword arguments of a network of your own, package.module:name"
@@ -88,7 +89,7 @@ class Model(Settings):
         default=UNet(), description="settings of ncsnpp and ddpm, which ignore hidden_dim and depth"
     )
     hidden_dim: Width = Field(
-        default=128, description="units of each layer; channels of small_conv"
+        default=128, description="units of each layer; channels of small_conv and ncsnv2"
     )
     depth: Depth = Field(
         default=3, description="residual blocks; for small_conv at each resolution"
@@ -123,6 +124,11 @@ class Model(Settings):
                 raise ValueError(f"unet.{name}: the network {self.network} has no such setting")
         if self.unet.scale_by_sigma and (self.prediction, self.conditioning) != ("score", "std"):
             raise ValueError("unet.scale_by_sigma: needs prediction score and conditioning std")
+        if self.network == "ncsnv2":
+            if (self.prediction, self.conditioning) != ("score", "std"):
+                raise ValueError("network: ncsnv2 needs prediction score and conditioning std")
+            if self.condition != "none":
+                raise ValueError("condition: the network ncsnv2 is given no label")
         if self.condition != "none" and not self.unet.conditional:
             raise ValueError("condition: a network with unet.conditional=false is given no label")
         default = type(self).model_fields["condition_dropout"].default

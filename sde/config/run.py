@@ -206,7 +206,7 @@ class SDEConfig(Settings):
     @model_validator(mode="after")
     def _fits_the_data(self):
         network, data = self.model.network, self.data.name
-        if network in ("small_conv", *UNETS) and data in PLANE:
+        if network in ("small_conv", "ncsnv2", *UNETS) and data in PLANE:
             raise ValueError(f"model.network: {network} is for images, not for {data}")
         if self.evaluation.guidance != Evaluation().guidance and self.model.condition != "class":
             raise ValueError("evaluation.guidance: for networks with model.condition=class")

@@ -23,11 +23,13 @@ from repro.files.json_file import read_model
 from repro.files.regular_file import open_regular
 from repro.run import RunFolder
 from sde import build
-from sde.checkpoint import fill, read_official
+from sde.checkpoint import fill, read_official, require_same_levels
 from sde.config.model import UNETS
 from sde.config.records import ExportMetadata
 from sde.config.run import SDEConfig
-from sde.networks import NCSNpp
+from sde.discrete import SMLDTable
+from sde.networks import NCSNpp, NCSNv2
+from sde.networks.published import TABLE
 from sde.trained_model import TrainedModel
 
 CPU = torch.device("cpu")
@@ -91,15 +93,19 @@ def import_official(path: Path, config: SDEConfig, out: Path, *, raw: bool) -> d
     a folder that holds a run.
     """
     model = config.model
-    if model.network not in UNETS or (model.energy, model.condition) != ("none", "none"):
+    names = (*UNETS, "ncsnv2")
+    if model.network not in names or (model.energy, model.condition) != ("none", "none"):
         raise InputError(
-            f"{path}: the published networks are {' and '.join(UNETS)} without an energy and "
+            f"{path}: the published networks are {', '.join(names)} without an energy and "
             f"labels; model.network is {model.network}, model.energy {model.energy}, "
             f"model.condition {model.condition}"
         )
     network, official = _network(config), read_official(path)
-    assert isinstance(network, NCSNpp)  # both of UNETS are
+    assert isinstance(network, NCSNpp | NCSNv2)  # those that have the names are
     fill(network, official, raw=raw, where=str(path))
+    levels, table = official.weights.get(TABLE), build.table(config)
+    if levels is not None and isinstance(table, SMLDTable):
+        require_same_levels(table.sigmas(levels.double()).flip(0), levels, str(path))
     kind = "as trained" if raw else "averaged"
     return make_run(out, config, network, official.step, {**source_of(path), "weights": kind})
 

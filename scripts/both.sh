@@ -12,5 +12,5 @@ trap 'kill -- "-$digits" 2>/dev/null || :' EXIT
 bash scripts/cizsl.sh "$@"
 code=0
 wait "$digits" || code=$?
-cat runs/sde.log
+tr '\r' '\n' <runs/sde.log | grep -v -e '%|' -e '^ *$' || : # progress bars
 exit "$code"

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -46,10 +47,11 @@ class Evaluation:
     map100: float
     curve: metrics.Curve
     groups: tuple[metrics.Best, metrics.Best]  # the images of seen and of unseen classes
+    right: np.ndarray  # (N,) whether top1 counts each image of unseen classes
 
     def scores(self) -> dict[str, float]:
         """Every number, JSON-ready."""
-        others = ("curve", "groups")
+        others = ("curve", "groups", "right")
         return {name: value for name, value in vars(self).items() if name not in others}
 
     def best_offset(self) -> float:
@@ -222,6 +224,7 @@ def assess(
         **retrieval.means(torch.from_numpy(precisions), task.unseen_sizes),
         curve=drawn,
         groups=groups,
+        right=predicted == labels,
     )
 
 

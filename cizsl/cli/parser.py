@@ -200,6 +200,12 @@ def _table(commands: Any) -> None:
         metavar=("A", "B"),
         help="compare two methods seed by seed; each is a folder of runs, or a row such as A1",
     )
+    command.add_argument(
+        "--by",
+        choices=("seed", "class"),
+        default="seed",
+        help="the pairs of --compare: seeds, or unseen classes, for methods without a seed",
+    )
 
 
 def _several_configs(command: parsing.Parser, settings: str) -> None:

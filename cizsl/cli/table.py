@@ -22,13 +22,16 @@ FILES = ("html", "csv", "latex")  # the forms that --html, --csv and --latex wri
 def command(options) -> int:
     """Run ``cizsl table``; return the exit code."""
     files = {form: path for form in FILES if (path := getattr(options, form, None))}
-    return show(options.paths, files, options.compare)
+    if options.by != "seed" and not options.compare:
+        raise InputError("table: --by class needs --compare A B")
+    return show(options.paths, files, options.compare, options.by)
 
 
 def show(
     paths: Iterable[Path],
     files: dict[str, Path] | None = None,
     sides: tuple[str, str] | None = None,
+    by: str = "seed",
 ) -> int:
     """Print the tables of runs, write them to files, and return the exit code.
 
@@ -36,12 +39,13 @@ def show(
         paths: run folders, or folders of them.
         files: where to write the tables, by one of :data:`FILES`.
         sides: two methods to compare; where there are no paths, their runs are shown.
+        by: what the comparison is paired by, "seed" or "class".
     """
     if not (paths := list(paths)) and not sides:
         raise InputError("table: expected run folders, folders of them, or --compare A B")
     runs = collect(paths) if paths else [run for side in sides or () for run in find(side, {})]
     sections, _ = group(runs)
-    comparison = compare(*sides, rows_by_name(sections)) if sides else None
+    comparison = compare(*sides, rows_by_name(sections), by) if sides else None
     print(report(runs))
     if comparison:
         print(comparison_report(comparison))

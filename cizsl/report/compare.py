@@ -6,80 +6,33 @@ dataset, split, protocol, seed and data files; all others are left out, and name
 closed form is the same for every seed and pairs with each. In one cell (dataset and split) and
 protocol all runs of a side must have the same settings; otherwise the comparison is refused.
 
+The test is over the seeds, or over the unseen classes (``--by class``): :mod:`cizsl.report.blocks`.
 The numbers and the rule are those of :mod:`cizsl.report.paired_test`.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from glob import glob
 from pathlib import Path
 
+from cizsl.report.blocks import BLOCKS, Block, Place, named
 from cizsl.report.grouping import Row, ordered
-from cizsl.report.labels import method
-from cizsl.report.paired_test import Difference, difference
 from cizsl.report.runs import Run, collect, exists
-from cizsl.training.records import CHOSEN, EVERY
+from cizsl.training.records import CHOSEN
 from repro.errors import InputError
 
-Place = tuple[str, tuple[str, str]]  # protocol, cell
 Side = dict[tuple[str, int | None], Run]  # the runs of one side and place, by data and seed
 
 
 @dataclass(frozen=True)
-class Block:
-    """The pairs of one protocol and cell; the seed of two baselines is None."""
-
-    protocol: str
-    cell: tuple[str, str]
-    seeds: tuple[int | None, ...]
-    first: tuple[Run, ...]
-    second: tuple[Run, ...]
-
-    @property
-    def title(self) -> str:
-        """Cell and protocol, and whether the data are toy."""
-        toy = ", TOY DATA" if self.first[0].summary.toy else ""
-        return f"{_named((self.protocol, self.cell))}{toy}"
-
-    @property
-    def methods(self) -> tuple[str, str]:
-        """What the tables call each side."""
-        return method(Row({self.cell: self.first})), method(Row({self.cell: self.second}))
-
-    @cached_property
-    def differences(self) -> dict[str, Difference]:
-        """The statistics of every metric that all runs have, by name."""
-        sides = self.first, self.second
-        values = {
-            name: [[getattr(run.scores, name) for run in side] for side in sides] for name in EVERY
-        }
-        return {name: difference(a, b) for name, (a, b) in values.items() if None not in a + b}
-
-    def other_settings(self) -> list[str]:
-        """Return what A and B differ in besides the method, such as "hidden dim 4096 / 4086"."""
-        runs = self.first[0], self.second[0]
-        if any(run.summary.deterministic for run in runs):
-            return []
-        a, b = (run.settings for run in runs)
-        same_method = a["method"] == b["method"]
-        keys = [key for key in {**a, **b} if a.get(key) != b.get(key)]
-        told = (key for key in keys if same_method or not key.startswith("creativity."))
-        names = {key: key.split(".")[-1].replace("_", " ") for key in told}
-        return [
-            f"{name} {a.get(key)} / {b.get(key)}"
-            for key, name in names.items()
-            if name not in ("method", "name")
-        ]
-
-
-@dataclass(frozen=True)
 class Comparison:
-    """A and B as ``given``, a block for each protocol and cell, and words on what was left out."""
+    """A and B as ``given``, a block for each protocol and cell, words on what was left out, and
+    what is paired ``by``: a key of :data:`cizsl.report.blocks.BLOCKS`."""
 
     given: tuple[str, str]
     blocks: tuple[Block, ...]
     left_out: tuple[str, ...]
+    by: str = "seed"
 
 
 def find(given: str, rows: dict[str, Row]) -> list[Run]:
@@ -95,16 +48,19 @@ def find(given: str, rows: dict[str, Row]) -> list[Run]:
     raise InputError(f"--compare {given}: neither a folder nor a pattern of folders, {known}")
 
 
-def compare(first: str, second: str, rows: dict[str, Row] | None = None) -> Comparison:
+def compare(
+    first: str, second: str, rows: dict[str, Row] | None = None, by: str = "seed"
+) -> Comparison:
     """Pair the runs that A and B stand for.
 
     Args:
         first: A, a folder, a pattern or the name of a row.
         second: B, likewise.
         rows: the rows of the tables by name.
+        by: what the test is paired by, a key of :data:`cizsl.report.blocks.BLOCKS`.
 
     Raises :class:`InputError` if one has no finished run, if it has several settings for one cell
-    and protocol, if a run is in both, and if nothing pairs.
+    and protocol, if a run is in both, if nothing pairs, and where results by class are missing.
     """
     runs = [find(given, rows or {}) for given in (first, second)]
     if both := set.intersection(*({run.folder.resolve() for run in side} for side in runs)):
@@ -114,15 +70,15 @@ def compare(first: str, second: str, rows: dict[str, Row] | None = None) -> Comp
     for place in _in_order({*a, *b}):
         if place not in a or place not in b:
             only = "A" if place in a else "B"
-            left_out.append(f"{_named(place)}: only in {only}")
+            left_out.append(f"{named(place)}: only in {only}")
             continue
         pairs, unpaired = _pair(a[place], b[place])
-        left_out += [f"{_named(place)}: {text}" for text in unpaired]
+        left_out += [f"{named(place)}: {text}" for text in unpaired]
         if pairs:
-            blocks.append(Block(*place, *map(tuple, zip(*pairs, strict=True))))
+            blocks.append(BLOCKS[by](*place, *map(tuple, zip(*pairs, strict=True))))
     if not blocks:
         raise InputError(f"--compare {first} {second}: no two runs pair: {'; '.join(left_out)}")
-    return Comparison((first, second), tuple(blocks), tuple(left_out))
+    return Comparison((first, second), tuple(blocks), tuple(left_out), by)
 
 
 def _side(given: str, runs: list[Run], left_out: list[str]) -> dict[Place, Side]:
@@ -146,7 +102,7 @@ def _check(given: str, place: Place, run: Run, other: Run) -> None:
     """Refuse a run that has other settings than ``other`` of its side, or unknown data."""
     if other.settings != run.settings:
         raise InputError(
-            f"--compare {given}: {_named(place)}: several settings, as in {other.folder} and "
+            f"--compare {given}: {named(place)}: several settings, as in {other.folder} and "
             f"{run.folder}; name one of them"
         )
     if not run.data_id:
@@ -174,11 +130,6 @@ def _pair(a: Side, b: Side) -> tuple[list[tuple[int | None, Run, Run]], list[str
 def _in_order(places: Iterable[Place]) -> list[Place]:
     cells = ordered({cell for _, cell in places})
     return sorted(places, key=lambda p: (list(CHOSEN).index(p[0]), cells.index(p[1])))
-
-
-def _named(place: Place) -> str:
-    protocol, cell = place
-    return f"{' '.join(cell)}, {protocol} protocol"
 
 
 def _seeds(seeds: Iterable[int | None]) -> str:

@@ -1,15 +1,27 @@
 """A comparison in tables and sentences, by the rule of :mod:`cizsl.report.paired_test`."""
 
-from cizsl.report.compare import Block, Comparison
+from cizsl.report.blocks import Block
+from cizsl.report.compare import Comparison
 from cizsl.report.paired_test import LEVEL, TRUSTED, Difference, smallest_p
 from cizsl.report.tables import HEADINGS
 from repro.pages.tables import Column, Line, Table
 
-RULE = (
-    "A − B is in percentage points, over the seeds that both have. The data support a difference "
-    "where the 95 % bootstrap interval of the mean excludes 0 and the exact Wilcoxon signed-rank "
-    "test gives p < 0.05. Where they support none, A and B need not be equal."
-)
+RULES = {
+    "seed": (
+        "A − B is in percentage points, over the seeds that both have. The data support a "
+        "difference where the 95 % bootstrap interval of the mean excludes 0 and the exact "
+        "Wilcoxon signed-rank test gives p < 0.05. Where they support none, A and B need not be "
+        "equal."
+    ),
+    "class": (
+        "A − B is in percentage points. Both scores are averages over the unseen classes; the "
+        "AUSUC of a class is that of its images against all images of seen classes. The data "
+        "support a difference where the 95 % bootstrap interval of the mean over classes excludes "
+        "0 and the sign-flip test of that mean gives p < 0.05. The seen classes and the runs are "
+        "given."
+    ),
+}
+TITLES = {"seed": "A against B, seed by seed", "class": "A against B, class by class"}
 COLUMNS = (
     Column("Metric"),
     *(Column(name, kind="number") for name in ("A", "B", "A − B", "95 % interval", "p")),
@@ -28,16 +40,14 @@ def table(block: Block) -> Table:
         Line("run", (HEADINGS[name], *_numbers(found), _conclusion(found)))
         for name, found in block.differences.items()
     )
-    seeds = ", ".join(str(seed) for seed in block.seeds if seed is not None) or "any"
-    count, s = len(block.seeds), "s" if len(block.seeds) > 1 else ""
-    title = f"{block.title}: {count} pair{s}, seed{s} {seeds}"
+    title = f"{block.title}: {block.title_of_pairs}"
     return Table(title, COLUMNS, lines).without_empty_columns()
 
 
 def sentences(block: Block) -> list[str]:
     """Return the conclusion of a block, and the limits of what it shows."""
-    if smallest_p(len(block.seeds)) >= LEVEL:
-        return [_too_few(len(block.seeds)), *_limits(block)]
+    if smallest_p(block.count) >= LEVEL:
+        return [_too_few(block.count), *_limits(block)]
     supported = {name: one for name, one in block.differences.items() if one.supported}
     if not supported:
         return ["The data support no difference in any metric.", *_limits(block)]
@@ -73,10 +83,10 @@ def caution(comparison: Comparison) -> str:
 
 def _first_conclusion(block: Block) -> str:
     name = block.first[0].benchmark.scores[0]
-    one, count = block.differences[name], len(block.seeds)
+    name = name if name in block.differences else next(iter(block.differences))
+    one = block.differences[name]
     by = f" by {100 * abs(one.mean):.2f} points" if one.supported else ""
-    pairs = f"{count} pair{'s' if count > 1 else ''}"
-    return f"{_conclusion(one)}{by} in {HEADINGS[name]} ({pairs})"
+    return f"{_conclusion(one)}{by} in {HEADINGS[name]} ({block.pairs})"
 
 
 def _limits(block: Block) -> list[str]:

@@ -57,7 +57,8 @@ def _comparison(comparison: Comparison) -> dict:
     ]
     return {
         "legend": compare_text.legend(comparison),
-        "rule": compare_text.RULE,
+        "title": compare_text.TITLES[comparison.by],
+        "rule": compare_text.RULES[comparison.by],
         "blocks": blocks,
         "left_out": comparison.left_out,
         "caution": compare_text.caution(comparison),

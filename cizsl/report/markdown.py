@@ -31,14 +31,14 @@ def report(runs: Iterable[Run]) -> str:
 
 def comparison_report(comparison: Comparison) -> str:
     """Return the comparison: a table and sentences for each protocol and cell."""
-    parts = ["## A against B, seed by seed\n"]
+    parts = [f"## {compare_text.TITLES[comparison.by]}\n"]
     parts.append(
         _listed(
             f"{name}: {method}, `{given}`"
             for name, method, given in compare_text.legend(comparison)
         )
     )
-    parts.append(f"{compare_text.RULE}\n")
+    parts.append(f"{compare_text.RULES[comparison.by]}\n")
     for block in comparison.blocks:
         parts += _titled(compare_text.table(block))
         parts.append(f"{' '.join(compare_text.sentences(block))}\n")

@@ -25,7 +25,7 @@ from cizsl.data.dataset import ZSLData
 from cizsl.evaluate import Evaluation, assess
 from cizsl.metrics import Curve
 from cizsl.protocols import ZSLTask
-from cizsl.training import results, toy_data
+from cizsl.training import by_class, results, toy_data
 from repro.device import precision
 from repro.environment import environment
 from repro.run import RunFolder
@@ -127,6 +127,7 @@ def fit(
         },
         "offset": offset,
         "metrics": {"final": scores, "selected": scores},
+        "by_class": by_class.entry(by_class.accuracies(test)),
     }
     drawn = {"validation": trial.draws(chosen)[0].curve, "final": test.curve}
     curves = {name: torch.from_numpy(np.stack([c.seen, c.unseen])) for name, c in drawn.items()}

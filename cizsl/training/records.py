@@ -83,6 +83,20 @@ class Search(_Record):
     candidates: list[dict[Text, Any]]
 
 
+class ByClass(_Record):
+    """Top-1 accuracy and AUSUC of each unseen class that has images, see
+    :mod:`cizsl.training.by_class`."""
+
+    top1: list[Fraction]
+    ausuc: list[Fraction]
+
+    @model_validator(mode="after")
+    def _of_the_same_classes(self):
+        if not 0 < len(self.top1) == len(self.ausuc):
+            raise ValueError("by_class: expected as many values of top1 as of ausuc")
+        return self
+
+
 class Summary(_Record):
     """The part of ``results.json`` that the tables read.
 
@@ -108,6 +122,7 @@ class Summary(_Record):
     chosen: dict[str, float | Text | list[float] | None] | None = None
     search: Search | None = None
     offset: float | None = None
+    by_class: ByClass | None = None
 
     @model_validator(mode="after")
     def _has_scores(self):

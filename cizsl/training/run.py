@@ -17,9 +17,10 @@ from cizsl.closed_form.gaussian_generator import require_weights
 from cizsl.config import CIZSLConfig
 from cizsl.data.dataset import ZSLData
 from cizsl.protocols import ZSLTask
-from cizsl.training import results, toy_data
+from cizsl.training import by_class, results, toy_data
 from cizsl.training.fitted import FittedTrainer
 from cizsl.training.selection import STAGE, Selection, select
+from cizsl.training.stage import BY_CLASS
 from cizsl.training.trainer import Trainer
 from repro.environment import environment
 from repro.files import checkpoint
@@ -61,6 +62,8 @@ def train(config: CIZSLConfig, folder: RunFolder, device: torch.device, stop: St
     summary = results.summarise(config, data, records, iterations, seconds, device, offset)
     if selected and selected.search:
         summary["search"] = selected.search
+    if selected and (found := progress.curves.get(BY_CLASS)) is not None:
+        summary["by_class"] = by_class.entry(found.numpy())
     best = selected.progress if selected else progress
     _write_weights(folder, generator=trainer.generator_state(), best=best.best)
     curves = {"final": progress.curves["final"]}

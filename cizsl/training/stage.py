@@ -10,11 +10,13 @@ from torch import Tensor
 from cizsl.config import CIZSLConfig
 from cizsl.evaluate import Evaluation
 from cizsl.protocols import ZSLTask
-from cizsl.training import results
+from cizsl.training import by_class, results
 from cizsl.training.records import TrainingRecord
 from repro.files.json_file import as_model
 from repro.loggers import Logger, NoLogger
 from repro.run import RunFolder
+
+BY_CLASS = "by_class"  # (2, U) of the last evaluation
 
 
 @dataclass
@@ -25,7 +27,7 @@ class Progress:
     seconds: float = 0.0
     terms: dict = field(default_factory=dict)  # the latest of every loss term, on the device
     records: list = field(default_factory=list)  # one dict for each evaluation
-    curves: dict = field(default_factory=dict)  # "final", "best": (2, P) seen and unseen
+    curves: dict = field(default_factory=dict)  # "final", "best": (2, P) seen and unseen; BY_CLASS
     best: dict = field(default_factory=dict)  # the generator at the best evaluation
 
     def keep(self, record: dict, evaluation: Evaluation, criterion: str, state: dict) -> None:
@@ -33,6 +35,7 @@ class Progress:
         self.records.append(record)
         curve = torch.tensor([evaluation.curve.seen.tolist(), evaluation.curve.unseen.tolist()])
         self.curves["final"] = curve
+        self.curves[BY_CLASS] = torch.from_numpy(by_class.accuracies(evaluation))
         if results.best(self.records, criterion) is record:
             self.curves["best"], self.best = curve, state
 

@@ -47,6 +47,9 @@ def test_the_folder_holds_what_a_run_holds(folders):
         curves = np.load(folder.path / "curves.npz")
         area = np.trapezoid(*curves["final"])
         assert area == pytest.approx(summary["metrics"]["selected"]["ausuc"], abs=1e-12)
+        by_class, scores = summary["by_class"], summary["metrics"]["selected"]
+        assert np.mean(by_class["top1"]) == pytest.approx(scores["per_class_top1"], abs=1e-12)
+        assert len(by_class["ausuc"]) == summary["unseen_classes"]
 
 
 def test_the_best_on_validation_classes_is_chosen(folders):

@@ -55,6 +55,8 @@ def test_the_validation_classes_choose_the_offset_of_the_test(finished_strict):
     expected = plain(*tables(finished_strict, "test", "generator"), offset)
     assert [scores[name] for name in names] == pytest.approx(expected, abs=1e-12)
     assert scores["calibrated_harmonic"] > scores["harmonic"] and offset > 0
+    by_class = results["by_class"]["top1"]
+    assert np.mean(by_class) == pytest.approx(scores["per_class_top1"], abs=1e-12)
 
 
 def test_commands_show_them(finished_strict, capsys, tmp_path):

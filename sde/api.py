@@ -189,7 +189,8 @@ def load(
     """Load a trained model.
 
     Args:
-        path: a run folder, or a checkpoint file.
+        path: a run folder, a checkpoint file, a file or folder of `sde export`, or
+            "pretrained:NAME", such as "pretrained:mnist", for a model that comes with the package.
         overrides: values of the sections sampling, evaluation and compute by their dotted keys,
             such as {"sampling.snr": 0.1}.
         device: "cpu" or "cuda"; default: the GPU if there is one.
@@ -197,4 +198,4 @@ def load(
     Raises InputError where there is no model, and for an override that changes the model.
     """
     words = [f"{key}={json.dumps(value)}" for key, value in (overrides or {}).items()]
-    return Model(trained_model.load(Path(path), resolve(device), words, with_data=False))
+    return Model(trained_model.load(path, resolve(device), words, with_data=False))

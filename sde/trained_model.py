@@ -10,10 +10,12 @@ from repro import config as configuration
 from repro.errors import InputError
 from repro.files import checkpoint
 from sde import build
-from sde.config.records import ModelState, Record, read
+from sde.config.records import ModelState, Progress, Record, read
 from sde.config.run import SDEConfig
 from sde.data.dataset import Dataset, DataSpec
 from sde.networks.label import with_label
+from sde.pretrained import located, results_of
+from sde.pretrained.exported import exported_file, read_exported
 from sde.processes import SDE
 from sde.reverse import ScoreFn
 from sde.score import Network
@@ -35,7 +37,7 @@ class TrainedModel:
     step: int  # iterations trained
     records: list[Record]  # of the training so far
     device: torch.device
-    folder: Path  # default place of results: the run folder, or one named after the checkpoint
+    folder: Path  # default place of results: the run folder, or one named after the file
     float32_score_fn: ScoreFn | None = None  # for likelihoods; None: the same as ``score_fn``
     inference: Network | None = None  # the network in ``sampling.precision``; None: ``network``
 
@@ -61,16 +63,17 @@ class TrainedModel:
 
 
 def load(
-    path: Path,
+    path: str | Path,
     device: torch.device,
     overrides: list[str] | None = None,
     with_data: bool = True,
     read_only: bool = False,
 ) -> TrainedModel:
-    """Load a model from a run folder (its newest whole checkpoint) or from a checkpoint file.
+    """Load a model from a run folder (its newest whole checkpoint) or from a file.
 
     Args:
-        path: the run folder or the file.
+        path: the run folder; a checkpoint file; a file or folder of `sde export`; or the text
+            ``pretrained:NAME`` for a model that comes with the package.
         device: where to put the model and the data.
         overrides: ``key=value`` of the sections sampling, evaluation and compute.
         with_data: False where the spec of the data is enough, as it is for sampling.
@@ -79,7 +82,8 @@ def load(
     Raises InputError where there is no such checkpoint, or where it belongs to another
     configuration.
     """
-    path = Path(path)
+    results = results_of(Path(path))
+    path = located(path)
     state, config = _saved(path, overrides)
     torch.set_num_threads(config.compute.threads)
     data = build.dataset(config, device, examples=with_data, read_only=read_only)
@@ -95,18 +99,16 @@ def load(
         step=state.progress.step,
         records=state.progress.records,
         device=device,
-        folder=path if path.is_dir() else path.with_suffix(""),
+        folder=results,
         float32_score_fn=build.score(config, sde, network),
         inference=for_sampling,
     )
 
 
 def _saved(path: Path, overrides: list[str] | None) -> tuple[ModelState, SDEConfig]:
-    """A checkpoint, and its configuration with ``overrides``."""
-    found = checkpoint.load_newest(path / "checkpoints") if path.is_dir() else checkpoint.load(path)
-    if found is None:
-        raise InputError(f"{path}: holds no checkpoint; expected a run folder of sde, or a file")
-    state = read(found, ModelState, path)
+    """What was saved, and its configuration with ``overrides``."""
+    file = exported_file(path)
+    state = _checkpoint(path) if file is None else _exported(file)
     saved = configuration.validate(state.config, SDEConfig, str(path))
     if path.is_dir():
         stated = configuration.load(path / "config.yaml", SDEConfig)
@@ -115,6 +117,21 @@ def _saved(path: Path, overrides: list[str] | None) -> tuple[ModelState, SDEConf
     if changed := differences(saved, config):
         raise InputError(f"{path}: a trained model keeps its {changed[0]}")
     return state, config
+
+
+def _checkpoint(path: Path) -> ModelState:
+    found = checkpoint.load_newest(path / "checkpoints") if path.is_dir() else checkpoint.load(path)
+    if found is None:
+        raise InputError(f"{path}: holds no checkpoint; expected a run folder of sde, or a file")
+    return read(found, ModelState, path)
+
+
+def _exported(file: Path) -> ModelState:
+    config, weights, step = read_exported(file)
+    average = {f"module.{name}": tensor for name, tensor in weights.items()}
+    average["n_averaged"] = torch.tensor(step)
+    known = config.model_dump(mode="json")
+    return ModelState(config=known, average=average, progress=Progress(step=step))
 
 
 def _averaged(

@@ -193,7 +193,8 @@ def download(options) -> None:
 
 def import_(options) -> int:
     """Turn a file of weights into a run folder."""
-    from sde.training.convert import SUFFIX, import_exported, import_official
+    from sde.pretrained.exported import SUFFIX
+    from sde.training.convert import import_exported, import_official
 
     file = options.file
     if file.suffix == SUFFIX:
@@ -215,12 +216,12 @@ def import_(options) -> int:
 
 
 def export(options) -> int:
-    """Write the averaged weights as a safetensors file."""
+    """Write the averaged weights as a safetensors file, or with a model card in a folder."""
     from sde.training.convert import export
 
-    with _trained(options, with_data=False) as (ranks, trained):
+    with _trained(options, with_data=not options.file.suffix) as (ranks, trained):
         if ranks.leader:
-            count = export(trained, options.file)
+            count = export(trained, options.file, half=options.half, note=options.note)
             print(f"{options.file}: {count} numbers, after {trained.step} iterations")
     return 0
 

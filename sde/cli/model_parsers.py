@@ -4,6 +4,7 @@ from typing import Any
 
 from repro.cli import parser as parsing
 from sde.cli import commands as actions
+from sde.pretrained import PREFIX, names
 
 RUN = "runs/eight_gaussians/seed0"  # in the examples
 STRONGEST = 1e6  # times the gradient of a classifier
@@ -181,8 +182,9 @@ def _add_model(command: parsing.Parser, override: str) -> None:
     command.add_argument(
         "model",
         type=parsing.path,
-        metavar="RUN_OR_CHECKPOINT",
-        help="trained model: a run folder, or a checkpoint file",
+        metavar="MODEL",
+        help="a run folder; a checkpoint file; a file or folder of `sde export`; or one that comes "
+        f"with the package: {', '.join(PREFIX + name for name in names())}",
     )
     parsing.add_overrides(command, override)
     parsing.add_device(command)

@@ -102,17 +102,25 @@ def _export(commands: Any) -> None:
     command = parsing.add_command(
         commands,
         "export",
-        "write the averaged weights and the configuration as a safetensors file",
+        "write the averaged weights and the configuration as a file, or as a folder with a card",
         example=f"sde export {RUN} model.safetensors",
         run=actions.export,
     )
+    command.add_argument("model", type=parsing.path, metavar="MODEL", help="what to export")
     command.add_argument(
-        "model", type=parsing.path, metavar="RUN_OR_CHECKPOINT", help="trained model to export"
+        "file",
+        type=parsing.path,
+        metavar="FILE.safetensors",
+        help="file to write; a name without a suffix: a folder, with a model card",
+    )
+    parsing.add_overrides(command, "sampling.steps=20")
+    command.add_argument(
+        "--half", action="store_true", help="round the weights to 16 bits, for half the size"
     )
     command.add_argument(
-        "file", type=parsing.path, metavar="FILE.safetensors", help="file to write"
+        "--note", default="", metavar="TEXT", help="what to add to the model card: limits, licence"
     )
-    command.set_defaults(overrides=[], device="cpu")
+    command.set_defaults(device="cpu")
 
 
 def _average(commands: Any) -> None:

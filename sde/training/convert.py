@@ -5,79 +5,42 @@ exported, but its training cannot be resumed.
 """
 
 import hashlib
-import json
 from pathlib import Path
 
 import torch
-from pydantic import ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor, nn
+from torch import nn
 
-from repro import config as configuration
 from repro.environment import Environment, environment
 from repro.errors import InputError
 from repro.files import checkpoint
-from repro.files.atomic import write_atomically
 from repro.files.json_file import read_model
-from repro.files.regular_file import open_regular
 from repro.run import RunFolder
 from sde import build
 from sde.checkpoint import fill, read_official, require_same_levels
 from sde.config.model import UNETS
-from sde.config.records import ExportMetadata
 from sde.config.run import SDEConfig
 from sde.discrete import SMLDTable
 from sde.networks import NCSNpp, NCSNv2
 from sde.networks.published import TABLE
+from sde.pretrained.exported import SUFFIX, read_exported, write_exported
 from sde.trained_model import TrainedModel
+from sde.training.card import write_folder
 
 CPU = torch.device("cpu")
-SUFFIX = ".safetensors"
 
 
-def read_exported(path: Path) -> tuple[SDEConfig, dict[str, Tensor], int]:
-    """Read the configuration, the averaged weights and the iterations from a file of ``export``.
-
-    Raises InputError for any other file.
-    """
-    try:
-        open_regular(path).close()  # a named pipe would never begin
-        with safe_open(path, "pt") as file:
-            about = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        metadata = ExportMetadata.model_validate(about)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except SafetensorError as error:
-        raise InputError(f"{path}: not a safetensors file ({error})") from None
-    except ValidationError:
-        raise InputError(f"{path}: not written by `sde export`: no configuration in it") from None
-    config = configuration.validate(metadata.config, SDEConfig, str(path))
-    return config, weights, metadata.iterations
-
-
-def export(trained: TrainedModel, path: Path) -> int:
+def export(trained: TrainedModel, path: Path, *, half: bool = False, note: str = "") -> int:
     """Write the averaged weights, with the configuration as metadata, to a file NAME.safetensors.
 
-    Returns the number of weights. Raises InputError for another suffix, and where the file cannot
-    be written.
+    A name without a suffix is that of a folder, with a model card (`sde.training.card`), whose
+    ``note`` it ends with. ``half`` rounds the weights to 16 bits. Returns the number of weights.
+    Raises InputError for another suffix, and where the file cannot be written.
     """
+    if not path.suffix:
+        return write_folder(trained, path, half=half, note=note)
     if path.suffix != SUFFIX:  # by which import knows it
         raise InputError(f"{path}: expected a name that ends in {SUFFIX}")
-    weights = {name: tensor.contiguous() for name, tensor in trained.network.state_dict().items()}
-    about = {
-        "config": json.dumps(trained.config.model_dump(mode="json")),
-        "iterations": str(trained.step),
-        "written_by": "sde export",
-    }
-    try:
-        write_atomically(path, lambda file: file.write(save(weights, about)))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
-    return sum(tensor.numel() for tensor in weights.values())
+    return write_exported(path, trained.network, trained.config, trained.step, half=half)
 
 
 def import_official(path: Path, config: SDEConfig, out: Path, *, raw: bool) -> dict:

@@ -195,9 +195,7 @@ def table(config: SDEConfig) -> SMLDTable | DDPMTable | None:
 
 def score(config: SDEConfig, sde: SDE, network: Network) -> ScoreFn:
     """The score function of a network."""
-    how: dict[str, Any] = dict(
-        prediction=config.model.prediction, conditioning=config.model.conditioning
-    )
+    how = config.model.model_dump(include={"prediction", "conditioning"})
     discrete = table(config)
     if discrete is not None:
         return discrete_score_fn(discrete, discrete_network(sde, discrete, network, **how))
@@ -207,18 +205,18 @@ def score(config: SDEConfig, sde: SDE, network: Network) -> ScoreFn:
 def loss(config: SDEConfig, sde: SDE) -> LossFn:
     """The loss, as a function of uniform numbers, from which times or timesteps are computed."""
     settings, discrete = config.loss, table(config)
-    parts: dict[str, Any] = dict(
-        prediction=config.model.prediction, conditioning=config.model.conditioning
-    )
+    parts = config.model.model_dump(include={"prediction", "conditioning"})
+
+    kind = "log_noise" if settings.weighting == "importance" else settings.times
+    times = losses.TimeSampling(kind, settings.log_mean, settings.log_std)
 
     def denoising(network: Network, x0: Tensor, u: Tensor, z: Tensor) -> losses.Loss:
-        if settings.weighting == "importance":
-            t = losses.importance_times(sde, u, settings.eps)
-        else:
-            t = losses.uniform_times(u, settings.eps, sde.end_time)
-        how = settings.model_dump(exclude={"num_timesteps"})  # weighting, reduce, eps
+        t = times.draw(sde, u, settings.eps)
+        z = losses.optimal_transport(x0, z) if settings.coupling == "optimal_transport" else z
+        how = settings.model_dump(include={"weighting", "reduce", "eps"})
         score = score_fn(sde, network, **parts)
-        return losses.denoising_score_matching(sde, score, x0, t, z, **how)
+        found = losses.denoising_score_matching(sde, score, x0, t, z, **how)
+        return times.corrected(found, sde, t, settings.eps) if settings.corrected else found
 
     if discrete is None:
         return denoising

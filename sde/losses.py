@@ -14,7 +14,8 @@ is least at the score of p_t. The weightings:
 
 For a linear process the density g^2 / std^2 is the derivative of 2 log(std / scale), so
 log noise_ratio is uniform under it (``importance_times``). The functions draw no random numbers:
-t and z are arguments.
+t and z are arguments. ``TimeSampling`` draws t in other ways: with them the density of t multiplies
+w(t), unless the loss is corrected; z may be paired with x_0 by ``optimal_transport``.
 """
 
 from collections.abc import Callable
@@ -31,6 +32,8 @@ from sde.reverse import ScoreFn
 
 WEIGHTINGS = ("variance", "likelihood", "velocity", "importance")
 REDUCTIONS = ("mean", "half_sum")
+TIMES = ("uniform", "log_normal", "log_noise")
+COUPLINGS = ("independent", "optimal_transport")
 TRAINING_EPS = 1e-5
 
 
@@ -56,6 +59,73 @@ def importance_times(sde: SDE, u: Tensor, eps: float = TRAINING_EPS) -> Tensor:
         .to(u.dtype)
         .clamp(eps, sde.end_time)
     )
+
+
+@dataclass(frozen=True)
+class TimeSampling:
+    """How times are drawn on [eps, end_time], by l = log noise_ratio(t).
+
+    uniform: t is uniform; log_noise: l is uniform; log_normal: l has the distribution
+    N(log_mean, log_std^2) (Karras et al. 2022, arXiv:2206.00364, table 1), cut to the range of l.
+    """
+
+    kind: str = "uniform"
+    log_mean: float = -1.2
+    log_std: float = 1.2
+
+    def draw(self, sde: SDE, u: Tensor, eps: float = TRAINING_EPS) -> Tensor:
+        """Return times (B,) from u (B,) uniform on [0, 1), by the inverse distribution."""
+        if self.kind == "uniform":
+            return uniform_times(u, eps, sde.end_time)
+        if self.kind == "log_noise":
+            return importance_times(sde, u, eps)
+        low, high = torch.special.ndtr(self._normalised(sde, eps))
+        # u = 0 where the range cuts off no more than rounding would be infinitely far away
+        share = (low + u.double() * (high - low)).clamp(1e-15, 1 - 1e-15)
+        log_ratio = self.log_mean + self.log_std * torch.special.ndtri(share)
+        return sde.inverse_noise_ratio(log_ratio.exp()).to(u.dtype).clamp(eps, sde.end_time)
+
+    def correction(self, sde: SDE, t: Tensor, eps: float = TRAINING_EPS) -> Tensor:
+        """Return the density of uniform times over that of these, (B,): the importance weight.
+
+        The density of t is that of l times dl/dt = g^2 / (2 std^2).
+        """
+        if self.kind == "uniform":
+            return torch.ones_like(t)
+        at = t.double()
+        slope = (sde.diffusion(at) / sde.std(at)) ** 2 / 2
+        density = self._density(sde, sde.noise_ratio(at).log(), eps)
+        return (1 / ((sde.end_time - eps) * slope * density)).to(t.dtype)
+
+    def corrected(self, loss: Loss, sde: SDE, t: Tensor, eps: float = TRAINING_EPS) -> Loss:
+        """Return the loss at times t with the expectation that uniform times give it."""
+        per_example = loss.per_sample * self.correction(sde, t, eps)
+        return Loss(per_example.mean(), per_example)
+
+    def _density(self, sde: SDE, log_ratio: Tensor, eps: float) -> Tensor:
+        """The density of l at ``log_ratio``."""
+        if self.kind == "log_noise":
+            low, high = _log_noise_range(sde, eps)
+            return torch.ones_like(log_ratio) / (high - low)
+        low, high = torch.special.ndtr(self._normalised(sde, eps))
+        normal = torch.distributions.Normal(self.log_mean, self.log_std)
+        return normal.log_prob(log_ratio).exp() / (high - low)
+
+    def _normalised(self, sde: SDE, eps: float) -> Tensor:
+        return (torch.stack(_log_noise_range(sde, eps)) - self.log_mean) / self.log_std
+
+
+def optimal_transport(x0: Tensor, z: Tensor) -> Tensor:
+    """Return z in the order that pairs it with x0 at the least sum of squared distances.
+
+    The distribution of z, taken alone, is unchanged. The pairs of a batch approach those of optimal
+    transport as the batch grows (Pooladian et al. 2023, arXiv:2304.14772; Tong et al. 2024,
+    arXiv:2302.00482).
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    cost = torch.cdist(x0.flatten(1).double(), z.flatten(1).double()) ** 2
+    return z[torch.as_tensor(linear_sum_assignment(cost.cpu().numpy())[1], device=z.device)]
 
 
 def denoising_score_matching(

@@ -26,7 +26,7 @@ from sde.config.data import Data
 from sde.config.model import UNETS, Model
 from sde.config.sampling import PRECISIONS, Evaluation, Sampling
 from sde.data.toy import PLANE
-from sde.losses import REDUCTIONS, WEIGHTINGS
+from sde.losses import COUPLINGS, REDUCTIONS, TIMES, WEIGHTINGS
 from sde.processes import PROCESSES
 
 Finite = Annotated[float, Field(ge=-1e12, le=1e12)]
@@ -88,7 +88,37 @@ class Loss(Settings):
     num_timesteps: Annotated[int, Field(ge=2, le=10**6)] | None = Field(
         default=None, description="train on a discrete table of this size: SMLD for ve, DDPM for vp"
     )
+    times: Annotated[str, OneOf(TIMES)] = Field(
+        default="uniform",
+        description="how times are drawn: uniformly in t, or the logarithm of the noise level "
+        "std / scale uniform (log_noise) or normal (log_normal); their density multiplies the "
+        "weighting, unless corrected",
+    )
+    log_mean: float = Field(default=-1.2, ge=-20, le=20, description="mean of times: log_normal")
+    log_std: Positive = Field(default=1.2, description="standard deviation of times: log_normal")
+    corrected: bool = Field(
+        default=False,
+        description="divide by the density of the times, so that the expectation of the loss is "
+        "that of uniform times",
+    )
+    coupling: Annotated[str, OneOf(COUPLINGS)] = Field(
+        default="independent",
+        description="how the noise of a batch is paired with its examples; optimal_transport: at "
+        "the least sum of squared distances, for rectified_flow",
+    )
     RENAMED: ClassVar[dict[str, str]] = {"levels": "num_timesteps"}
+
+    @model_validator(mode="after")
+    def _times_fit(self):
+        if self.times != "uniform" and self.num_timesteps is not None:
+            raise ValueError("times: the discrete losses draw their timesteps uniformly")
+        if self.times != "uniform" and self.weighting == "importance":
+            raise ValueError("times: the weighting importance draws its own")
+        if self.corrected and self.times == "uniform":
+            raise ValueError("corrected: for times log_noise and log_normal")
+        if (self.log_mean, self.log_std) != (-1.2, 1.2) and self.times != "log_normal":
+            raise ValueError("log_mean, log_std: for times log_normal")
+        return self
 
 
 class Optimiser(Settings):
@@ -201,6 +231,19 @@ class SDEConfig(Settings):
             )
         if self.loss.weighting != "variance":
             raise ValueError("loss.num_timesteps: the discrete losses have the weighting variance")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_coupled(self):
+        if self.loss.coupling == "independent":
+            return self
+        if self.process.name != "rectified_flow":
+            raise ValueError("loss.coupling: optimal_transport is for the process rectified_flow")
+        if self.model.condition != "none":
+            raise ValueError(
+                "loss.coupling: optimal_transport would make the noise depend on the label; it is "
+                "for model.condition=none"
+            )
         return self
 
     @model_validator(mode="after")

@@ -213,12 +213,10 @@ class GAN:
         """The classes' texts, projected and reduced: all steps of an iteration share them, since
         only the generator step, their last user, changes the weights."""
         if self._mapped is None:
-            self._mapped = self.generator.project(self.text), self._reduced_texts()
+            # e(t) (C, R); the texts themselves where no classifier reads them
+            reduced = self.generator.reduce(self.text) if self.head.uses_text else self.text
+            self._mapped = self.generator.project(self.text), reduced
         return self._mapped
-
-    def _reduced_texts(self) -> Tensor:
-        """e(t) (C, R); the texts themselves where no classifier reads them."""
-        return self.generator.reduce(self.text) if self.head.uses_text else self.text
 
     def _backward(self, terms: Terms) -> None:
         """Add the gradients of the sum of the terms."""
@@ -234,13 +232,17 @@ class GAN:
                 self.optimisers[name].step()
                 self.optimisers[name].zero_grad(set_to_none=True)
 
+    def drop_partial_iteration(self) -> None:
+        """Drop what an iteration that failed has left: gradients and projected texts."""
+        self._mapped = None
+        self.discriminator.requires_grad_(True)
+        for optimiser in self.optimisers.values():
+            optimiser.zero_grad(set_to_none=True)
+
     def modules(self) -> dict[str, torch.nn.Module]:
         """Return the modules by name."""
-        return {
-            "generator": self.generator,
-            "discriminator": self.discriminator,
-            "parameters": self.parameters,
-        }
+        names = "generator", "discriminator", "parameters"
+        return {name: getattr(self, name) for name in names}
 
     def state_dict(self) -> dict:
         """Return the state of modules and optimisers."""

@@ -6,6 +6,7 @@ are copied into buffers, and terms are overwritten by the next iteration. Random
 outside, so that they are those of an iteration without the graph.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 
 from cizsl.batches import Batch
 from cizsl.losses import Terms
+from repro.wording import one_line
 
 WARM_UP = 3  # iterations before the capture, in which libraries and optimisers allocate
 
@@ -20,11 +22,15 @@ WARM_UP = 3  # iterations before the capture, in which libraries and optimisers 
 class IterationGraph:
     """Runs ``iteration``, a function of its batches, and replays it once it has been captured.
 
-    The first iterations run as they are: they train like all others.
+    The first iterations run as they are: they train like all others. So do all others, after a
+    warning, where the capture fails; ``recover`` is then called to drop what it has left.
     """
 
-    def __init__(self, iteration: Callable[[Sequence[Batch]], list[Terms]]):
-        self.iteration, self.calls = iteration, 0
+    def __init__(
+        self, iteration: Callable[[Sequence[Batch]], list[Terms]], recover: Callable[[], None]
+    ):
+        self.iteration, self.recover, self.calls = iteration, recover, 0
+        self.works = True
         self.buffers: list[Batch] = []
         self.terms: list[Terms] = []
         self.replay: Callable[[], None] | None = None
@@ -35,13 +41,27 @@ class IterationGraph:
         self.calls += 1
         if self.calls <= WARM_UP:
             return aside(lambda: self.iteration(batches))
+        if self.replay is None and self.works:
+            self._capture(batches)
         if self.replay is None:
-            self.buffers = [batch.clone() for batch in batches]
-            self.terms, self.replay = capture(lambda: self.iteration(self.buffers))
+            return self.iteration(batches)
         for buffer, batch in zip(self.buffers, batches, strict=True):
             buffer.copy_(batch)
         self.replay()
         return self.terms
+
+    def _capture(self, batches: Sequence[Batch]) -> None:
+        self.buffers = [batch.clone() for batch in batches]
+        try:
+            self.terms, self.replay = capture(lambda: self.iteration(self.buffers))
+        except RuntimeError as error:  # PyTorch's, for all that CUDA refuses
+            self.works = False
+            self.recover()
+            reason = one_line(error)[:200]
+            print(
+                f"warning: no CUDA graph, so that iterations take longer ({reason})",
+                file=sys.stderr,
+            )
 
 
 def capture(function: Callable[[], list[Terms]]) -> tuple[list[Terms], Callable[[], None]]:

@@ -65,7 +65,7 @@ class GANSteps:
 
     def _restart(self) -> None:
         """Forget the graph, which knows where the optimisers' moments were."""
-        self._iterate = IterationGraph(self._take)
+        self._iterate = IterationGraph(self._take, self.gan.drop_partial_iteration)
         self._terms: list[Terms] = []
 
     def step(self, iteration: int, position: int) -> Terms:

@@ -75,6 +75,30 @@ def test_a_divergence_is_found_at_its_iteration(tiny, tmp_path, graphs, monkeypa
     assert "iteration 7 of" in said[0] and said[0] == said[1]
 
 
+def test_a_failed_capture_costs_nothing_but_time(tiny, tmp_path, graphs, monkeypatch, capsys):
+    """It fails in the generator step, with gradients and projected texts half made."""
+    config = tiny(optimiser={"iterations": 6}, compute={"checkpoint_seconds": 1e6})
+    graphs(False)
+    run(config, tmp_path / "plain")
+    graphs(True)
+
+    def refused(function):
+        with monkeypatch.context() as patch:
+            patch.setattr(GAN, "_update", fail)
+            function()
+
+    def fail(self, *names):
+        if "generator" in names:
+            raise RuntimeError("operation not permitted when stream is capturing\nmore")
+        for name in names:  # a capture records a step and does not take it
+            self.optimisers[name].zero_grad(set_to_none=True)
+
+    monkeypatch.setattr("cizsl.training.graph.capture", refused)
+    run(config, tmp_path / "failed")
+    assert "warning: no CUDA graph" in capsys.readouterr().err
+    assert_same_outcome(tmp_path / "plain", tmp_path / "failed")
+
+
 def test_batches_are_copied_whole():
     def batch(fill):
         numbers = [torch.full((2, n), float(fill)) for n in (1, 2, 3, 4)]

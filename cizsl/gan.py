@@ -210,10 +210,9 @@ class GAN:
         return mixture(self.gram, drawn.first, drawn.second, drawn.weight)
 
     def _map_classes(self) -> tuple[Tensor, Tensor]:
-        """The classes' texts, projected and reduced: all steps of an iteration share them, since
-        only the generator step, their last user, changes the weights."""
+        """Texts of the classes, projected, and reduced where a classifier reads them (C, R): all
+        steps of an iteration share them, since only the generator step changes the weights."""
         if self._mapped is None:
-            # e(t) (C, R); the texts themselves where no classifier reads them
             reduced = self.generator.reduce(self.text) if self.head.uses_text else self.text
             self._mapped = self.generator.project(self.text), reduced
         return self._mapped
@@ -227,10 +226,9 @@ class GAN:
 
     def _update(self, *names: str) -> None:
         """Take one step of each named optimiser that there is."""
-        for name in names:
-            if name in self.optimisers:
-                self.optimisers[name].step()
-                self.optimisers[name].zero_grad(set_to_none=True)
+        for name in self.optimisers.keys() & names:
+            self.optimisers[name].step()
+            self.optimisers[name].zero_grad(set_to_none=True)
 
     def drop_partial_iteration(self) -> None:
         """Drop what an iteration that failed has left: gradients and projected texts."""

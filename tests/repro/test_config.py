@@ -157,9 +157,9 @@ def test_only_one_level_of_base(tmp_path):
 
 def test_a_file_of_the_other_half_is_told_in_few_lines():
     with pytest.raises(InputError) as caught:
-        config.load(CONFIGS / "sde" / "images" / "digits.yaml", CIZSLConfig)
+        config.load(CONFIGS / "sde" / "images" / "digits_long.yaml", CIZSLConfig)
     assert len(caught.value.problems) == 6
-    assert caught.value.problems[-1].endswith("digits.yaml: 3 more mistakes like these")
+    assert caught.value.problems[-1].endswith("digits_long.yaml: 3 more mistakes like these")
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}/{path.stem}")

@@ -13,11 +13,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks import bench_cizsl
 from benchmarks.sizes import Size, aligned, iteration_bytes, iteration_flop
+from cizsl.closed_form.gaussian_classifier import START
 from cizsl.data.layouts import load
+from cizsl.protocols import ZSLTask
 from tests.helpers.waiting import ENOUGH
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPTS = sorted([*ROOT.glob("benchmarks/bench_*.py"), *ROOT.glob("benchmarks/quality_*.py")])
+KINDS = ("bench", "quality", "diagnose")
+SCRIPTS = sorted(path for kind in KINDS for path in ROOT.glob(f"benchmarks/{kind}_*.py"))
 HELP = """
 import contextlib, io, runpy, sys
 import cizsl, tests.helpers.oracles
@@ -89,3 +92,36 @@ def test_the_products_of_an_iteration_are_those_that_it_takes():
     wide = aligned(size, 64)
     assert (wide.H, wide.V, wide.Z, wide.D) == (128, 320, 128, 96)
     assert iteration_bytes(wide) > iteration_bytes(size) > 4 * 7 * 5 * size.H * size.D
+
+
+def test_the_diagnosis_of_texts_takes_means_from_where_it_says():
+    """Texts that are the real means predict them; all images of a class give their mean; and texts
+    from all classes are those of the classifier."""
+    script = runpy.run_path(str(ROOT / "benchmarks/diagnose_text.py"))
+    random = torch.Generator().manual_seed(0)
+    centres = 3 * torch.randn(20, 6, generator=random)
+    labels = torch.arange(20).repeat_interleave(12)
+    features = centres[labels] + torch.randn(240, 6, generator=random)
+    seen = labels < 15
+    task = ZSLTask(
+        features[seen], labels[seen], features[seen], labels[seen], features[~seen],
+        labels[~seen] - 15, torch.randn(15, 4, generator=random),
+        torch.randn(5, 4, generator=random),
+        torch.stack([features[labels == c].mean(0) for c in range(15)]), (4,),
+    )  # fmt: skip
+    learnt, tested = script["halves"](task.unseen_labels, np.random.default_rng(0))
+    assert sorted(torch.cat([learnt, tested]).tolist()) == list(range(60))
+    assert task.unseen_labels[learnt].bincount().tolist() == [6] * 5
+    every = torch.arange(60)
+    means = script["means_of"](task, every)
+    expected = torch.stack([features[labels == c].double().mean(0) for c in range(15, 20)])
+    torch.testing.assert_close(means, expected)
+    settings = {**START, "text_weights": [1.0]}
+    from_texts = script["measured"](task, tested, settings)
+    again = script["of_texts"](task, settings, torch.arange(15))
+    assert (script["measured"](task, tested, settings, again) == from_texts).all()
+    real = script["measured"](task, tested, settings, means)
+    own = script["own_means_as_texts"](task, means)
+    regressed = script["measured"](own, tested, {**settings, "penalty": 1e-6})
+    assert real[0] > 0.9 and regressed[0] == pytest.approx(real[0], abs=0.04)
+    assert from_texts[0] < 0.6  # random texts

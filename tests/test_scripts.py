@@ -153,13 +153,22 @@ def test_both_halves_run_and_the_failure_of_one_is_that_of_all(checkout, half, c
         assert log.index("cizsl data cells data") >= 0 and "cizsl table" in "\n".join(log)
 
 
+def heed_ctrl_c():
+    """A shell that runs tests in the background has them ignore it, and bash cannot undo that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_ends_both_halves(checkout):
     """Its signal reaches the birds, which end; the script then ends the digits."""
     for name in ("cizsl", "sde"):
         command = f"#!/bin/sh\necho $$ > {name}.pid\nexec sleep {ENOUGH}\n"
         (checkout / ".venv/bin" / name).write_text(command)
     process = subprocess.Popen(
-        ["bash", "scripts/run.sh"], cwd=checkout, start_new_session=True, stderr=subprocess.DEVNULL
+        ["bash", "scripts/run.sh"],
+        cwd=checkout,
+        start_new_session=True,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=heed_ctrl_c,
     )
     files = [checkout / f"{name}.pid" for name in ("cizsl", "sde")]
     wait_for(lambda: all(file.exists() and file.read_text().strip() for file in files), process)

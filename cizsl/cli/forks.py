@@ -7,25 +7,30 @@ of ``cizsl`` and the log to append to. The answer, on stdout, is the id of the p
 import contextlib
 import ctypes
 import gc
+import importlib
 import json
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import matplotlib.backends.backend_agg
-import matplotlib.figure  # noqa: F401
-import torch._dynamo  # noqa: F401  the first optimiser imports it
-
 import cizsl
-import cizsl.report.tables
-import cizsl.score.training
-import cizsl.training.run
 from cizsl.cli.parser import main
+
+NEEDED = (
+    "matplotlib.backends.backend_agg",
+    "matplotlib.figure",
+    "torch._dynamo",  # the first optimiser imports it
+    "cizsl.report.tables",
+    "cizsl.score.training",
+    "cizsl.training.run",
+)
 
 
 def serve() -> int | None:
     """Serve until the sweep has gone; in a fork, run the command and return its exit code."""
+    for name in NEEDED:
+        importlib.import_module(name)
     gc.freeze()  # collections in the forks would look at all of this, and copy it
     for arguments in _forks():
         sys.argv = [str(Path(cizsl.__file__).with_name("__main__.py")), *arguments]

@@ -1,10 +1,10 @@
 """Groups runs that differ only in their seed, and sorts the groups into sections.
 
 A cell is a dataset and a split. Runs of one cell are averaged if all their settings and the
-checksums of their data agree. A row holds one such group for each cell; only the creativity weight
-and, of course, the data may differ along it, because the published weights differ by cell. Rows
-stand in sections that never share a table: text or attributes, protocol by protocol, and by what
-the data are.
+checksums of their data agree. A row holds one such group for each cell. Along it only the
+creativity weight may differ, as in the papers, the whitening of texts, as in the compact
+configurations, and, of course, the data. Rows stand in sections that never share a table: text or
+attributes, protocol by protocol, and by what the data are.
 """
 
 import json
@@ -19,6 +19,7 @@ from cizsl.report.runs import KINDS, Run
 from cizsl.training.records import CHOSEN
 
 WEIGHT = "creativity.weight"
+BY_CELL = (WEIGHT, "data.text_whitening")  # may differ along a row
 BASELINES = ("ridge regression", "ESZSL", "bilinear softmax", "Gaussian classifier")
 GENERATORS = ("Gaussian generator", "score-based generator")
 METHODS = ("GAZSL", "CIZSL", "CIZSL-v2", "GRaWD", *GENERATORS, *BASELINES)  # in table order
@@ -39,7 +40,7 @@ class Row:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Those of the first run; the others have the same, but for the creativity weight."""
+        """Those of the first run; the others have the same, but for :data:`BY_CELL`."""
         return self.runs[0].settings
 
     @property
@@ -135,8 +136,9 @@ def _baselines_beside(rows: Iterable[Row], runs: Iterable[Run]) -> tuple[Row, ..
 
 def _rows(runs: list[Run]) -> list[Row]:
     rows = []
-    for family in _split(runs, lambda run: _key(run, but=WEIGHT)):
-        rows += _separate(family, [lambda r: str(r.settings.get(WEIGHT)), lambda r: r.data_id])
+    differ = [lambda run, key=key: str(run.settings.get(key)) for key in BY_CELL]
+    for family in _split(runs, lambda run: _key(run, but=BY_CELL)):
+        rows += _separate(family, [*differ, lambda run: run.data_id])
     return sorted(rows, key=_order)
 
 
@@ -164,5 +166,5 @@ def _split(runs: Iterable[Run], key: Callable[[Run], Hashable]) -> list[list[Run
     return list(parts.values())
 
 
-def _key(run: Run, but: str = "") -> str:
-    return json.dumps({k: v for k, v in run.settings.items() if k != but}, sort_keys=True)
+def _key(run: Run, but: tuple[str, ...] = ()) -> str:
+    return json.dumps({k: v for k, v in run.settings.items() if k not in but}, sort_keys=True)

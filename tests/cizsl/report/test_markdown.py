@@ -76,6 +76,19 @@ def test_rows_are_settings_and_only_the_weight_may_differ_along_one(make, runs):
     assert any("hidden dim 256" in row[1] for row in rows)
 
 
+def test_whitening_may_differ_along_a_row_but_splits_it_within_a_cell(make, runs):
+    make("a", 0.1, config={"data": {"text_whitening": [0, 0.5]}})
+    make("b", 0.2, split="hard")
+    text = table(collect([runs]))
+    assert {"10.00", "20.00"} <= set(overview(text, "A1")) and "| A2" not in text
+    make("c", 0.3)
+    rows = [overview(table(collect([runs])), name) for name in ("A1", "A2")]
+    assert {(row[1].partition("whitening ")[2], row[4]) for row in rows} == {
+        ("[0.0, 0.5]", "10.00"),
+        ("[]", "30.00"),
+    }
+
+
 def test_a_swept_weight_splits_the_row(make, runs):
     for weight in (0.1, 1.0):
         make(f"{weight}", weight / 10, creativity={**LEARNED, "weight": weight})

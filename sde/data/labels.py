@@ -48,7 +48,7 @@ def parse(kind: str, spec: DataSpec, given: Any) -> Tensor:
 
 
 def class_number(given: str | int, classes: Sequence[str]) -> int:
-    """Return the number of a class. Raises InputError for neither its name nor its number."""
+    """Return the number of a class, given its name or its number; raise InputError for others."""
     names, text = list(classes), str(given)
     if isinstance(given, str) and given in names:
         return names.index(given)
